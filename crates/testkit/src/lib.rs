@@ -1,0 +1,31 @@
+//! The ground that integration tests stand on: real programs, isolated from the user's own settings, on loopback.
+//!
+//! A dependency of tests only. Its functions panic where a test can do nothing but fail.
+//!
+//! ```
+//! use sealmark_testkit::{Sandbox, require_or_skip};
+//!
+//! fn a_story() {
+//!     let openssl = require_or_skip!("openssl");
+//!     let sandbox = Sandbox::new();
+//!     let version = sandbox.command(openssl).arg("version").run().success();
+//!     assert!(version.stdout().contains("SSL"));
+//! }
+//! # a_story();
+//! ```
+
+mod http;
+mod images;
+mod peer;
+mod program;
+mod registry;
+mod sandbox;
+mod server;
+
+pub use http::{Response, get};
+pub use images::{Images, images};
+pub use peer::{Peer, skip};
+pub use program::{Finished, Program};
+pub use registry::{DockerRegistry, Login, SealmarkRegistry};
+pub use sandbox::Sandbox;
+pub use server::Server;

@@ -1,0 +1,64 @@
+//! `cargo xtask`: everything a contributor does twice, one module per command.
+//!
+//! Invariant: nothing is written outside the checkout (and Cargo's own home); what is fetched goes into
+//! `.peers/`, which Git ignores and which may be deleted at any time.
+
+mod apt;
+mod arch;
+mod cargo_deny;
+mod image;
+mod libraries;
+mod peers;
+mod process;
+mod sources;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use process::Outcome;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  peers          fetch the programs that the tests run against into .peers/
+  image          build the OCI images that the tests sign into .peers/images/
+  arch           check the architecture's rules
+  test           run every check and every test
+    --list         print the steps and stop
+    --only STEP    run this step only (may be repeated)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Outcome<()> {
+    let checkout = checkout();
+    match arguments {
+        ["peers"] => peers::fetch(&checkout),
+        ["image"] => image::build(&checkout),
+        ["arch"] => arch::check(&checkout),
+        ["test", options @ ..] => test::run(&checkout, options),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("not a command: {}\n\n{USAGE}", arguments.join(" ")).into()),
+    }
+}
+
+/// The root of the checkout: the folder above this crate, where Cargo says that it is now.
+fn checkout() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().unwrap_or(&manifest).to_path_buf()
+}
