@@ -1,0 +1,16 @@
+//! The wire types of Sigstore's public formats, read and written byte for byte.
+//!
+//! Pure functions of bytes: no I/O, no clock. A value of a type in this crate is well formed; whether it is to be
+//! trusted is decided in `sealmark-verify`.
+
+pub mod bundle;
+pub mod digest;
+pub mod dsse;
+mod encoding;
+pub mod legacy;
+pub mod simple_signing;
+pub mod statement;
+
+pub use bundle::Bundle;
+pub use digest::{Digest, HashAlgorithm, Hasher};
+pub use encoding::ParseError;

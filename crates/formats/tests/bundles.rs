@@ -1,0 +1,175 @@
+//! Bundles of all versions are read, written back the same, and malformed ones are refused with the reason.
+
+use sealmark_formats::Bundle;
+use sealmark_formats::bundle::{Content, Material, Version};
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("fixtures/", $name, ".json")).as_slice()
+    };
+}
+
+const CERTIFICATE: &[u8] = fixture!("v0.3-certificate-message");
+
+#[test]
+fn every_version_is_read_and_survives_a_round_trip() {
+    for (json, version, entries, timestamps) in [
+        (fixture!("v0.1-chain-message"), Version::V0_1, 1, 0),
+        (fixture!("v0.2-chain-dsse"), Version::V0_2, 1, 1),
+        (CERTIFICATE, Version::V0_3, 1, 0),
+        (fixture!("v0.3-rekor2-dsse"), Version::V0_3, 1, 1),
+        (fixture!("v0.3-key-message"), Version::V0_3, 1, 0),
+    ] {
+        let bundle = Bundle::parse(json).unwrap();
+        assert_eq!(bundle.version, version);
+        assert_eq!(bundle.log_entries.len(), entries);
+        assert_eq!(bundle.timestamps.len(), timestamps);
+        assert_eq!(Bundle::parse(&bundle.to_json()).unwrap(), bundle);
+    }
+}
+
+#[test]
+fn material_and_content_are_what_the_bundle_has() {
+    let key = Bundle::parse(fixture!("v0.3-key-message")).unwrap();
+    assert!(matches!(&key.material, Material::PublicKey { hint } if !hint.is_empty()));
+    let Content::MessageSignature(message) = &key.content else {
+        panic!("{:?}", key.content)
+    };
+    assert!(message.digest.is_some());
+    let chain = Bundle::parse(fixture!("v0.2-chain-dsse")).unwrap();
+    assert!(matches!(&chain.material, Material::CertificateChain(list) if !list.is_empty()));
+    let Content::Dsse(envelope) = &chain.content else {
+        panic!("{:?}", chain.content)
+    };
+    assert_eq!(envelope.signatures.len(), 1);
+}
+
+#[test]
+fn snake_case_numbers_and_unpadded_base64_are_protobuf_json_too() {
+    let json = r#"{"media_type":"application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verification_material":{"public_key":{"hint":"x"},"tlog_entries":null,"futureField":{}},
+        "message_signature":{"signature":"_-8"}}"#;
+    let bundle = Bundle::parse(json.as_bytes()).unwrap();
+    let Content::MessageSignature(message) = bundle.content else {
+        panic!()
+    };
+    assert_eq!(message.signature, [0xff, 0xef]);
+}
+
+fn edited(edit: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let mut json: serde_json::Value = serde_json::from_slice(CERTIFICATE).unwrap();
+    edit(&mut json);
+    json.to_string().into_bytes()
+}
+
+#[test]
+fn malformed_bundles_are_refused_with_the_reason() {
+    let material = "verificationMaterial";
+    for (json, reason) in [
+        (
+            fixture!("bad-base64").to_vec(),
+            "messageSignature.signature is not base64",
+        ),
+        (
+            fixture!("bad-empty-chain").to_vec(),
+            "x509CertificateChain is empty",
+        ),
+        (
+            fixture!("bad-negative-index").to_vec(),
+            "logIndex is negative",
+        ),
+        (fixture!("bad-version").to_vec(), "version=99.9"),
+        (b"".to_vec(), "EOF"),
+        (b"<html></html>".to_vec(), "not a JSON object"),
+        (b"[]".to_vec(), "not a JSON object"),
+        (b"{}".to_vec(), "mediaType \"\""),
+        (
+            edited(|b| b[material] = serde_json::Value::Null),
+            "verificationMaterial is missing",
+        ),
+        (
+            edited(|b| b[material]["publicKey"] = serde_json::json!({"hint": "x"})),
+            "exactly one of",
+        ),
+        (
+            edited(|b| b["messageSignature"] = serde_json::Value::Null),
+            "neither",
+        ),
+        (
+            edited(|b| {
+                b["dsseEnvelope"] =
+                    serde_json::json!({"payload":"","payloadType":"","signatures":[]});
+            }),
+            "both",
+        ),
+        (
+            edited(|b| {
+                b["messageSignature"] = serde_json::Value::Null;
+                let one = serde_json::json!({"sig": "AA=="});
+                b["dsseEnvelope"] =
+                    serde_json::json!({"payload":"","payloadType":"x","signatures":[one, one]});
+            }),
+            "2 signatures, exactly one",
+        ),
+        (
+            edited(|b| {
+                let entry = b[material]["tlogEntries"][0].clone();
+                b[material]["tlogEntries"] = vec![entry; 33].into();
+            }),
+            "33 tlogEntries, at most 32",
+        ),
+        (
+            edited(|b| {
+                b[material]["tlogEntries"][0]["inclusionProof"]["hashes"] = vec!["AA=="; 65].into();
+            }),
+            "65 hashes, at most 64",
+        ),
+        (
+            edited(|b| b["messageSignature"]["messageDigest"]["digest"] = "AAAA".into()),
+            "wrong length",
+        ),
+        (
+            edited(|b| b["messageSignature"]["messageDigest"]["algorithm"] = "MD5".into()),
+            "\"MD5\" is unknown",
+        ),
+    ] {
+        let error = Bundle::parse(&json).expect_err(reason).to_string();
+        assert!(error.contains(reason), "{error} (expected {reason})");
+        assert!(
+            error.starts_with("not a valid Sigstore bundle: "),
+            "{error}"
+        );
+    }
+}
+
+/// `serde_json` stops at a depth of 128: nested input cannot overflow the stack.
+#[test]
+fn deep_nesting_is_an_error_and_no_overflow() {
+    let deep = format!(
+        r#"{{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","x":{}"#,
+        "[".repeat(100_000)
+    );
+    assert!(Bundle::parse(deep.as_bytes()).is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..512)) {
+        let _ = Bundle::parse(&bytes);
+        let _ = sealmark_formats::statement::Statement::parse(&bytes);
+        let _ = sealmark_formats::simple_signing::SimpleSigning::parse(&bytes);
+        let _ = sealmark_formats::legacy::BlobBundle::parse(&bytes);
+        let _ = sealmark_formats::dsse::Envelope::parse(&bytes);
+    }
+
+    #[test]
+    fn no_cut_or_change_of_a_real_bundle_makes_the_parser_panic(
+        length in 0..CERTIFICATE.len(), position in 0..CERTIFICATE.len(), byte: u8,
+    ) {
+        let mut bytes = CERTIFICATE.to_vec();
+        bytes[position] = byte;
+        let _ = Bundle::parse(&bytes);
+        bytes.truncate(length);
+        let _ = Bundle::parse(&bytes);
+    }
+}

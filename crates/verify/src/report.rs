@@ -1,0 +1,198 @@
+//! The result of a verification: every check of every attachment, and the verdict that follows from them.
+
+use std::collections::BTreeMap;
+
+use sealmark_formats::Digest;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::evidence::Layout;
+
+/// The result.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Digest of the artifact.
+    pub digest: Digest,
+    /// What follows from the attachments.
+    pub verdict: Verdict,
+    /// Every attachment that was considered, in the order in which it was found.
+    pub attachments: Vec<Attachment>,
+}
+
+/// What follows from the attachments of an artifact.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// At least one attachment passed every check.
+    Verified,
+    /// There is no attachment of the kind that was asked for.
+    NoSignatures,
+    /// There are attachments of the kind that was asked for, and none passed every check.
+    NoMatchingSignatures,
+}
+
+/// One attachment.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attachment {
+    /// In which form it was kept.
+    #[serde(serialize_with = "layout_name")]
+    pub layout: Layout,
+    /// Where it was found.
+    pub location: String,
+    /// Digest of the manifest that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest_digest: Option<Digest>,
+    /// Whether it passed every check.
+    pub accepted: bool,
+    /// The key whose signature it carries; only if that signature was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<Signer>,
+    /// What is signed; only if the signature was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
+    /// The location of an earlier attachment that has the same signature over the same content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<String>,
+    /// Every check, in the order in which it was made.
+    pub checks: Vec<Check>,
+}
+
+fn layout_name<S: serde::Serializer>(layout: &Layout, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(layout.name())
+}
+
+/// The key that made a verified signature.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Signer {
+    /// `sha256:` and the SHA-256 of the key's SPKI in hex.
+    pub key_id: String,
+    /// The signature scheme.
+    pub algorithm: String,
+}
+
+/// What a verified signature says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claims {
+    /// The predicate type of a statement, or the `critical.type` of a simple signing payload.
+    #[serde(rename = "type")]
+    pub claim_type: String,
+    /// Where the signer saw the image; signed, yet not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker_reference: Option<String>,
+    /// The signer's annotations.
+    pub annotations: BTreeMap<String, Value>,
+}
+
+/// One check of one attachment.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Check {
+    /// Which check.
+    #[serde(rename = "check")]
+    pub name: CheckName,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// The checks, in the order in which they are made.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckName {
+    /// The attachment is of a known, well-formed format.
+    Format,
+    /// It is of the kind that the policy asks for.
+    Kind,
+    /// A signer of the policy made the signature.
+    Signature,
+    /// The signed claims name this artifact.
+    Digest,
+    /// The signed claims have the annotations of the policy.
+    Annotations,
+    /// A transparency log has the signature.
+    TransparencyLog,
+    /// A timestamp authority saw the signature.
+    Timestamp,
+}
+
+impl CheckName {
+    /// The name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Kind => "kind",
+            Self::Signature => "signature",
+            Self::Digest => "digest",
+            Self::Annotations => "annotations",
+            Self::TransparencyLog => "transparency log",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
+/// What came of a check.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It holds.
+    Passed {
+        /// What shows it.
+        evidence: String,
+    },
+    /// It does not hold: the attachment is not accepted.
+    Failed {
+        /// What would have passed.
+        expected: String,
+        /// What was there.
+        found: String,
+        /// What makes it pass, if there is something that the reader can do.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
+    },
+    /// It was not made, and the attachment can be accepted all the same.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It was not made since an earlier check failed.
+    NotReached,
+}
+
+impl Report {
+    /// The attachments that passed every check.
+    pub fn accepted(&self) -> impl Iterator<Item = &Attachment> {
+        self.attachments
+            .iter()
+            .filter(|attachment| attachment.accepted)
+    }
+}
+
+impl Attachment {
+    /// The check that failed, if one did.
+    pub fn failure(&self) -> Option<&Check> {
+        self.checks
+            .iter()
+            .find(|check| matches!(check.outcome, Outcome::Failed { .. }))
+    }
+}
+
+/// The verdict that follows from the attachments alone.
+pub(crate) fn verdict(attachments: &[Attachment]) -> Verdict {
+    if attachments.iter().any(|attachment| attachment.accepted) {
+        return Verdict::Verified;
+    }
+    // Something unreadable may have been a signature: it is a failure, not an absence.
+    let of_other_kind = |attachment: &Attachment| {
+        attachment
+            .failure()
+            .is_some_and(|check| check.name == CheckName::Kind)
+    };
+    if attachments.iter().all(of_other_kind) {
+        Verdict::NoSignatures
+    } else {
+        Verdict::NoMatchingSignatures
+    }
+}
