@@ -1,0 +1,257 @@
+//! The ASN.1 around keys: SubjectPublicKeyInfo (RFC 5280), RSA keys (RFC 8017), EC private keys (RFC 5915) and
+//! PKCS#8 (RFC 5958).
+//!
+//! What is accepted here is strict DER of a kind of key that can be used; whether the numbers in it are a key is
+//! checked by the engine.
+
+use der::asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef, UintRef};
+use der::{Decode, Encode, Reader, TagNumber};
+use pkcs8::PrivateKeyInfoRef;
+use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
+
+use crate::{Curve, Error, KeyType};
+
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// The smallest RSA modulus, as in NIST SP 800-131A and every Sigstore client.
+const MIN_RSA_BITS: usize = 2048;
+/// The largest RSA modulus: checking costs grow with the square of it, and a stranger chooses it.
+const MAX_RSA_BITS: usize = 8192;
+
+/// Names of kinds of keys that people have and that cannot be used, for errors.
+const OTHER_KINDS: [(&str, &str); 12] = [
+    (
+        "1.2.840.113549.1.1.10",
+        "RSASSA-PSS (RSA restricted to PSS)",
+    ),
+    ("1.2.840.10040.4.1", "DSA"),
+    ("1.3.101.110", "X25519 (key agreement)"),
+    ("1.3.101.111", "X448 (key agreement)"),
+    ("1.3.101.113", "Ed448"),
+    ("1.3.132.0.10", "ECDSA secp256k1"),
+    ("1.3.132.0.33", "ECDSA P-224"),
+    ("1.3.36.3.3.2.8.1.1.7", "ECDSA brainpoolP256r1"),
+    ("1.2.156.10197.1.301", "SM2"),
+    ("2.16.840.1.101.3.4.3.17", "ML-DSA-44"),
+    ("2.16.840.1.101.3.4.3.18", "ML-DSA-65"),
+    ("2.16.840.1.101.3.4.3.19", "ML-DSA-87"),
+];
+
+fn unsupported(oid: ObjectIdentifier) -> Error {
+    let oid = oid.to_string();
+    let name = OTHER_KINDS
+        .iter()
+        .find(|(known, _)| *known == oid)
+        .map(|(_, name)| *name);
+    Error::UnsupportedKey(name.map_or_else(|| format!("OID {oid}"), str::to_owned))
+}
+
+fn malformed(what: &'static str) -> impl Fn(der::Error) -> Error {
+    move |error| Error::Malformed {
+        what,
+        reason: error.to_string(),
+    }
+}
+
+/// What the algorithm identifier of a key names. The size of an RSA key is not in it.
+#[derive(Clone, Copy)]
+pub(crate) enum Family {
+    Ec(Curve),
+    Ed25519,
+    Rsa,
+}
+
+fn family(algorithm: &AlgorithmIdentifierRef<'_>, what: &'static str) -> Result<Family, Error> {
+    match algorithm.oid {
+        EC_PUBLIC_KEY => {
+            let parameters = algorithm.parameters.ok_or_else(|| Error::Malformed {
+                what,
+                reason: "the curve is missing".into(),
+            })?;
+            let oid = parameters.decode_as::<ObjectIdentifier>().map_err(|_| {
+                Error::UnsupportedKey("ECDSA with explicit curve parameters".into())
+            })?;
+            curve(oid).map(Family::Ec)
+        }
+        ED25519 => Ok(Family::Ed25519),
+        RSA_ENCRYPTION => Ok(Family::Rsa),
+        other => Err(unsupported(other)),
+    }
+}
+
+fn curve(oid: ObjectIdentifier) -> Result<Curve, Error> {
+    match oid {
+        P256 => Ok(Curve::P256),
+        P384 => Ok(Curve::P384),
+        P521 => Ok(Curve::P521),
+        other => Err(unsupported(other)),
+    }
+}
+
+/// A SubjectPublicKeyInfo: the kind of key, and the key as the engine takes it (the uncompressed point, the
+/// RSAPublicKey structure, or the 32 bytes of Ed25519).
+pub(crate) fn spki(bytes: &[u8]) -> Result<(KeyType, Vec<u8>), Error> {
+    const WHAT: &str = "public key (SubjectPublicKeyInfo)";
+    let info = SubjectPublicKeyInfoRef::from_der(bytes).map_err(malformed(WHAT))?;
+    let family = family(&info.algorithm, WHAT)?;
+    let key = info
+        .subject_public_key
+        .as_bytes()
+        .ok_or_else(|| Error::Malformed {
+            what: WHAT,
+            reason: "the bits of the key are not whole bytes".into(),
+        })?;
+    public(family, key)
+}
+
+/// A public key as the engine takes it, checked as far as can be without arithmetic on curves.
+pub(crate) fn public(family: Family, key: &[u8]) -> Result<(KeyType, Vec<u8>), Error> {
+    let bad = |what, reason: &str| Error::Malformed {
+        what,
+        reason: reason.into(),
+    };
+    let key_type = match family {
+        Family::Ec(curve) => {
+            if matches!(key.first(), Some(2 | 3)) {
+                return Err(bad(
+                    "ECDSA public key",
+                    "compressed points are not supported",
+                ));
+            }
+            if key.first() != Some(&4) || key.len() != 1 + 2 * curve.scalar_len() {
+                return Err(bad(
+                    "ECDSA public key",
+                    "the point has the wrong form or length",
+                ));
+            }
+            KeyType::Ecdsa(curve)
+        }
+        Family::Ed25519 => {
+            if key.len() != 32 {
+                return Err(bad("Ed25519 public key", "it is not 32 bytes long"));
+            }
+            KeyType::Ed25519
+        }
+        Family::Rsa => KeyType::Rsa {
+            bits: rsa_public(key)?,
+        },
+    };
+    Ok((key_type, key.to_vec()))
+}
+
+/// The SubjectPublicKeyInfo as every Sigstore client writes it; the key's id is made over these bytes.
+pub(crate) fn encode_spki(key_type: KeyType, key: &[u8]) -> Result<Vec<u8>, Error> {
+    let (oid, parameters) = match &key_type {
+        KeyType::Ecdsa(Curve::P256) => (EC_PUBLIC_KEY, Some(AnyRef::from(&P256))),
+        KeyType::Ecdsa(Curve::P384) => (EC_PUBLIC_KEY, Some(AnyRef::from(&P384))),
+        KeyType::Ecdsa(Curve::P521) => (EC_PUBLIC_KEY, Some(AnyRef::from(&P521))),
+        KeyType::Ed25519 => (ED25519, None),
+        KeyType::Rsa { .. } => (RSA_ENCRYPTION, Some(AnyRef::NULL)),
+    };
+    let encode = || {
+        SubjectPublicKeyInfo {
+            algorithm: AlgorithmIdentifierRef { oid, parameters },
+            subject_public_key: BitStringRef::from_bytes(key)?,
+        }
+        .to_der()
+    };
+    encode().map_err(malformed("public key"))
+}
+
+/// RSAPublicKey (RFC 8017, A.1.1): checks modulus and exponent and gives the length of the modulus.
+fn rsa_public(bytes: &[u8]) -> Result<usize, Error> {
+    const WHAT: &str = "RSA public key";
+    let (n, e) = AnyRef::from_der(bytes)
+        .and_then(|any| any.sequence(|r| Ok::<_, der::Error>((UintRef::decode(r)?, r.decode()?))))
+        .map_err(malformed(WHAT))?;
+    rsa_numbers(n, e, WHAT)
+}
+
+/// RSAPrivateKey (RFC 8017, A.1.2): checks modulus and exponent; the rest is for the engine.
+pub(crate) fn rsa_private(bytes: &[u8]) -> Result<(), Error> {
+    const WHAT: &str = "RSA private key";
+    let (n, e) = AnyRef::from_der(bytes)
+        .and_then(|any| {
+            any.sequence(|r| {
+                let _version = UintRef::decode(r)?;
+                let numbers = (UintRef::decode(r)?, r.decode()?);
+                while !r.is_finished() {
+                    AnyRef::decode(r)?;
+                }
+                Ok::<_, der::Error>(numbers)
+            })
+        })
+        .map_err(malformed(WHAT))?;
+    rsa_numbers(n, e, WHAT).map(drop)
+}
+
+fn rsa_numbers(n: UintRef<'_>, e: UintRef<'_>, what: &'static str) -> Result<usize, Error> {
+    let n = n.as_bytes();
+    let bits = n
+        .first()
+        .map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+    if bits < MIN_RSA_BITS {
+        return Err(Error::WeakRsa { bits });
+    }
+    if bits > MAX_RSA_BITS {
+        return Err(Error::LargeRsa { bits });
+    }
+    if n.last().is_some_and(|last| last & 1 == 0) {
+        return Err(Error::Malformed {
+            what,
+            reason: "the modulus is even".into(),
+        });
+    }
+    // Go's limit, and so that of most verifiers: no more than 31 bits.
+    let e = match e.as_bytes() {
+        bytes if bytes.len() <= 4 => bytes.iter().fold(0, |e, b| e << 8 | u32::from(*b)),
+        _ => 0,
+    };
+    if e < 3 || e & 1 == 0 || e > 0x7fff_ffff {
+        return Err(Error::RsaExponent);
+    }
+    Ok(bits)
+}
+
+/// What kind of key a PKCS#8 structure holds; RSA keys are checked for their size.
+pub(crate) fn pkcs8(bytes: &[u8]) -> Result<Family, Error> {
+    const WHAT: &str = "PKCS#8 private key";
+    let info = PrivateKeyInfoRef::from_der(bytes).map_err(malformed(WHAT))?;
+    let family = family(&info.algorithm, WHAT)?;
+    if matches!(family, Family::Rsa) {
+        rsa_private(info.private_key.as_bytes())?;
+    }
+    Ok(family)
+}
+
+/// The curve of an ECPrivateKey (RFC 5915, section 3) that stands alone, and so has to name it.
+pub(crate) fn ec_private(bytes: &[u8]) -> Result<Curve, Error> {
+    const WHAT: &str = "EC private key";
+    let parameters = AnyRef::from_der(bytes)
+        .and_then(|any| {
+            any.sequence(|r| {
+                let _version = UintRef::decode(r)?;
+                let _scalar = <&OctetStringRef>::decode(r)?;
+                let parameters = ContextSpecific::<AnyRef<'_>>::decode_explicit(r, TagNumber(0))?
+                    .map(|p| p.value);
+                while !r.is_finished() {
+                    AnyRef::decode(r)?;
+                }
+                Ok::<_, der::Error>(parameters)
+            })
+        })
+        .map_err(malformed(WHAT))?;
+    let parameters = parameters.ok_or_else(|| Error::Malformed {
+        what: WHAT,
+        reason: "the curve is missing".into(),
+    })?;
+    let oid = parameters
+        .decode_as::<ObjectIdentifier>()
+        .map_err(|_| Error::UnsupportedKey("ECDSA with explicit curve parameters".into()))?;
+    curve(oid)
+}

@@ -1,0 +1,82 @@
+//! Private keys: generated, and read from and written to PKCS#8.
+//!
+//! A `PrivateKey` always knows its public key, and the two belong together. Secret bytes are overwritten when they
+//! are dropped, and never shown by `Debug` or an error.
+
+use core::fmt;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::engine::KeyPair;
+use crate::{Algorithm, Error, KeyType, PublicKey, asn1};
+
+/// A key that signs. Clones share one copy of the secret.
+#[derive(Clone)]
+pub struct PrivateKey {
+    pair: Arc<KeyPair>,
+    public: PublicKey,
+}
+
+impl PrivateKey {
+    /// Makes a new key from the system's secure randomness.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, Error> {
+        Self::from_pair(KeyPair::generate(algorithm)?)
+    }
+
+    /// Reads PKCS#8 (RFC 5958, versions 1 and 2) in DER, unencrypted.
+    pub fn from_pkcs8_der(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > crate::MAX_KEY_FILE {
+            return Err(Error::TooLarge);
+        }
+        let family = asn1::pkcs8(bytes)?;
+        Self::from_pair(KeyPair::from_pkcs8(family, bytes)?)
+    }
+
+    /// Reads a SEC1 `EC PRIVATE KEY` (RFC 5915), which must name its curve.
+    pub(crate) fn from_sec1_der(bytes: &[u8]) -> Result<Self, Error> {
+        let curve = asn1::ec_private(bytes)?;
+        Self::from_pair(KeyPair::from_sec1(curve, bytes)?)
+    }
+
+    /// Reads a PKCS#1 `RSA PRIVATE KEY` (RFC 8017, A.1.2).
+    pub(crate) fn from_pkcs1_der(bytes: &[u8]) -> Result<Self, Error> {
+        asn1::rsa_private(bytes)?;
+        Self::from_pair(KeyPair::from_pkcs1(bytes)?)
+    }
+
+    fn from_pair(pair: KeyPair) -> Result<Self, Error> {
+        let (family, raw) = pair.public();
+        let public = PublicKey::from_raw(asn1::public(family, raw)?)?;
+        Ok(Self {
+            pair: Arc::new(pair),
+            public,
+        })
+    }
+
+    /// The key as PKCS#8 in DER, unencrypted, in version 1 (Go, and so cosign, refuses version 2). EC keys carry
+    /// the named curve and the public key.
+    pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.pair.to_pkcs8()
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// What the key is.
+    pub fn key_type(&self) -> KeyType {
+        self.public.key_type()
+    }
+
+    pub(crate) fn pair(&self) -> &KeyPair {
+        &self.pair
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({}, {})", self.key_type(), self.public.id())
+    }
+}

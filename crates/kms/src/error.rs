@@ -1,0 +1,83 @@
+//! Errors: which key reference, what went wrong with it, what to do.
+
+/// Why a key could not be found, read or used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The reference names a place for keys that cannot be used.
+    #[error("{provider} keys are not supported ({reference}); {alternative}")]
+    NotSupported {
+        /// The reference, cut to a length that can be printed.
+        reference: String,
+        /// Where the key is.
+        provider: &'static str,
+        /// What can be done instead.
+        alternative: &'static str,
+    },
+    /// The reference has a scheme that is not known.
+    #[error(
+        "unknown key reference {reference}: {}known are a file's path, env://VARIABLE and https://…",
+        .nearest.map(|n| format!("did you mean {n}://? ")).unwrap_or_default()
+    )]
+    UnknownScheme {
+        /// The reference, cut to a length that can be printed.
+        reference: String,
+        /// A known scheme that is spelled almost the same.
+        nearest: Option<&'static str>,
+    },
+    /// The reference is of a known kind, but cannot be right.
+    #[error("bad key reference {reference}: {reason}")]
+    BadReference {
+        /// The reference, cut to a length that can be printed.
+        reference: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The key could not be read from where it should be.
+    #[error("cannot read key {key}: {reason}")]
+    Read {
+        /// The reference.
+        key: String,
+        /// The cause.
+        reason: String,
+    },
+    /// What was read is not a key that can be used here.
+    #[error("cannot use key {key}: {cause}")]
+    Key {
+        /// The reference.
+        key: String,
+        /// The cause.
+        cause: sealmark_keys::Error,
+    },
+    /// A public key is needed, and the private key given is encrypted.
+    #[error(
+        "{key} is an encrypted private key, but a public key is needed; \
+         write its public key to a file: sealmark public-key --key {key}"
+    )]
+    EncryptedPrivateKey {
+        /// The reference.
+        key: String,
+    },
+    /// The password could not be had; made by the caller's `password` function.
+    #[error("{0}")]
+    Password(String),
+    /// The key failed to sign.
+    #[error("cannot sign with key {key}: {cause}")]
+    Sign {
+        /// The public key's id.
+        key: String,
+        /// The cause.
+        cause: sealmark_keys::Error,
+    },
+    /// The file to sign could not be opened.
+    #[error("cannot read {path} to sign it: {reason}")]
+    Open {
+        /// The file.
+        path: String,
+        /// The cause.
+        reason: String,
+    },
+    /// The program is ending, or a thread of it died.
+    #[error("the work was interrupted: {0}")]
+    Interrupted(String),
+}

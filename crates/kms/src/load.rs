@@ -1,0 +1,134 @@
+//! Reads keys from files, the environment and URLs.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use sealmark_keys::{MAX_KEY_FILE, PrivateKey, PublicKey};
+use tokio::io::AsyncReadExt;
+use zeroize::Zeroizing;
+
+use crate::{Error, KeyRef, Signer, fetch};
+
+/// Gets a public key to verify with.
+///
+/// Where there is an unencrypted private key, its public key is taken.
+///
+/// # Errors
+/// [`Error::Read`] if it is not there or cannot be read, [`Error::Key`] if it is no public key, and
+/// [`Error::EncryptedPrivateKey`].
+pub async fn load_public(key: &KeyRef) -> Result<PublicKey, Error> {
+    let file = read(key).await?;
+    match PrivateKey::is_encrypted_pem(&file) {
+        Some(true) => {
+            return Err(Error::EncryptedPrivateKey {
+                key: key.to_string(),
+            });
+        }
+        Some(false) => {
+            let no_password = || Err(Error::Password("the key is not encrypted".into()));
+            return private(key, &file, no_password).map(|key| key.public_key().clone());
+        }
+        None => {}
+    }
+    PublicKey::from_pem(&file).map_err(|cause| Error::Key {
+        key: key.to_string(),
+        cause,
+    })
+}
+
+/// Gets a key to sign with.
+///
+/// `password` is called at most once, and only if the key is encrypted, on a thread where it may block; what it
+/// fails with should be [`Error::Password`].
+///
+/// # Errors
+/// [`Error::Read`] if it is not there or cannot be read, [`Error::Key`] if it is no private key or the password is
+/// wrong.
+pub async fn load_signer<P>(key: &KeyRef, password: P) -> Result<Signer, Error>
+where
+    P: FnOnce() -> Result<Zeroizing<Vec<u8>>, Error> + Send + 'static,
+{
+    let file = read(key).await?;
+    let key = key.clone();
+    // scrypt takes some 0.2 s, and a password prompt as long as it takes.
+    tokio::task::spawn_blocking(move || private(&key, &file, password).map(Signer::Local))
+        .await
+        .map_err(|error| Error::Interrupted(error.to_string()))?
+}
+
+fn private(
+    key: &KeyRef,
+    file: &[u8],
+    password: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, Error>,
+) -> Result<PrivateKey, Error> {
+    /// Keeps the caller's own error apart from those of the key file.
+    enum Cause {
+        Key(sealmark_keys::Error),
+        Password(Error),
+    }
+    impl From<sealmark_keys::Error> for Cause {
+        fn from(cause: sealmark_keys::Error) -> Self {
+            Self::Key(cause)
+        }
+    }
+    PrivateKey::from_pem(file, || password().map_err(Cause::Password)).map_err(
+        |cause| match cause {
+            Cause::Key(cause) => Error::Key {
+                key: key.to_string(),
+                cause,
+            },
+            Cause::Password(error) => error,
+        },
+    )
+}
+
+async fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let failed = |reason: String| Error::Read {
+        key: key.to_string(),
+        reason,
+    };
+    let content = match key {
+        KeyRef::File(path) => read_file(path).await.map_err(failed)?,
+        KeyRef::Env(name) => match std::env::var_os(name) {
+            Some(value) => Some(Zeroizing::new(value.into_encoded_bytes())),
+            None => {
+                return Err(failed(format!(
+                    "the environment variable {name} is not set"
+                )));
+            }
+        },
+        KeyRef::Url(url) => fetch::fetch(url).await.map_err(failed)?,
+    };
+    match content {
+        Some(content) if content.len() <= MAX_KEY_FILE => Ok(content),
+        _ => Err(Error::Key {
+            key: key.to_string(),
+            cause: sealmark_keys::Error::TooLarge,
+        }),
+    }
+}
+
+/// The content, or `None` if it is larger than a key can be; such a file is not read.
+async fn read_file(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+    let reason = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    };
+    let metadata = tokio::fs::metadata(path).await.map_err(reason)?;
+    if metadata.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    if metadata.len() > MAX_KEY_FILE as u64 {
+        return Ok(None);
+    }
+    let file = tokio::fs::File::open(path).await.map_err(reason)?;
+    // Pipes tell no length, and files grow. Reserved at once, so that no copy of a secret is left behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE + 1));
+    file.take(MAX_KEY_FILE as u64 + 1)
+        .read_to_end(&mut content)
+        .await
+        .map_err(reason)?;
+    Ok((content.len() <= MAX_KEY_FILE).then_some(content))
+}

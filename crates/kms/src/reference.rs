@@ -1,0 +1,392 @@
+//! Key references: what a user writes after `--key`.
+//!
+//! One parser for all of them; the table in its tests says what each kind of text is taken for.
+
+use core::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use url::{Host, Url};
+
+use crate::Error;
+
+/// Where a key is.
+///
+/// ```
+/// use sealmark_kms::KeyRef;
+/// assert_eq!(KeyRef::parse("cosign.pub")?, KeyRef::File("cosign.pub".into()));
+/// assert_eq!(KeyRef::parse("env://COSIGN_KEY")?, KeyRef::Env("COSIGN_KEY".into()));
+/// assert!(KeyRef::parse("http://example.com/cosign.pub").is_err());
+/// # Ok::<(), sealmark_kms::Error>(())
+/// ```
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub enum KeyRef {
+    /// A file.
+    File(PathBuf),
+    /// An environment variable that holds the content of a key file.
+    Env(String),
+    /// A URL that gives a key file: `https`, or `http` on this machine.
+    Url(Url),
+}
+
+/// A place for keys that is known, but not supported.
+struct Provider {
+    schemes: &'static [&'static str],
+    name: &'static str,
+    alternative: &'static str,
+}
+
+const VERIFY_WITH_FILE: &str =
+    "save its public key to a file to verify with it, and sign with a key file";
+
+const PROVIDERS: [Provider; 9] = [
+    Provider {
+        schemes: &["awskms"],
+        name: "AWS KMS",
+        alternative: "to verify, save the public key to a file (aws kms get-public-key); to sign, use a key file",
+    },
+    Provider {
+        schemes: &["azurekms"],
+        name: "Azure Key Vault",
+        alternative: "to verify, save the public key to a file (az keyvault key download); to sign, use a key file",
+    },
+    Provider {
+        schemes: &["gcpkms"],
+        name: "Google Cloud KMS",
+        alternative: "to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
+                      to sign, use a key file",
+    },
+    Provider {
+        schemes: &["hashivault", "vault"],
+        name: "HashiCorp Vault",
+        alternative: VERIFY_WITH_FILE,
+    },
+    Provider {
+        schemes: &["openbao"],
+        name: "OpenBao",
+        alternative: VERIFY_WITH_FILE,
+    },
+    Provider {
+        schemes: &["k8s"],
+        name: "Kubernetes secret",
+        alternative: "read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that",
+    },
+    Provider {
+        schemes: &["gitlab"],
+        name: "GitLab",
+        alternative: "in a job, give the variable: env://COSIGN_PRIVATE_KEY or env://COSIGN_PUBLIC_KEY",
+    },
+    Provider {
+        schemes: &["github"],
+        name: "GitHub",
+        alternative: "in a workflow, put the secret into the environment and give env://VARIABLE",
+    },
+    Provider {
+        schemes: &["pkcs11"],
+        name: "PKCS#11 token",
+        alternative: VERIFY_WITH_FILE,
+    },
+];
+
+/// The schemes that are supported.
+const SUPPORTED: [&str; 4] = ["env", "https", "http", "file"];
+
+/// Host names of Azure Key Vault and Managed HSM, in all its clouds.
+const AZURE_HOSTS: [&str; 6] = [
+    ".vault.azure.net",
+    ".vault.azure.cn",
+    ".vault.usgovcloudapi.net",
+    ".managedhsm.azure.net",
+    ".managedhsm.azure.cn",
+    ".managedhsm.usgovcloudapi.net",
+];
+
+/// Longest part of a reference that is repeated in an error.
+const MAX_SHOWN: usize = 200;
+
+impl KeyRef {
+    /// Understands a key reference. Nothing is read yet.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.is_empty() {
+            return Err(bad(text, "it is empty"));
+        }
+        if let Some(scheme) = cloud_name(text) {
+            return Err(unsupported(scheme, text));
+        }
+        let Some((scheme, rest)) = scheme(text) else {
+            return Ok(Self::File(text.into()));
+        };
+        match scheme.as_str() {
+            "env" => variable(text, rest),
+            "file" => Url::parse(text)
+                .ok()
+                .and_then(|url| url.to_file_path().ok())
+                .map(Self::File)
+                .ok_or_else(|| bad(text, "a file:// URL needs an absolute path: file:///PATH")),
+            "http" | "https" => web(text),
+            other => match PROVIDERS.iter().find(|p| p.schemes.contains(&other)) {
+                Some(provider) => Err(unsupported(provider, text)),
+                None => Err(Error::UnknownScheme {
+                    reference: shown(text),
+                    nearest: nearest(other),
+                }),
+            },
+        }
+    }
+}
+
+/// The scheme in lower case and what follows it. Only `pkcs11:` (RFC 7512) goes without slashes.
+fn scheme(text: &str) -> Option<(String, &str)> {
+    let legal = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_'))
+    };
+    if let Some((scheme, rest)) = text.split_once("://")
+        && legal(scheme)
+    {
+        return Some((scheme.to_ascii_lowercase(), rest));
+    }
+    let (scheme, rest) = text.split_once(':')?;
+    scheme
+        .eq_ignore_ascii_case("pkcs11")
+        .then(|| ("pkcs11".to_owned(), rest))
+}
+
+/// Names as the cloud's console shows them, without a scheme.
+fn cloud_name(text: &str) -> Option<&'static Provider> {
+    if text.starts_with("arn:") {
+        return Some(&PROVIDERS[0]);
+    }
+    let azure = Url::parse(text).is_ok_and(|url| {
+        url.host_str()
+            .is_some_and(|host| AZURE_HOSTS.iter().any(|azure| host.ends_with(azure)))
+            && matches!(url.scheme(), "https" | "http")
+    });
+    if azure {
+        return Some(&PROVIDERS[1]);
+    }
+    (text.starts_with("projects/") && text.contains("/cryptoKeys/")).then_some(&PROVIDERS[2])
+}
+
+fn variable(text: &str, name: &str) -> Result<KeyRef, Error> {
+    if name.is_empty() {
+        return Err(bad(text, "the variable's name is missing: env://VARIABLE"));
+    }
+    if name.contains(['=', '\0', '/']) {
+        return Err(bad(text, "that cannot be the name of a variable"));
+    }
+    Ok(KeyRef::Env(name.to_owned()))
+}
+
+fn web(text: &str) -> Result<KeyRef, Error> {
+    let url = Url::parse(text).map_err(|error| bad(text, &error.to_string()))?;
+    if !is_safe(&url) {
+        return Err(bad(
+            &without_secrets(&url),
+            "http:// is allowed to this machine only, as anyone on the way could exchange the key; use https://",
+        ));
+    }
+    Ok(KeyRef::Url(url))
+}
+
+/// `https`, or `http` to this machine.
+pub(crate) fn is_safe(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => true,
+        "http" => match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+fn unsupported(provider: &Provider, text: &str) -> Error {
+    Error::NotSupported {
+        reference: shown(text),
+        provider: provider.name,
+        alternative: provider.alternative,
+    }
+}
+
+fn bad(text: &str, reason: &str) -> Error {
+    Error::BadReference {
+        reference: shown(text),
+        reason: reason.to_owned(),
+    }
+}
+
+/// A reference for an error: quoted, cut, and without the PIN that a PKCS#11 URI may carry.
+fn shown(text: &str) -> String {
+    let mut text: String = text.chars().take(MAX_SHOWN).collect();
+    if let Some(pin) = text.find("pin-value=") {
+        text.truncate(pin);
+        text.push_str("pin-value=…");
+    }
+    format!("{text:?}")
+}
+
+/// A URL for people and logs: without user name, password, query and fragment.
+pub(crate) fn without_secrets(url: &Url) -> String {
+    let mut url = url.clone();
+    // These fail only for URLs that cannot have a user, which then have none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+fn nearest(scheme: &str) -> Option<&'static str> {
+    // As many slips as still leave it clear what was meant.
+    const MAX_SLIPS: usize = 2;
+    if scheme.len() > 32 {
+        return None;
+    }
+    let known = PROVIDERS.iter().flat_map(|p| p.schemes).chain(&SUPPORTED);
+    known
+        .map(|name| (edit_distance(scheme, name), *name))
+        .filter(|(slips, name)| *slips <= MAX_SLIPS && 2 * slips < name.len())
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substitution = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitution.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// As the user wrote it, but without secrets.
+impl fmt::Display for KeyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Env(name) => write!(f, "env://{name}"),
+            Self::Url(url) => f.write_str(&without_secrets(url)),
+        }
+    }
+}
+
+impl fmt::Debug for KeyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRef({self})")
+    }
+}
+
+impl core::str::FromStr for KeyRef {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_reference_is_taken_for() {
+        let table = [
+            ("cosign.pub", "File cosign.pub"),
+            ("./a b/cosign.key", "File ./a b/cosign.key"),
+            ("/etc/keys/cosign.key", "File /etc/keys/cosign.key"),
+            ("C:\\keys\\cosign.key", "File C:\\keys\\cosign.key"),
+            ("key:1.pem", "File key:1.pem"),
+            (
+                "file:///etc/keys/cosign%20a.pub",
+                "File /etc/keys/cosign a.pub",
+            ),
+            ("env://COSIGN_KEY", "Env env://COSIGN_KEY"),
+            ("ENV://COSIGN_KEY", "Env env://COSIGN_KEY"),
+            (
+                "https://example.com/cosign.pub",
+                "Url https://example.com/cosign.pub",
+            ),
+            (
+                "HTTPS://Example.com:8443/k",
+                "Url https://example.com:8443/k",
+            ),
+            (
+                "https://me:secret@example.com/k?token=x#y",
+                "Url https://example.com/k",
+            ),
+            ("http://localhost:8080/k", "Url http://localhost:8080/k"),
+            ("http://127.8.9.1/k", "Url http://127.8.9.1/k"),
+            ("http://[::1]:80/k", "Url http://[::1]/k"),
+        ];
+        for (text, expected) in table {
+            let found = match KeyRef::parse(text) {
+                Ok(key @ KeyRef::File(_)) => format!("File {key}"),
+                Ok(key @ KeyRef::Env(_)) => format!("Env {key}"),
+                Ok(key @ KeyRef::Url(_)) => format!("Url {key}"),
+                Err(error) => panic!("{text}: {error}"),
+            };
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_references_that_cannot_be_used() {
+        let aws = "; to verify, save the public key to a file (aws kms get-public-key); to sign, use a key file";
+        let azure = "; to verify, save the public key to a file (az keyvault key download); to sign, use a key file";
+        let google = "; to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
+                      to sign, use a key file";
+        let file = "; save its public key to a file to verify with it, and sign with a key file";
+        let http = "http:// is allowed to this machine only, as anyone on the way could exchange the key; use https://";
+        let known = "known are a file's path, env://VARIABLE and https://…";
+        let table = [
+            ("", "bad key reference \"\": it is empty".to_owned()),
+            ("env://", "bad key reference \"env://\": the variable's name is missing: env://VARIABLE".into()),
+            ("env://A=B", "bad key reference \"env://A=B\": that cannot be the name of a variable".into()),
+            ("file://relative", "bad key reference \"file://relative\": a file:// URL needs an absolute path: file:///PATH".into()),
+            ("https://", "bad key reference \"https://\": empty host".into()),
+            ("http://example.com/k", format!("bad key reference \"http://example.com/k\": {http}")),
+            ("http://u:p@example.com/k?t=1", format!("bad key reference \"http://example.com/k\": {http}")),
+            ("http://127.0.0.1.example.com/", format!("bad key reference \"http://127.0.0.1.example.com/\": {http}")),
+            ("awskms:///alias/release", format!("AWS KMS keys are not supported (\"awskms:///alias/release\"){aws}")),
+            ("AWSKMS://x", format!("AWS KMS keys are not supported (\"AWSKMS://x\"){aws}")),
+            ("arn:aws:kms:us-west-2:1:key/2", format!("AWS KMS keys are not supported (\"arn:aws:kms:us-west-2:1:key/2\"){aws}")),
+            ("azurekms://v.vault.azure.net/k", format!("Azure Key Vault keys are not supported (\"azurekms://v.vault.azure.net/k\"){azure}")),
+            ("https://v.vault.azure.net/keys/k/1", format!("Azure Key Vault keys are not supported (\"https://v.vault.azure.net/keys/k/1\"){azure}")),
+            ("gcpkms://projects/p", format!("Google Cloud KMS keys are not supported (\"gcpkms://projects/p\"){google}")),
+            ("projects/p/locations/l/keyRings/r/cryptoKeys/k", format!("Google Cloud KMS keys are not supported (\"projects/p/locations/l/keyRings/r/cryptoKeys/k\"){google}")),
+            ("hashivault://k", format!("HashiCorp Vault keys are not supported (\"hashivault://k\"){file}")),
+            ("openbao://k", format!("OpenBao keys are not supported (\"openbao://k\"){file}")),
+            ("k8s://ns/s", "Kubernetes secret keys are not supported (\"k8s://ns/s\"); read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that".into()),
+            ("gitlab://o/p", "GitLab keys are not supported (\"gitlab://o/p\"); in a job, give the variable: env://COSIGN_PRIVATE_KEY or env://COSIGN_PUBLIC_KEY".into()),
+            ("github://o/r", "GitHub keys are not supported (\"github://o/r\"); in a workflow, put the secret into the environment and give env://VARIABLE".into()),
+            ("pkcs11:token=t?pin-value=1234", format!("PKCS#11 token keys are not supported (\"pkcs11:token=t?pin-value=…\"){file}")),
+            ("awskm://k", format!("unknown key reference \"awskm://k\": did you mean awskms://? {known}")),
+            ("azurkms://k", format!("unknown key reference \"azurkms://k\": did you mean azurekms://? {known}")),
+            ("htps://k", format!("unknown key reference \"htps://k\": did you mean https://? {known}")),
+            ("evn://K", format!("unknown key reference \"evn://K\": {known}")),
+            ("ftp://k", format!("unknown key reference \"ftp://k\": {known}")),
+            ("oci://k", format!("unknown key reference \"oci://k\": {known}")),
+        ];
+        for (text, message) in table {
+            match KeyRef::parse(text) {
+                Ok(key) => panic!("{text} was taken for {key:?}"),
+                Err(error) => assert_eq!(error.to_string(), message, "{text}"),
+            }
+        }
+        let long = KeyRef::parse(&format!("x://{}", "é".repeat(10_000)))
+            .unwrap_err()
+            .to_string();
+        assert!(long.len() < 700, "{}", long.len());
+    }
+}
