@@ -1,0 +1,90 @@
+//! What can go wrong when a service is opened or run.
+
+use std::io;
+use std::path::PathBuf;
+
+use sealmark_formats::Digest;
+
+/// Why a service could not be opened, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused something.
+    #[error("could not {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted: `write`, `create the directory` …
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Another process has the directory open.
+    #[error(
+        "{} is in use by another process{}: stop that process, or use another directory",
+        path.display(),
+        holder.as_ref().map(|pid| format!(" ({pid})")).unwrap_or_default()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// What the other process wrote about itself.
+        holder: Option<String>,
+    },
+    /// The directory holds something else than a service's state.
+    #[error(
+        "{} is not empty and is not {expected}: nothing in it was touched; use an empty or a new directory",
+        path.display()
+    )]
+    ForeignDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What it should have been.
+        expected: &'static str,
+    },
+    /// The directory was written by a program that lays it out differently.
+    #[error(
+        "{} has layout {found}, this program knows layout {known}: use the program that wrote it",
+        path.display()
+    )]
+    UnknownLayout {
+        /// The file that says so.
+        path: PathBuf,
+        /// The layout named there.
+        found: String,
+        /// The layout that this program writes.
+        known: u32,
+    },
+    /// A file of the service's state is not what was written there.
+    #[error("{} is damaged: {problem}; restore it from a backup, or delete it and push again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Content does not have the digest that was announced for it.
+    #[error(
+        "the content has the digest {found}, not {expected}: the transfer was damaged, or the digest is wrong"
+    )]
+    DigestMismatch {
+        /// The digest that was announced.
+        expected: Digest,
+        /// The digest of what came.
+        found: Digest,
+    },
+}
+
+impl Error {
+    /// For `map_err`: an [`Error::Io`] about `path`.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}

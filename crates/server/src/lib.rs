@@ -1,0 +1,10 @@
+//! The services over HTTP.
+//!
+//! Each service is a module with an `axum::Router` and nothing that outlives it; [`listen`] gives every one of
+//! them the same bounded connections and the same orderly end.
+
+mod error;
+pub mod listen;
+pub mod registry;
+
+pub use error::Error;

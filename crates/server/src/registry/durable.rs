@@ -1,0 +1,98 @@
+//! Files that are there after a crash, whole or not at all.
+//!
+//! Invariant: when a function of this module returns `Ok`, its effect survives `kill -9` and the loss of power; if
+//! the process dies before, either nothing has changed or everything has.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use crate::Error;
+
+/// Creates a directory, and those above it that are missing.
+pub(super) fn create_directory(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_directory(parent)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::io("create the directory", path)(error))
+        }
+        _ => sync_parent(path),
+    }
+}
+
+/// Moves a finished temporary file to `path`, over what may be there. The file must be in the same file system.
+pub(super) fn place(file: NamedTempFile, path: &Path) -> Result<(), Error> {
+    file.as_file()
+        .sync_all()
+        .map_err(Error::io("write", path))?;
+    if let Some(parent) = path.parent() {
+        create_directory(parent)?;
+    }
+    file.persist(path)
+        .map_err(|error| Error::io("write", path)(error.error))?;
+    sync_parent(path)
+}
+
+/// Writes a small file, over what may be there; `scratch` is a directory in the same file system.
+pub(super) fn write(path: &Path, content: &[u8], scratch: &Path) -> Result<(), Error> {
+    let mut file =
+        NamedTempFile::new_in(scratch).map_err(Error::io("create a file in", scratch))?;
+    file.write_all(content).map_err(Error::io("write", path))?;
+    place(file, path)
+}
+
+/// Removes a file; `false` if there is none.
+pub(super) fn remove(path: &Path) -> Result<bool, Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("delete", path)(error)),
+        Ok(()) => sync_parent(path).map(|()| true),
+    }
+}
+
+/// Reads a small file; `None` if there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
+}
+
+/// The names in a directory that are Unicode; empty if there is no such directory.
+pub(super) fn list(path: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("list", path)(error)),
+    };
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
+    let names: io::Result<Vec<_>> = names.collect();
+    Ok(names
+        .map_err(Error::io("list", path))?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// A rename or a removal is durable when its directory is. Only Unix lets a directory be opened for that.
+fn sync_parent(path: &Path) -> Result<(), Error> {
+    let Some(parent) = path.parent().filter(|_| cfg!(unix)) else {
+        return Ok(());
+    };
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    File::open(parent)
+        .and_then(|directory| directory.sync_all())
+        .map_err(Error::io("flush", parent))
+}
