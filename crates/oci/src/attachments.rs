@@ -1,0 +1,447 @@
+//! Everything that is attached to an artifact, in every layout, as [`Evidence`].
+//!
+//! Invariant: what cannot be read is there as [`Content::Unreadable`], with the reason; what cannot be *fetched*
+//! because the registry refuses or fails is an error for the whole. "There are none" is only said when every place was
+//! looked at and answered.
+//!
+//! One listing, one request for `.sig` (and `.att` if wanted), and for each attachment one for its manifest and one
+//! for its blob. Blobs that several attachments share (the payload of two signatures) are fetched once.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use sealmark_formats::{Digest, legacy};
+use sealmark_verify::Evidence;
+use sealmark_verify::evidence::{self, Content};
+
+use crate::client::referrers::stated_type;
+use crate::client::{Client, Manifest};
+use crate::error::Error;
+use crate::layout::Layout;
+use crate::manifest::{BUNDLE_PREFIX, Descriptor};
+use crate::reference::{Repository, attachment_tag};
+
+/// Largest attachment, in bytes, also after decompression; cosign's `COSIGN_MAX_ATTACHMENT_SIZE`.
+pub const MAX_ATTACHMENT: u64 = 128 << 20;
+/// Most attachments of one artifact, all layouts together; cosign's limit for the layers of a `.sig` image.
+pub const MAX_ATTACHMENTS: usize = 1000;
+/// Bytes of all attachments of one artifact together: they are held in memory at once.
+pub const MAX_ATTACHED: u64 = 512 << 20;
+/// Requests at the same time.
+pub(crate) const PARALLEL: usize = 16;
+
+/// Where attachments are looked for.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A repository in a registry: the image's own, or `COSIGN_REPOSITORY`.
+    Registry {
+        /// Talks to it.
+        client: Client,
+        /// The repository that the attachments are in.
+        repository: Repository,
+    },
+    /// A layout on disk.
+    Layout(Layout),
+}
+
+/// Which attachments are wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Want {
+    /// Sigstore bundles.
+    pub bundles: bool,
+    /// `.sig`, and experimental OCI 1.1 signatures.
+    pub signatures: bool,
+    /// `.att`.
+    pub attestations: bool,
+}
+
+impl Want {
+    /// Bundles alone.
+    pub const BUNDLES: Self = Self {
+        bundles: true,
+        signatures: false,
+        attestations: false,
+    };
+    /// Legacy signatures alone.
+    pub const LEGACY_SIGNATURES: Self = Self {
+        bundles: false,
+        signatures: true,
+        attestations: false,
+    };
+    /// Bundles and legacy signatures.
+    pub const SIGNATURES: Self = Self {
+        bundles: true,
+        signatures: true,
+        attestations: false,
+    };
+    /// Bundles and legacy attestations.
+    pub const ATTESTATIONS: Self = Self {
+        bundles: true,
+        signatures: false,
+        attestations: true,
+    };
+    /// Everything.
+    pub const ALL: Self = Self {
+        bundles: true,
+        signatures: true,
+        attestations: true,
+    };
+}
+
+impl Source {
+    /// Where a manifest is, for people.
+    pub(crate) fn location(&self, manifest: &Digest) -> String {
+        match self {
+            Self::Registry { repository, .. } => repository.at(&manifest.to_string()),
+            Self::Layout(layout) => format!("{}@{manifest}", layout.dir().display()),
+        }
+    }
+
+    pub(crate) async fn manifest(&self, digest: &Digest) -> Result<Manifest, Error> {
+        match self {
+            Self::Registry { client, repository } => {
+                client.manifest(repository, &digest.to_string()).await
+            }
+            Self::Layout(layout) => {
+                let (layout, digest) = (layout.clone(), digest.clone());
+                blocking(move || layout.manifest(&digest)).await
+            }
+        }
+    }
+
+    async fn blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Registry { client, repository } => client.blob(repository, digest, limit).await,
+            Self::Layout(layout) => {
+                let (layout, digest) = (layout.clone(), digest.clone());
+                blocking(move || layout.blob(&digest, limit)).await
+            }
+        }
+    }
+
+    pub(crate) async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        match self {
+            Self::Registry { client, repository } => Ok(client
+                .referrers(repository, subject, None)
+                .await?
+                .descriptors),
+            Self::Layout(layout) => {
+                let (layout, subject) = (layout.clone(), subject.clone());
+                blocking(move || layout.referrers(&subject)).await
+            }
+        }
+    }
+
+    /// The images at the legacy tag; a layout may have several.
+    pub(crate) async fn legacy(
+        &self,
+        subject: &Digest,
+        suffix: &'static str,
+    ) -> Result<Vec<Manifest>, Error> {
+        match self {
+            Self::Registry { client, repository } => {
+                let tag = attachment_tag(&client.options().tag_prefix, subject, suffix);
+                Ok(client
+                    .manifest_if_exists(repository, &tag)
+                    .await?
+                    .into_iter()
+                    .collect())
+            }
+            Self::Layout(layout) => {
+                let (layout, subject) = (layout.clone(), subject.clone());
+                blocking(move || {
+                    let entries = layout.legacy(&subject, suffix)?;
+                    entries
+                        .iter()
+                        .map(|entry| layout.manifest(&entry.digest))
+                        .collect()
+                })
+                .await
+            }
+        }
+    }
+
+    fn max_attachment(&self) -> u64 {
+        match self {
+            Self::Registry { client, .. } => client.options().max_attachment,
+            Self::Layout(_) => MAX_ATTACHMENT,
+        }
+    }
+}
+
+/// Disks can be slow, too.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::malformed("reading a layout", error)),
+    }
+}
+
+/// An attachment of which the blob is still to be read, or what is wrong with it.
+struct Found {
+    layout: evidence::Layout,
+    manifest: Digest,
+    layer: Result<Descriptor, String>,
+}
+
+/// Reads everything that is attached to `subject`.
+///
+/// # Errors
+/// [`Error::TooMany`] beyond [`MAX_ATTACHMENTS`], [`Error::TooLarge`] beyond [`MAX_ATTACHED`]; whatever the registry
+/// refuses or fails with, except about a single attachment.
+pub async fn gather(source: &Source, subject: &Digest, want: Want) -> Result<Vec<Evidence>, Error> {
+    use evidence::Layout::{LegacyAttestation, LegacySignature};
+    let (referring, signatures, attestations) = tokio::try_join!(
+        referring(source, subject, want),
+        layers(source, subject, LegacySignature, want.signatures),
+        layers(source, subject, LegacyAttestation, want.attestations),
+    )?;
+    let mut found = referring;
+    found.extend(signatures);
+    found.extend(attestations);
+    check_count(subject, found.len())?;
+    let blobs = fetch(source, subject, &found).await?;
+    Ok(found
+        .into_iter()
+        .map(|attachment| evidence(source, attachment, &blobs))
+        .collect())
+}
+
+fn check_count(subject: &Digest, count: usize) -> Result<(), Error> {
+    if count > MAX_ATTACHMENTS {
+        let what = format!("attachments of {subject}");
+        return Err(Error::TooMany {
+            what,
+            limit: MAX_ATTACHMENTS,
+        });
+    }
+    Ok(())
+}
+
+/// What is wrong with one attachment, as opposed to with the registry.
+fn own_fault(error: Error) -> Result<String, Error> {
+    match error {
+        Error::DigestMismatch { .. }
+        | Error::TooLarge { .. }
+        | Error::TooMany { .. }
+        | Error::Malformed { .. }
+        | Error::NotFound { .. } => Ok(error.to_string()),
+        other => Err(other),
+    }
+}
+
+/// Bundles and experimental signatures, from what refers to the subject.
+async fn referring(source: &Source, subject: &Digest, want: Want) -> Result<Vec<Found>, Error> {
+    let mut listed = source.referrers(subject).await?;
+    listed.retain(|descriptor| match stated_type(descriptor) {
+        Some(kind) if kind.starts_with(BUNDLE_PREFIX) => want.bundles,
+        Some(legacy::OCI11_SIGNATURE_TYPE) => want.signatures,
+        Some(_) => false,
+        // It may be anything: one must look.
+        None => true,
+    });
+    check_count(subject, listed.len())?;
+    let found: Vec<Vec<Found>> = stream::iter(listed)
+        .map(|descriptor| async move {
+            let said = stated_type(&descriptor).is_some();
+            let image = match source.manifest(&descriptor.digest).await {
+                Ok(manifest) => manifest.image(),
+                Err(error) => Err(error),
+            };
+            let image = match image {
+                Ok(image) => image,
+                // An index that refers to the image is no bundle, unless it is said to be one.
+                Err(Error::Malformed { .. }) if !said => return Ok(Vec::new()),
+                Err(error) => {
+                    return Ok(vec![Found {
+                        layout: evidence::Layout::Bundle,
+                        manifest: descriptor.digest,
+                        layer: Err(own_fault(error)?),
+                    }]);
+                }
+            };
+            let bundle = image.kind().starts_with(BUNDLE_PREFIX);
+            let signature = image.kind() == legacy::OCI11_SIGNATURE_TYPE;
+            let layout = if signature {
+                evidence::Layout::Oci11Signature
+            } else {
+                evidence::Layout::Bundle
+            };
+            let mut found: Vec<Found> = image
+                .layers
+                .into_iter()
+                .filter(|layer| {
+                    signature && want.signatures
+                        || want.bundles && layer.media_type.starts_with(BUNDLE_PREFIX)
+                })
+                .map(|layer| Found {
+                    layout,
+                    manifest: descriptor.digest.clone(),
+                    layer: Ok(layer),
+                })
+                .collect();
+            if found.is_empty() && bundle && want.bundles {
+                let layer = Err("the manifest says that it is a bundle, and has none".to_owned());
+                found.push(Found {
+                    layout,
+                    manifest: descriptor.digest,
+                    layer,
+                });
+            }
+            Ok::<_, Error>(found)
+        })
+        .buffered(PARALLEL)
+        .try_collect()
+        .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The layers of a legacy image.
+async fn layers(
+    source: &Source,
+    subject: &Digest,
+    layout: evidence::Layout,
+    wanted: bool,
+) -> Result<Vec<Found>, Error> {
+    if !wanted {
+        return Ok(Vec::new());
+    }
+    let suffix = match layout {
+        evidence::Layout::LegacyAttestation => "att",
+        _ => "sig",
+    };
+    let mut found = Vec::new();
+    for manifest in source.legacy(subject, suffix).await? {
+        let digest = manifest.digest.clone();
+        match manifest.image() {
+            Ok(image) => found.extend(image.layers.into_iter().map(|layer| Found {
+                layout,
+                manifest: digest.clone(),
+                layer: Ok(layer),
+            })),
+            Err(error) => {
+                found.push(Found {
+                    layout,
+                    manifest: digest,
+                    layer: Err(own_fault(error)?),
+                });
+            }
+        }
+        check_count(subject, found.len())?;
+    }
+    Ok(found)
+}
+
+type Blobs = HashMap<Digest, Result<Bytes, String>>;
+
+/// Each blob once.
+async fn fetch(source: &Source, subject: &Digest, found: &[Found]) -> Result<Blobs, Error> {
+    let limit = source.max_attachment();
+    // What is said to be too large is not asked for. A size that is a lie ends at that size: it is the limit.
+    let mut wanted: HashMap<&Digest, (u64, bool)> = HashMap::new();
+    let mut order = Vec::new();
+    for layer in found.iter().filter_map(|found| found.layer.as_ref().ok()) {
+        let packed = is_gzip(&layer.media_type);
+        let (size, _) = wanted.entry(&layer.digest).or_insert_with(|| {
+            order.push(&layer.digest);
+            (0, packed)
+        });
+        *size = (*size).max(layer.size);
+    }
+    let too_large = || Error::TooLarge {
+        what: format!("the attachments of {subject} together"),
+        limit: MAX_ATTACHED,
+    };
+    let fetched = wanted
+        .values()
+        .map(|(size, _)| *size)
+        .filter(|size| *size <= limit);
+    if fetched.fold(0, u64::saturating_add) > MAX_ATTACHED {
+        return Err(too_large());
+    }
+    let left = std::sync::Mutex::new(MAX_ATTACHED);
+    let (wanted, left) = (&wanted, &left);
+    stream::iter(order)
+        .map(|digest| async move {
+            let (size, packed) = wanted[digest];
+            let what = || format!("attachment {digest}");
+            let bytes = if size > limit {
+                Err(Error::TooLarge {
+                    what: what(),
+                    limit,
+                })
+            } else {
+                source.blob(digest, size).await
+            };
+            let bytes = match bytes {
+                Ok(bytes) if packed => decompress(&what(), &bytes, limit),
+                other => other,
+            };
+            let content = match bytes {
+                Ok(bytes) => Ok(Bytes::from(bytes)),
+                Err(error) => Err(own_fault(error)?),
+            };
+            let mut left = left
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let size = content.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            *left = left.checked_sub(size).ok_or_else(too_large)?;
+            Ok((digest.clone(), content))
+        })
+        .buffer_unordered(PARALLEL)
+        .try_collect()
+        .await
+}
+
+fn is_gzip(media_type: &str) -> bool {
+    media_type.ends_with("+gzip") || media_type.ends_with(".gzip")
+}
+
+/// A few kilobytes can unpack to terabytes.
+fn decompress(what: &str, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
+    let mut plain = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes)
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut plain)
+        .map_err(|error| Error::malformed(what, format!("it is not gzip: {error}")))?;
+    if plain.len() as u64 > limit {
+        return Err(Error::TooLarge {
+            what: format!("{what}, unpacked,"),
+            limit,
+        });
+    }
+    Ok(plain)
+}
+
+fn evidence(source: &Source, found: Found, blobs: &Blobs) -> Evidence {
+    let content = match found.layer {
+        Err(reason) => Content::Unreadable(reason),
+        Ok(layer) => match blobs.get(&layer.digest) {
+            Some(Ok(bytes)) => {
+                let media_type = layer
+                    .media_type
+                    .trim_end_matches("+gzip")
+                    .trim_end_matches(".gzip");
+                if media_type.starts_with(BUNDLE_PREFIX) {
+                    Content::from_bundle(bytes)
+                } else {
+                    Content::from_legacy_layer(media_type, bytes.to_vec(), &layer.annotations)
+                }
+            }
+            Some(Err(reason)) => Content::Unreadable(reason.clone()),
+            None => Content::Unreadable("its blob was not read".to_owned()),
+        },
+    };
+    Evidence {
+        source: evidence::Source {
+            layout: found.layout,
+            location: source.location(&found.manifest),
+            manifest: Some(found.manifest),
+        },
+        content,
+    }
+}
