@@ -1,0 +1,44 @@
+//! Certificates, read: what an X.509 certificate says, in Sigstore's profile of it and in any other.
+//!
+//! Pure functions of bytes: no I/O, no clock. A [`Certificate`] that exists is well formed, and that is all that it
+//! is: nothing in this crate decides whether one is to be trusted.
+//!
+//! ```
+//! use sealmark_x509::{Certificate, FulcioExtension, SubjectAltName};
+//! # let pem = include_bytes!("../tests/fixtures/github-workflow.pem");
+//! let certificate = Certificate::from_pem(pem)?;
+//!
+//! let [SubjectAltName::Uri(workflow)] = certificate.subject_alt_names() else { panic!() };
+//! assert!(workflow.ends_with("/extremely-dangerous-oidc-beacon.yml@refs/heads/main"));
+//! assert_eq!(
+//!     certificate.fulcio().get(FulcioExtension::Issuer),
+//!     Some("https://token.actions.githubusercontent.com"),
+//! );
+//! assert_eq!(certificate.validity().seconds(), 600);
+//! # Ok::<(), sealmark_x509::Error>(())
+//! ```
+
+mod certificate;
+mod error;
+mod extensions;
+mod fulcio;
+mod pem;
+mod san;
+mod sct;
+mod validity;
+
+pub use certificate::{Certificate, Serial};
+pub use error::Error;
+pub use extensions::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Unread};
+pub use fulcio::{Extensions as FulcioExtensions, FulcioExtension};
+pub use san::SubjectAltName;
+pub use sct::SignedCertificateTimestamp;
+pub use validity::{Instant, Validity};
+
+/// The largest certificate that is read, in bytes of DER. Fulcio's take about 2 KiB; certificates with hundreds of
+/// names exist and stay below this.
+pub const MAX_CERTIFICATE: usize = 64 * 1024;
+/// The largest number of certificates in one PEM text. Chains have 2 to 4.
+pub const MAX_CHAIN: usize = 32;
+/// The largest PEM text that is read, in bytes: room for long chains, and none for filling memory.
+pub const MAX_PEM: usize = 1024 * 1024;

@@ -1,0 +1,158 @@
+//! Embedded signed certificate timestamps: the promises of CT logs that a certificate is in them.
+//!
+//! Layout: RFC 6962, sections 3.2 and 3.3, in TLS encoding: big-endian, vectors with their length before them. Only
+//! the structure is read; whether a promise is good is decided by verification.
+
+use crate::Error;
+
+const EXTENSION: &str = "SCT list";
+/// `v1` of RFC 6962.
+const V1: u8 = 0;
+
+/// A promise of a CT log (RFC 6962, version 1).
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct SignedCertificateTimestamp {
+    /// SHA-256 of the log's key as SubjectPublicKeyInfo.
+    pub log_id: [u8; 32],
+    /// Milliseconds since 1970.
+    pub timestamp: u64,
+    /// Extensions, opaque.
+    pub extensions: Vec<u8>,
+    /// The hash in the signature, by its number in RFC 5246: 4 is SHA-256.
+    pub hash: u8,
+    /// The kind of signature, by its number in RFC 5246: 1 is RSA, 3 is ECDSA.
+    pub signature_algorithm: u8,
+    /// The signature.
+    pub signature: Vec<u8>,
+}
+
+impl SignedCertificateTimestamp {
+    /// The version in words.
+    pub fn version(&self) -> &'static str {
+        "v1"
+    }
+
+    /// Reads a `SignedCertificateTimestampList`. Promises of versions that are not known are passed over, as they
+    /// cannot be understood.
+    pub(crate) fn parse_list(bytes: &[u8]) -> Result<Vec<Self>, Error> {
+        let mut outer = Reader(bytes);
+        let mut list = Reader(outer.vector()?);
+        outer.finish()?;
+        let mut timestamps = Vec::new();
+        while !list.0.is_empty() {
+            let serialized = list.vector()?;
+            if serialized.first() == Some(&V1) {
+                timestamps.push(Self::parse(serialized)?);
+            } else if serialized.is_empty() {
+                return Err(Error::extension(EXTENSION, "an entry is empty"));
+            }
+        }
+        Ok(timestamps)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader(bytes);
+        reader.array::<1>()?;
+        let timestamp = Self {
+            log_id: reader.array()?,
+            timestamp: u64::from_be_bytes(reader.array()?),
+            extensions: reader.vector()?.to_vec(),
+            hash: reader.array::<1>()?[0],
+            signature_algorithm: reader.array::<1>()?[0],
+            signature: reader.vector()?.to_vec(),
+        };
+        reader.finish()?;
+        Ok(timestamp)
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let (head, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or_else(|| Error::extension(EXTENSION, "it is cut off"))?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    /// A vector with two bytes of length.
+    fn vector(&mut self) -> Result<&'a [u8], Error> {
+        let length = usize::from(u16::from_be_bytes(self.array()?));
+        let (head, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or_else(|| Error::extension(EXTENSION, "it is cut off"))?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::extension(EXTENSION, "there are bytes after its end"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &[Vec<u8>]) -> Vec<u8> {
+        let vector = |bytes: &[u8]| {
+            [
+                &u16::try_from(bytes.len()).unwrap().to_be_bytes()[..],
+                bytes,
+            ]
+            .concat()
+        };
+        let entries: Vec<u8> = entries.iter().flat_map(|entry| vector(entry)).collect();
+        vector(&entries)
+    }
+
+    fn entry(version: u8) -> Vec<u8> {
+        let mut bytes = vec![version];
+        bytes.extend([7; 32]);
+        bytes.extend(1_700_000_000_123_u64.to_be_bytes());
+        bytes.extend([0, 2, 8, 9, 4, 3, 0, 3, 1, 2, 3]);
+        bytes
+    }
+
+    #[test]
+    fn an_sct_is_read_field_by_field() {
+        let read = SignedCertificateTimestamp::parse_list(&list(&[entry(0)])).unwrap();
+        let expected = SignedCertificateTimestamp {
+            log_id: [7; 32],
+            timestamp: 1_700_000_000_123,
+            extensions: vec![8, 9],
+            hash: 4,
+            signature_algorithm: 3,
+            signature: vec![1, 2, 3],
+        };
+        assert_eq!(read, [expected]);
+    }
+
+    #[test]
+    fn unknown_versions_are_passed_over_and_damage_is_not() {
+        let read = SignedCertificateTimestamp::parse_list(&list(&[entry(1), entry(0)])).unwrap();
+        assert_eq!(read.len(), 1);
+        let whole = list(&[entry(0)]);
+        for length in 0..whole.len() {
+            assert!(
+                SignedCertificateTimestamp::parse_list(&whole[..length]).is_err(),
+                "{length}"
+            );
+        }
+        let mut longer = whole;
+        longer.push(0);
+        assert!(SignedCertificateTimestamp::parse_list(&longer).is_err());
+        let mut trailing = entry(0);
+        trailing.push(0);
+        assert!(SignedCertificateTimestamp::parse_list(&list(&[trailing])).is_err());
+        assert!(SignedCertificateTimestamp::parse_list(&list(&[vec![]])).is_err());
+    }
+}
