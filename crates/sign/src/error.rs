@@ -1,0 +1,51 @@
+//! Why something could not be signed.
+
+/// A failure; its `Display` is the whole message.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The registry did not do what was asked.
+    #[error(transparent)]
+    Oci(#[from] sealmark_oci::Error),
+    /// The key did not sign.
+    #[error(transparent)]
+    Key(#[from] sealmark_kms::Error),
+    /// The fresh signature does not verify with its own public key; nothing was published.
+    #[error(
+        "the signature just made over {what} does not verify: {reason}; nothing was published. \
+         The private and the public key may not belong together"
+    )]
+    NotVerified {
+        /// What was signed.
+        what: String,
+        /// The check that failed.
+        reason: String,
+    },
+    /// An index has more images than are signed in one run.
+    #[error("{reference} has more than {limit} images inside, and not one was signed")]
+    TooManyImages {
+        /// The index.
+        reference: String,
+        /// The bound.
+        limit: usize,
+    },
+}
+
+/// Why the only attachment of a report was not accepted.
+pub(crate) fn first_failure(report: &sealmark_verify::Report) -> Result<(), String> {
+    use sealmark_verify::report::{Outcome, Verdict};
+    if report.verdict == Verdict::Verified {
+        return Ok(());
+    }
+    let failure = report
+        .attachments
+        .iter()
+        .find_map(sealmark_verify::report::Attachment::failure);
+    Err(match failure.map(|check| &check.outcome) {
+        Some(Outcome::Failed {
+            expected, found, ..
+        }) => {
+            format!("expected {expected}, found {found}")
+        }
+        _ => "no check passed".to_owned(),
+    })
+}

@@ -1,0 +1,393 @@
+//! Signing an image in a registry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use sealmark_formats::bundle::{self, Bundle, Material};
+use sealmark_formats::simple_signing::SimpleSigning;
+use sealmark_formats::{Digest, dsse, legacy, statement};
+use sealmark_kms::Signer;
+use sealmark_oci::manifest::{
+    BUNDLE_CONTENT_ANNOTATION, BUNDLE_PREDICATE_ANNOTATION, CREATED_ANNOTATION,
+};
+use sealmark_oci::{BundleAttachment, Replace};
+use sealmark_oci::{Client, Descriptor, Reference, Repository, Source, Want};
+use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source as Found};
+use sealmark_verify::{Artifact, Kind, Policy, Requirement};
+
+use crate::Error;
+
+/// Images inside one index, with those of indexes inside it, that `recursive` signs.
+pub const MAX_IMAGES: usize = 1000;
+
+/// What to sign, and how.
+pub struct Request<'a> {
+    /// Talks to the registry.
+    pub client: &'a Client,
+    /// The image or index.
+    pub image: &'a Reference,
+    /// The repository that the signature goes to.
+    pub signatures: &'a Repository,
+    /// Signs.
+    pub signer: &'a Signer,
+    /// Annotations of the signature.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// The identity that a legacy payload claims, instead of the image's repository.
+    pub container_identity: Option<&'a str>,
+    /// The forms in which the signature is kept.
+    pub layouts: Layouts,
+    /// Write legacy signatures with docker's media types instead of OCI's.
+    pub docker_media_types: bool,
+    /// Sign every image of an index too.
+    pub recursive: bool,
+    /// Attach the signature; otherwise it is only returned.
+    pub upload: bool,
+}
+
+/// The forms in which a signature is kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Layouts {
+    /// A Sigstore bundle that refers to the image.
+    Bundle,
+    /// A layer at the tag `sha256-….sig`.
+    Legacy,
+    /// Both.
+    Both,
+}
+
+/// What was signed.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The image, by digest.
+    pub image: Reference,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its signatures.
+    pub signatures: Vec<Placed>,
+}
+
+/// A signature.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The form in which it is kept.
+    pub layout: Layout,
+    /// What is signed: the statement or the simple signing payload.
+    pub payload: Vec<u8>,
+    /// The signature over it.
+    pub signature: Vec<u8>,
+    /// The bundle, if that is the form.
+    pub bundle: Option<Vec<u8>>,
+    /// What became of it.
+    pub state: State,
+}
+
+/// What became of a signature.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It is attached, in the manifest with this digest.
+    Attached(Location),
+    /// This key had signed the same content before: nothing was added.
+    AlreadyThere(Location),
+    /// It was not to be attached.
+    NotUploaded,
+}
+
+/// Where a signature is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Location {
+    /// `registry/repository@sha256:…` of the manifest.
+    pub reference: String,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// How it is found: a tag, or the referrers of the image.
+    pub found_by: String,
+}
+
+/// Signs: the reference is resolved once, and only the digest is used after.
+///
+/// # Errors
+/// [`Error`]; what was attached before the failure stays.
+pub async fn sign(request: &Request<'_>) -> Result<Vec<Signed>, Error> {
+    let root = request.client.resolve(request.image).await?;
+    let subjects = match request.recursive && root.is_index() {
+        true => with_children(request, root).await?,
+        false => vec![root],
+    };
+    let mut signed = Vec::with_capacity(subjects.len());
+    for subject in &subjects {
+        signed.push(sign_one(request, subject).await?);
+    }
+    Ok(signed)
+}
+
+/// The index and everything inside it, each once: BuildKit lists the same attestation manifest several times.
+async fn with_children(request: &Request<'_>, root: Descriptor) -> Result<Vec<Descriptor>, Error> {
+    let repository = request.image.in_repository();
+    let mut seen = BTreeSet::from([root.digest.clone()]);
+    let mut subjects = vec![root];
+    let mut next = 0;
+    while let Some(subject) = subjects.get(next) {
+        next += 1;
+        if !subject.is_index() {
+            continue;
+        }
+        let index = request
+            .client
+            .manifest(&repository, &subject.digest.to_string())
+            .await?
+            .index()?;
+        for child in index.manifests {
+            if seen.insert(child.digest.clone()) {
+                subjects.push(child);
+            }
+            if subjects.len() > MAX_IMAGES {
+                let reference = request.image.to_string();
+                return Err(Error::TooManyImages {
+                    reference,
+                    limit: MAX_IMAGES,
+                });
+            }
+        }
+    }
+    Ok(subjects)
+}
+
+async fn sign_one(request: &Request<'_>, subject: &Descriptor) -> Result<Signed, Error> {
+    let mut signatures = Vec::new();
+    let existing = match request.upload {
+        true => existing(request, &subject.digest).await?,
+        false => Vec::new(),
+    };
+    if request.layouts != Layouts::Legacy {
+        signatures.push(as_bundle(request, subject, &existing).await?);
+    }
+    if request.layouts != Layouts::Bundle {
+        signatures.push(as_legacy(request, subject, &existing).await?);
+    }
+    Ok(Signed {
+        image: request.image.by_digest(&subject.digest),
+        digest: subject.digest.clone(),
+        signatures,
+    })
+}
+
+/// What is attached already in the layouts that are to be written.
+async fn existing(request: &Request<'_>, subject: &Digest) -> Result<Vec<Evidence>, Error> {
+    let source = Source::Registry {
+        client: request.client.clone(),
+        repository: request.signatures.clone(),
+    };
+    let want = match request.layouts {
+        Layouts::Bundle => Want::BUNDLES,
+        Layouts::Legacy => Want::LEGACY_SIGNATURES,
+        Layouts::Both => Want::SIGNATURES,
+    };
+    Ok(sealmark_oci::gather(&source, subject, want).await?)
+}
+
+async fn as_bundle(
+    request: &Request<'_>,
+    subject: &Descriptor,
+    existing: &[Evidence],
+) -> Result<Placed, Error> {
+    let payload = statement::image_signature(&subject.digest, request.annotations);
+    let twin = existing
+        .iter()
+        .find_map(|evidence| match &evidence.content {
+            Content::Bundle(bundle) => match &bundle.content {
+                bundle::Content::Dsse(envelope) if envelope.payload == payload => {
+                    Some((evidence, bundle, envelope.signatures.first()?.sig.clone()))
+                }
+                _ => None,
+            },
+            _ => None,
+        });
+    if let Some((evidence, bundle, signature)) = twin
+        && accepted(request.signer, &subject.digest, evidence).is_ok()
+    {
+        return Ok(Placed {
+            layout: Layout::Bundle,
+            payload,
+            signature,
+            bundle: Some(bundle.to_json()),
+            state: already_there(evidence, &subject.digest, "referrer"),
+        });
+    }
+    let mut envelope = dsse::Envelope {
+        payload,
+        payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
+        signatures: Vec::new(),
+    };
+    let signature = request.signer.sign(&envelope.pae()).await?;
+    envelope.signatures.push(dsse::Signature {
+        sig: signature.clone(),
+        keyid: None,
+    });
+    let payload = envelope.payload.clone();
+    let hint = request.signer.public_key().id().hint();
+    let bundle = Bundle::new(
+        Material::PublicKey { hint },
+        bundle::Content::Dsse(envelope),
+    );
+    let json = bundle.to_json();
+    check(request.signer, subject, Content::from_bundle(&json))?;
+    let state = match request.upload {
+        false => State::NotUploaded,
+        true => {
+            let annotations = BTreeMap::from([
+                (BUNDLE_CONTENT_ANNOTATION, "dsse-envelope".to_owned()),
+                (
+                    BUNDLE_PREDICATE_ANNOTATION,
+                    statement::COSIGN_SIGN_V1.to_owned(),
+                ),
+                (CREATED_ANNOTATION, now()),
+            ]);
+            let attachment = BundleAttachment {
+                json: json.clone().into(),
+                media_type: bundle.media_type.clone(),
+                annotations: annotations
+                    .into_iter()
+                    .map(|(k, v)| (k.to_owned(), v))
+                    .collect(),
+            };
+            let attached = request
+                .client
+                .attach_bundle(request.signatures, subject, attachment)
+                .await?;
+            State::Attached(Location {
+                reference: request.signatures.with_digest(&attached.digest).to_string(),
+                digest: attached.digest,
+                found_by: format!("referrer of {}", subject.digest),
+            })
+        }
+    };
+    Ok(Placed {
+        layout: Layout::Bundle,
+        payload,
+        signature,
+        bundle: Some(json),
+        state,
+    })
+}
+
+async fn as_legacy(
+    request: &Request<'_>,
+    subject: &Descriptor,
+    existing: &[Evidence],
+) -> Result<Placed, Error> {
+    let repository = request.image.in_repository().to_string();
+    let identity = request.container_identity.unwrap_or(&repository);
+    let payload = SimpleSigning::new(identity, &subject.digest, request.annotations).to_json();
+    let twin = existing
+        .iter()
+        .find_map(|evidence| match &evidence.content {
+            Content::SimpleSigning(d) if d.payload == payload => Some((evidence, d)),
+            _ => None,
+        });
+    if let Some((evidence, detached)) = twin
+        && accepted(request.signer, &subject.digest, evidence).is_ok()
+    {
+        return Ok(Placed {
+            layout: Layout::LegacySignature,
+            payload,
+            signature: detached.signature.clone(),
+            bundle: None,
+            state: already_there(evidence, &subject.digest, "tag"),
+        });
+    }
+    let signature = request.signer.sign(&payload).await?;
+    let detached = Detached {
+        payload: payload.clone(),
+        signature: signature.clone(),
+        ..Detached::default()
+    };
+    check(request.signer, subject, Content::SimpleSigning(detached))?;
+    let state = match request.upload {
+        false => State::NotUploaded,
+        true => {
+            let mut layer = Descriptor::of(legacy::SIMPLE_SIGNING_MEDIA_TYPE, &payload);
+            layer.annotations.insert(
+                legacy::SIGNATURE_ANNOTATION.to_owned(),
+                base64::engine::general_purpose::STANDARD.encode(&signature),
+            );
+            let pushed = request
+                .client
+                .append_legacy(
+                    request.signatures,
+                    &subject.digest,
+                    "sig",
+                    layer,
+                    payload.clone().into(),
+                    Replace::Nothing,
+                    request.docker_media_types,
+                )
+                .await?;
+            let prefix = &request.client.options().tag_prefix;
+            let tag = sealmark_oci::attachment_tag(prefix, &subject.digest, "sig");
+            State::Attached(Location {
+                reference: request.signatures.with_digest(&pushed).to_string(),
+                digest: pushed,
+                found_by: format!("tag {tag}"),
+            })
+        }
+    };
+    Ok(Placed {
+        layout: Layout::LegacySignature,
+        payload,
+        signature,
+        bundle: None,
+        state,
+    })
+}
+
+fn already_there(evidence: &Evidence, subject: &Digest, how: &str) -> State {
+    let digest = evidence
+        .source
+        .manifest
+        .clone()
+        .unwrap_or_else(|| subject.clone());
+    State::AlreadyThere(Location {
+        reference: evidence.source.location.clone(),
+        digest,
+        found_by: format!("{how} of {subject}"),
+    })
+}
+
+/// Verifies what was just made, with the engine that everyone else will use.
+fn check(signer: &Signer, subject: &Descriptor, content: Content) -> Result<(), Error> {
+    let source = Found {
+        layout: Layout::File,
+        manifest: None,
+        location: "the new signature".to_owned(),
+    };
+    accepted(signer, &subject.digest, &Evidence { source, content }).map_err(|reason| {
+        Error::NotVerified {
+            what: subject.digest.to_string(),
+            reason,
+        }
+    })
+}
+
+fn accepted(signer: &Signer, digest: &Digest, evidence: &Evidence) -> Result<(), String> {
+    let not_made = || Requirement::NotChecked {
+        reason: "it was just made".to_owned(),
+    };
+    let policy = Policy {
+        kind: Kind::ImageSignature,
+        signers: vec![signer.public_key().clone()],
+        annotations: BTreeMap::new(),
+        check_claims: true,
+        log: not_made(),
+        timestamp: not_made(),
+    };
+    let artifact = Artifact::by_digest(digest.clone());
+    let report = sealmark_verify::verify(&artifact, core::slice::from_ref(evidence), &policy);
+    crate::error::first_failure(&report)
+}
+
+fn now() -> String {
+    // Whole seconds, as cosign writes it.
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
