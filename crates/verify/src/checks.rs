@@ -302,7 +302,7 @@ fn signature(
             Ok(scheme) => {
                 let signer = Signer {
                     key_id: key.id().to_string(),
-                    algorithm: scheme.to_string(),
+                    algorithm: scheme.describe(key.key_type()),
                 };
                 let outcome = passed(format!("{} by key {}", signer.algorithm, signer.key_id));
                 return Ok((signer, outcome));

@@ -329,7 +329,11 @@ fn content(
             if signature.is_empty() {
                 return Err(error("messageSignature.signature is empty"));
             }
-            let digest = message.message_digest.map(message_digest).transpose()?;
+            // cosign 3 writes an empty one with Ed25519 keys.
+            let claimed = message
+                .message_digest
+                .filter(|claimed| !(claimed.algorithm.is_empty() && claimed.digest.is_empty()));
+            let digest = claimed.map(message_digest).transpose()?;
             Ok(Content::MessageSignature(MessageSignature {
                 digest,
                 signature,

@@ -1,0 +1,230 @@
+//! The commands and the flags that all of them have.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands;
+use crate::compat;
+use crate::error::Error;
+
+/// Signs, verifies and keeps signatures of container images and files, in the formats of Sigstore
+#[derive(Debug, Parser)]
+#[command(name = "sealmark", disable_version_flag = true, max_term_width = 100)]
+pub(crate) struct App {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Global {
+    /// Write the result to this file instead of standard output
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub(crate) output_file: Option<PathBuf>,
+    /// Say how things are done: requests to registries, which key, which credentials
+    #[arg(
+        short = 'd',
+        short_alias = 'v',
+        long,
+        global = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) verbose: bool,
+    /// Give up after this time (e.g. 90s, 3m, 1m30s; 0 for no bound)
+    #[arg(short, long, global = true, default_value = "3m", value_name = "TIME", value_parser = duration, help_heading = "Global options")]
+    pub(crate) timeout: Duration,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a key pair
+    GenerateKeyPair(commands::generate_key_pair::Arguments),
+    /// Encrypt an existing private key as a key pair
+    ImportKeyPair(commands::import_key_pair::Arguments),
+    /// Print the public key of a key
+    PublicKey(commands::public_key::Arguments),
+    /// Sign images
+    Sign(commands::sign::Arguments),
+    /// Verify the signatures of images
+    Verify(commands::verify::Arguments),
+    /// Sign files
+    SignBlob(commands::sign_blob::Arguments),
+    /// Verify the signature of a file
+    VerifyBlob(commands::verify_blob::Arguments),
+    /// Show what is attached to an image
+    Tree(commands::tree::Arguments),
+    /// Say what an image, bundle, signature manifest, certificate or key is and what is in it
+    Inspect(commands::inspect::Arguments),
+    /// Print where the signatures of an image are kept
+    Triangulate(commands::triangulate::Arguments),
+    /// Remove what is attached to an image
+    Clean(commands::clean::Arguments),
+    /// Log in to a registry
+    Login(commands::login::Arguments),
+    /// Run a small registry on this machine, for tests, demos and air-gapped transfer
+    Registry(commands::registry::Arguments),
+    /// Walk through signing and verifying, on this machine alone
+    Demo(commands::demo::Arguments),
+    /// Print the completion script of a shell
+    Completion(commands::completion::Arguments),
+    /// Print what this program is and how it was built
+    Version(commands::version::Arguments),
+}
+
+/// Why there is nothing to run.
+pub(crate) enum Exit {
+    /// Help was asked for and printed.
+    Printed(ExitCode),
+    /// The arguments are wrong.
+    Failed(Error),
+}
+
+/// Parses the arguments, each flag also from the variable `COSIGN_<FLAG>`.
+pub(crate) fn parse(arguments: Vec<OsString>) -> Result<App, Exit> {
+    command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| App::from_arg_matches(&matches))
+        .map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                let _ = error.print();
+                Exit::Printed(ExitCode::SUCCESS)
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let _ = error.print();
+                Exit::Printed(ExitCode::FAILURE)
+            }
+            _ => Exit::Failed(explain(&error)),
+        })
+}
+
+/// The whole command line, as help and completions show it.
+pub(crate) fn command() -> clap::Command {
+    let mut command = App::command();
+    let names: Vec<_> = command
+        .get_subcommands()
+        .map(|c| c.get_name().to_owned())
+        .collect();
+    for name in names {
+        command = command.mut_subcommand(name, |sub| sub.mut_args(as_cosign_takes_it));
+    }
+    command.mut_args(as_cosign_takes_it)
+}
+
+/// Switches take `=true` and `=false`, and every flag has its variable.
+fn as_cosign_takes_it(argument: clap::Arg) -> clap::Arg {
+    let Some(long) = argument.get_long().map(str::to_owned) else {
+        return argument;
+    };
+    if long == "help" {
+        return argument;
+    }
+    let argument = match argument.get_action() {
+        ArgAction::SetTrue => argument
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_value("false")
+            .default_missing_value("true")
+            .hide_default_value(true)
+            .hide_possible_values(true)
+            .value_name("BOOL"),
+        _ => argument,
+    };
+    // As Go reads them: 1, t, true, TRUE and so on; variables are often set to 1.
+    let argument = match argument.get_value_parser().type_id() == std::any::TypeId::of::<bool>() {
+        true => argument.value_parser(clap::builder::BoolishValueParser::new()),
+        false => argument,
+    };
+    // The password has its own rules: see `password`.
+    let variable = format!("COSIGN_{}", long.to_uppercase().replace('-', "_"));
+    if variable == "COSIGN_PASSWORD" {
+        return argument;
+    }
+    argument.env(variable).hide_env(true)
+}
+
+fn explain(error: &clap::Error) -> Error {
+    if let (ErrorKind::UnknownArgument, Some(ContextValue::String(flag))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+        && let Some(reason) = compat::unsupported(flag.trim_start_matches('-'))
+    {
+        return Error::NotSupported(format!("{flag} needs {reason}, which this version lacks"));
+    }
+    let text = error.render().to_string();
+    Error::Usage(text.trim_start_matches("error: ").trim_end().to_owned())
+}
+
+/// Parses a duration as Go writes it: `3m0s`, `1m30s`, `500ms`, `0`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a time; write e.g. 90s, 3m or 1m30s");
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u32 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let unit = rest.len()
+            - rest
+                .trim_start_matches(|c: char| c.is_ascii_alphabetic())
+                .len();
+        let one = match &rest[..unit] {
+            "h" => Duration::from_secs(3600),
+            "m" => Duration::from_secs(60),
+            "s" => Duration::from_secs(1),
+            "ms" => Duration::from_millis(1),
+            _ => return Err(wrong()),
+        };
+        total = one
+            .checked_mul(number)
+            .and_then(|t| total.checked_add(t))
+            .ok_or_else(wrong)?;
+        rest = &rest[unit..];
+    }
+    if text.is_empty() {
+        Err(wrong())
+    } else {
+        Ok(total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_as_go_writes_them() {
+        for (text, seconds) in [
+            ("3m0s", 180.0),
+            ("1m30s", 90.0),
+            ("500ms", 0.5),
+            ("0", 0.0),
+            ("2h", 7200.0),
+        ] {
+            assert_eq!(duration(text).unwrap().as_secs_f64(), seconds, "{text}");
+        }
+        for text in ["", "3", "m", "-1s", "3 m", "99999999999h", "1d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! `generate-key-pair`: make a key pair.
+
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sealmark_keys::{Algorithm, PrivateKey};
+
+use crate::confirm::confirm;
+use crate::error::Error;
+use crate::password;
+use crate::terminal::Terminal;
+
+/// Flags.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Somewhere else than in files: k8s://…, gitlab://…, github://…
+    #[arg(value_name = "DESTINATION", hide = true)]
+    destination: Option<String>,
+    /// Where the keys go: PREFIX.key and PREFIX.pub
+    #[arg(long, value_name = "PREFIX", default_value = "cosign")]
+    output_key_prefix: PathBuf,
+    /// Kind of key: ecdsa-p256, ecdsa-p384, ecdsa-p521, ed25519, rsa-2048, rsa-3072 or rsa-4096
+    #[arg(long, value_name = "ALGORITHM", default_value = "ecdsa-p256", value_parser = algorithm)]
+    algorithm: Algorithm,
+    /// Overwrite existing files without asking
+    #[arg(short, long, short_alias = 'f', alias = "force")]
+    yes: bool,
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, sealmark_keys::Error> {
+    text.parse()
+}
+
+/// Makes the pair and writes it.
+pub(crate) fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    if let Some(destination) = &arguments.destination {
+        return Err(Error::NotSupported(format!(
+            "keys in {destination}: the pair is written to files; put them there with that service's own tools"
+        )));
+    }
+    let pair = Pair::at(&arguments.output_key_prefix);
+    // Before the password is asked for: nobody likes to type it for nothing.
+    let overwrite = pair.may_be_written(arguments.yes, terminal)?;
+    let password = password::new()?;
+    let key = PrivateKey::generate(arguments.algorithm)?;
+    pair.write(&key, &password, overwrite, terminal)
+}
+
+/// The two files of a key pair.
+pub(super) struct Pair {
+    private: PathBuf,
+    public: PathBuf,
+}
+
+/// Whether files may be replaced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Overwrite {
+    No,
+    Yes,
+}
+
+impl Pair {
+    pub(super) fn at(prefix: &Path) -> Self {
+        let with = |suffix: &str| {
+            let mut path = prefix.as_os_str().to_owned();
+            path.push(suffix);
+            PathBuf::from(path)
+        };
+        Self {
+            private: with(".key"),
+            public: with(".pub"),
+        }
+    }
+
+    /// Looks if there are files already, and asks about them.
+    pub(super) fn may_be_written(
+        &self,
+        yes: bool,
+        terminal: &Terminal,
+    ) -> Result<Overwrite, Error> {
+        if yes {
+            return Ok(Overwrite::Yes);
+        }
+        let existing: Vec<String> = [&self.private, &self.public]
+            .into_iter()
+            .filter(|path| path.symlink_metadata().is_ok())
+            .map(|path| path.display().to_string())
+            .collect();
+        if existing.is_empty() {
+            return Ok(Overwrite::No);
+        }
+        let verb = if existing.len() == 1 {
+            "exists"
+        } else {
+            "exist"
+        };
+        let existing = format!("{} {verb} already", existing.join(" and "));
+        if terminal.is_interactive() && confirm(&format!("{existing}. Overwrite?"))? {
+            return Ok(Overwrite::Yes);
+        }
+        Err(Error::Usage(format!(
+            "{existing}: nothing was written, as an overwritten private key cannot be brought back. Give \
+             another --output-key-prefix, or --yes to overwrite"
+        )))
+    }
+
+    /// Encrypts the private key, and writes both files, each as a whole or not at all.
+    pub(super) fn write(
+        &self,
+        key: &PrivateKey,
+        password: &[u8],
+        overwrite: Overwrite,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
+        if password.is_empty() {
+            terminal.warn("the password is empty: whoever can read the file has the key");
+        }
+        let private = zeroize::Zeroizing::new(key.to_encrypted_pem(password)?);
+        write_whole(&self.private, private.as_bytes(), 0o600, overwrite)?;
+        terminal.note(format!("Private key written to {}", self.private.display()));
+        write_whole(
+            &self.public,
+            key.public_key().to_pem().as_bytes(),
+            0o644,
+            overwrite,
+        )?;
+        terminal.note(format!("Public key written to {}", self.public.display()));
+        terminal.note(format!(
+            "Key id {} ({})",
+            key.public_key().id(),
+            key.public_key().algorithm_name()
+        ));
+        Ok(())
+    }
+}
+
+/// Writes a file that is there with its whole content, on disk, or not at all.
+pub(super) fn write_whole(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    overwrite: Overwrite,
+) -> Result<(), Error> {
+    let failed = |cause| Error::file("write", path, cause);
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .prefix(".sealmark-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(directory.unwrap_or_else(|| Path::new(".")))
+        .map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    match overwrite {
+        Overwrite::Yes => file.persist(path),
+        Overwrite::No => file.persist_noclobber(path),
+    }
+    .map(drop)
+    .map_err(|error| failed(error.error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(directory: &Path, yes: bool) -> Arguments {
+        Arguments {
+            destination: None,
+            output_key_prefix: directory.join("release"),
+            algorithm: Algorithm::Ed25519,
+            yes,
+        }
+    }
+
+    #[test]
+    fn a_pair_is_written_for_its_owner_alone_and_never_overwritten_silently() {
+        let directory = tempfile::tempdir().unwrap();
+        let pair = Pair::at(&arguments(directory.path(), false).output_key_prefix);
+        let terminal = Terminal::new();
+        let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+        let overwrite = pair.may_be_written(false, &terminal).unwrap();
+        pair.write(&key, b"secret", overwrite, &terminal).unwrap();
+
+        let mode = |name| {
+            directory
+                .path()
+                .join(name)
+                .metadata()
+                .unwrap()
+                .permissions()
+                .mode()
+        };
+        assert_eq!(mode("release.key") & 0o777, 0o600);
+        assert_eq!(mode("release.pub") & 0o777 & !0o022, 0o644);
+        let file = std::fs::read(directory.path().join("release.key")).unwrap();
+        let read = PrivateKey::from_pem::<sealmark_keys::Error>(&file, || {
+            Ok(zeroize::Zeroizing::new(b"secret".to_vec()))
+        });
+        assert_eq!(read.unwrap().public_key(), key.public_key());
+        let public = std::fs::read_to_string(directory.path().join("release.pub")).unwrap();
+        assert_eq!(public, key.public_key().to_pem());
+
+        let other = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+        assert!(pair.write(&other, b"", Overwrite::No, &terminal).is_err());
+        assert_eq!(
+            std::fs::read(directory.path().join("release.key")).unwrap(),
+            file
+        );
+        pair.write(&other, b"", Overwrite::Yes, &terminal).unwrap();
+        assert_ne!(
+            std::fs::read(directory.path().join("release.key")).unwrap(),
+            file
+        );
+        // Nothing is left over.
+        assert_eq!(directory.path().read_dir().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn destinations_of_cosign_are_refused_with_the_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut arguments = arguments(directory.path(), true);
+        arguments.destination = Some("k8s://ns/name".to_owned());
+        let error = run(arguments, &mut Terminal::new())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("not supported: keys in k8s://ns/name"),
+            "{error}"
+        );
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+}

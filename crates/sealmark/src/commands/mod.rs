@@ -1,0 +1,60 @@
+//! One file per command: its flags, and a function `run` that calls the crate that does it and prints what came of it.
+
+pub(crate) mod clean;
+pub(crate) mod completion;
+pub(crate) mod demo;
+pub(crate) mod generate_key_pair;
+pub(crate) mod import_key_pair;
+pub(crate) mod inspect;
+pub(crate) mod login;
+pub(crate) mod public_key;
+pub(crate) mod registry;
+pub(crate) mod sign;
+pub(crate) mod sign_blob;
+pub(crate) mod tree;
+pub(crate) mod triangulate;
+pub(crate) mod verify;
+pub(crate) mod verify_blob;
+pub(crate) mod version;
+
+use crate::app::{App, Command};
+use crate::error::Error;
+use crate::terminal::Terminal;
+
+/// Runs the command within its time.
+pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> {
+    let timeout = app.global.timeout;
+    // These two run until they are told to stop, or are done when they are done.
+    let unbounded =
+        timeout.is_zero() || matches!(app.command, Command::Registry(_) | Command::Demo(_));
+    let work = dispatch(app.command, terminal);
+    if unbounded {
+        return work.await;
+    }
+    tokio::time::timeout(timeout, work)
+        .await
+        .unwrap_or(Err(Error::Timeout {
+            seconds: timeout.as_secs(),
+        }))
+}
+
+async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error> {
+    match command {
+        Command::GenerateKeyPair(arguments) => generate_key_pair::run(arguments, terminal),
+        Command::ImportKeyPair(arguments) => import_key_pair::run(arguments, terminal).await,
+        Command::PublicKey(arguments) => public_key::run(arguments, terminal).await,
+        Command::Sign(arguments) => sign::run(arguments, terminal).await,
+        Command::Verify(arguments) => verify::run(arguments, terminal).await,
+        Command::SignBlob(arguments) => sign_blob::run(arguments, terminal).await,
+        Command::VerifyBlob(arguments) => verify_blob::run(arguments, terminal).await,
+        Command::Tree(arguments) => tree::run(arguments, terminal).await,
+        Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
+        Command::Triangulate(arguments) => triangulate::run(&arguments, terminal).await,
+        Command::Clean(arguments) => clean::run(arguments, terminal).await,
+        Command::Login(arguments) => login::run(arguments, terminal).await,
+        Command::Registry(arguments) => registry::run(arguments, terminal).await,
+        Command::Demo(arguments) => demo::run(arguments, terminal).await,
+        Command::Completion(arguments) => completion::run(&arguments, terminal),
+        Command::Version(arguments) => version::run(&arguments, terminal),
+    }
+}

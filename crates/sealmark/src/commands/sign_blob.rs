@@ -1,0 +1,227 @@
+//! `sign-blob`: sign files.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use sealmark_formats::Digest;
+use sealmark_formats::legacy::BlobBundle;
+use sealmark_kms::{KeyRef, Signer};
+use sealmark_sign::blob::{self, Signed};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::flags::Format;
+use crate::log_flags::SigningLogFlags;
+use crate::password;
+use crate::terminal::Terminal;
+
+/// Flags.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Files to sign; - is standard input, sha256:… is a file elsewhere
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// Private key: a file, env://VARIABLE, or https://…
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Where the bundle goes; with several files {} stands for a file's name, and FILE.sigstore.json is the default
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<String>,
+    /// Write a bundle as cosign 1 and 2 did
+    #[arg(long)]
+    legacy_bundle: bool,
+    /// cosign's switch between bundle formats: =false is --legacy-bundle
+    #[arg(long, value_name = "BOOL", hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    new_bundle_format: Option<bool>,
+    /// Write the signature alone to this file
+    #[arg(long, value_name = "FILE")]
+    output_signature: Option<PathBuf>,
+    /// =false: write the signature as raw bytes instead of base64
+    #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    b64: bool,
+    /// Accepted and without effect: nothing here asks
+    #[arg(short, long, hide = true)]
+    yes: bool,
+    /// How the result is printed
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+    #[command(flatten)]
+    log: SigningLogFlags,
+}
+
+/// What is signed.
+enum Input {
+    File(PathBuf),
+    /// Standard input, kept in a file since some keys need to read it twice.
+    Standard(tempfile::NamedTempFile),
+    Digest(Digest),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignedJson {
+    file: String,
+    digest: String,
+    key_id: String,
+    signature: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<String>,
+}
+
+/// Signs each file into a bundle of its own.
+pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    let key = arguments.key.as_deref().ok_or_else(|| {
+        Error::NotSupported(
+            "keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one"
+                .to_owned(),
+        )
+    })?;
+    let targets = arguments.targets()?;
+    arguments.log.check(terminal)?;
+    let reads_standard_input = arguments.files.iter().any(|name| name == "-");
+    let password = match reads_standard_input {
+        true => password::for_key_without_standard_input,
+        false => password::for_key,
+    };
+    let signer = sealmark_kms::load_signer(&KeyRef::parse(key)?, password).await?;
+    let legacy = arguments.legacy_bundle || arguments.new_bundle_format == Some(false);
+    let mut results = Vec::new();
+    for (name, target) in arguments.files.iter().zip(&targets) {
+        let signed = sign(&signer, &Input::open(name)?).await?;
+        let bundle = match legacy {
+            true => legacy_bundle(&signer, &signed),
+            false => signed.bundle.clone(),
+        };
+        let base64 = base64::engine::general_purpose::STANDARD.encode(&signed.signature);
+        if let Some(target) = target {
+            write(target, &bundle)?;
+        }
+        if let Some(path) = &arguments.output_signature {
+            write(
+                path,
+                if arguments.b64 {
+                    base64.as_bytes()
+                } else {
+                    &signed.signature
+                },
+            )?;
+        }
+        let result = SignedJson {
+            file: name.clone(),
+            digest: signed.digest.to_string(),
+            key_id: signer.public_key().id().to_string(),
+            signature: base64,
+            bundle: target.as_ref().map(|path| path.display().to_string()),
+        };
+        if arguments.output == Format::Text {
+            arguments.print(&result, terminal)?;
+        }
+        results.push(result);
+    }
+    if arguments.output == Format::Json {
+        terminal.json(&results)?;
+    }
+    Ok(())
+}
+
+impl Arguments {
+    /// The bundle of each file. No two files share one.
+    fn targets(&self) -> Result<Vec<Option<PathBuf>>, Error> {
+        if self.output_signature.is_some() && self.files.len() > 1 {
+            return Err(Error::Usage(
+                "--output-signature names one file, so it goes with one file".to_owned(),
+            ));
+        }
+        let target = |name: &String| match &self.bundle {
+            Some(pattern) if pattern.contains("{}") => {
+                Some(PathBuf::from(pattern.replace("{}", name)))
+            }
+            Some(path) => Some(PathBuf::from(path)),
+            // The signature goes elsewhere: to its own file, or to standard output as cosign 2 did.
+            None if self.output_signature.is_some() || self.files.len() == 1 => None,
+            None => Some(PathBuf::from(format!("{name}.sigstore.json"))),
+        };
+        let targets: Vec<_> = self.files.iter().map(target).collect();
+        for (index, path) in targets.iter().enumerate() {
+            if path.is_some() && targets[..index].contains(path) {
+                return Err(Error::Usage(
+                    "each file needs a bundle of its own: with several files write --bundle with {} for \
+                     a file's name, e.g. --bundle {}.sigstore.json"
+                        .to_owned(),
+                ));
+            }
+        }
+        if self.files.len() > 1
+            && let Some(name) = self
+                .files
+                .iter()
+                .find(|name| *name == "-" || name.contains(':'))
+        {
+            return Err(Error::Usage(format!(
+                "{name} goes alone: it has no name to call its bundle by"
+            )));
+        }
+        Ok(targets)
+    }
+
+    fn print(&self, result: &SignedJson, terminal: &mut Terminal) -> Result<(), Error> {
+        match &result.bundle {
+            Some(bundle) => terminal.line(format!(
+                "signed {} ({}): bundle in {bundle}",
+                result.file, result.digest
+            )),
+            None => match &self.output_signature {
+                Some(path) => terminal.line(format!(
+                    "signed {} ({}): signature in {}",
+                    result.file,
+                    result.digest,
+                    path.display()
+                )),
+                // For scripts: nothing but the signature.
+                None => terminal.line(&result.signature),
+            },
+        }
+    }
+}
+
+impl Input {
+    fn open(name: &str) -> Result<Self, Error> {
+        if name == "-" {
+            let failed = |cause| Error::Stream {
+                action: "read standard input",
+                cause,
+            };
+            let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+            io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
+            file.flush().map_err(failed)?;
+            return Ok(Self::Standard(file));
+        }
+        let path = Path::new(name);
+        match name.parse() {
+            Ok(digest) if !path.exists() => Ok(Self::Digest(digest)),
+            _ => Ok(Self::File(path.to_owned())),
+        }
+    }
+}
+
+async fn sign(signer: &Signer, input: &Input) -> Result<Signed, Error> {
+    Ok(match input {
+        Input::File(path) => blob::sign_file(signer, path).await?,
+        Input::Standard(file) => blob::sign_file(signer, file.path()).await?,
+        Input::Digest(digest) => blob::sign_digest(signer, digest).await?,
+    })
+}
+
+fn legacy_bundle(signer: &Signer, signed: &Signed) -> Vec<u8> {
+    BlobBundle {
+        signature: signed.signature.clone(),
+        certificate: signer.public_key().to_pem().into_bytes(),
+        rekor_bundle: None,
+    }
+    .to_json()
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    std::fs::write(path, bytes).map_err(|cause| Error::file("write", path, cause))
+}

@@ -1,0 +1,253 @@
+//! `verify`: verify the signatures of images.
+
+use sealmark_formats::Digest;
+use sealmark_kms::KeyRef;
+use sealmark_oci::{Client, Layout, Reference, Repository, Source, Want};
+use sealmark_verify::evidence::{Content, Evidence};
+use sealmark_verify::report::{Report, Verdict};
+use sealmark_verify::{Artifact, Kind, Policy, Requirement};
+use serde::Serialize;
+
+use crate::error::{Error, VerificationExit};
+use crate::flags::{self, AnnotationFlags, RegistryFlags};
+use crate::log_flags::VerifyingLogFlags;
+use crate::printable::printable;
+use crate::report::{self, OutputFormat};
+use crate::terminal::Terminal;
+
+/// Flags.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Images, by tag or digest; with --local-image a directory
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+    /// Public key of the signer: a file, env://VARIABLE, or https://…
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    #[command(flatten)]
+    annotations: AnnotationFlags,
+    /// =false: do not check that the signature is of this image
+    #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    check_claims: bool,
+    /// The images are OCI layouts on disk; DIR:NAME picks one of several
+    #[arg(long)]
+    local_image: bool,
+    /// How the result is printed
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: OutputFormat,
+    #[command(flatten)]
+    log: VerifyingLogFlags,
+    /// Accepted and without effect
+    #[arg(long, hide = true, value_name = "N")]
+    max_workers: Option<u32>,
+    /// Accepted and without effect: every layout is looked at
+    #[arg(long, hide = true)]
+    new_bundle_format: bool,
+    /// Accepted and without effect: every layout is looked at
+    #[arg(long, hide = true)]
+    experimental_oci11: bool,
+    #[command(flatten)]
+    registry: RegistryFlags,
+}
+
+/// An image whose evidence was gathered and verified.
+struct Verified {
+    /// As the user wrote it.
+    name: String,
+    /// What to deploy: the image by digest.
+    pinned: String,
+    evidence: Vec<Evidence>,
+    report: Report,
+}
+
+/// Verifies each image; the first that fails decides the exit code, after all were looked at.
+pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    let key = arguments.key.as_deref().ok_or_else(|| {
+        Error::NotSupported(
+            "keyless verification (by identity). Give the signer's public key with --key"
+                .to_owned(),
+        )
+    })?;
+    let requirement = arguments.log.requirement(terminal)?;
+    let key = sealmark_kms::load_public(&KeyRef::parse(key)?).await?;
+    terminal.detail(format!(
+        "verifying with {} key {}",
+        key.algorithm_name(),
+        key.id()
+    ));
+    let policy = Policy {
+        kind: Kind::ImageSignature,
+        signers: vec![key],
+        annotations: arguments.annotations.parse()?,
+        check_claims: arguments.check_claims,
+        log: requirement,
+        timestamp: Requirement::NotChecked {
+            reason: "none were asked for".to_owned(),
+        },
+    };
+    let client = arguments.registry.client(terminal)?;
+    let mut first_failure = None;
+    let mut json = Vec::new();
+    for name in &arguments.images {
+        let gathered = match arguments.local_image {
+            true => gather_local(name).await,
+            false => gather(&client, name).await,
+        };
+        let failure = match gathered {
+            Ok((pinned, digest, evidence)) => {
+                let artifact = Artifact::by_digest(digest);
+                let report = sealmark_verify::verify(&artifact, &evidence, &policy);
+                let verified = Verified {
+                    name: name.clone(),
+                    pinned,
+                    evidence,
+                    report,
+                };
+                let failure = verified.failure();
+                match arguments.output {
+                    OutputFormat::Text => verified.print_text(terminal)?,
+                    OutputFormat::Json => json.push(verified.json()),
+                    OutputFormat::Cosign if failure.is_none() => {
+                        terminal.line(verified.cosign_json()?)?;
+                    }
+                    OutputFormat::Cosign => {}
+                }
+                failure
+            }
+            Err(Error::Oci(error)) if error.is_not_found() => Some(Error::Verification {
+                exit: VerificationExit::NoSuchImage,
+                message: error.to_string(),
+            }),
+            Err(error) => Some(error),
+        };
+        match failure {
+            Some(failure) if first_failure.is_some() => terminal.note(format!("error: {failure}")),
+            failure => first_failure = first_failure.or(failure),
+        }
+    }
+    if arguments.output == OutputFormat::Json {
+        terminal.json(&json)?;
+    }
+    first_failure.map_or(Ok(()), Err)
+}
+
+type Gathered = (String, Digest, Vec<Evidence>);
+
+async fn gather(client: &Client, name: &str) -> Result<Gathered, Error> {
+    let image: Reference = name.parse().map_err(sealmark_oci::Error::from)?;
+    let repository: Repository = flags::signature_repository(&image)?;
+    let subject = client.resolve(&image).await?;
+    let source = Source::Registry {
+        client: client.clone(),
+        repository,
+    };
+    let evidence = sealmark_oci::gather(&source, &subject.digest, Want::SIGNATURES).await?;
+    Ok((
+        image.by_digest(&subject.digest).to_string(),
+        subject.digest,
+        evidence,
+    ))
+}
+
+async fn gather_local(name: &str) -> Result<Gathered, Error> {
+    let (directory, image) = match name.rsplit_once(':') {
+        Some((directory, image)) if !std::path::Path::new(name).exists() => {
+            (directory, Some(image))
+        }
+        _ => (name, None),
+    };
+    let layout = Layout::open(directory)?;
+    let subject = layout.resolve(image)?;
+    let source = Source::Layout(layout);
+    let evidence = sealmark_oci::gather(&source, &subject.digest, Want::SIGNATURES).await?;
+    Ok((
+        format!("{directory}@{}", subject.digest),
+        subject.digest,
+        evidence,
+    ))
+}
+
+/// One image in `--output json`.
+#[derive(Serialize)]
+struct ImageJson {
+    image: String,
+    pinned: String,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// One signature in `--output cosign`, as `cosign verify` prints it.
+#[derive(Serialize)]
+struct CosignJson {
+    critical: serde_json::Value,
+    optional: serde_json::Value,
+}
+
+impl Verified {
+    fn failure(&self) -> Option<Error> {
+        let (exit, message) = match self.report.verdict {
+            Verdict::Verified => return None,
+            Verdict::NoSignatures => (
+                VerificationExit::NoSignature,
+                report::no_signatures(&self.name, &self.report),
+            ),
+            Verdict::NoMatchingSignatures => (
+                VerificationExit::NoMatchingSignature,
+                report::no_match(&self.name, &self.report),
+            ),
+        };
+        Some(Error::Verification { exit, message })
+    }
+
+    fn print_text(&self, terminal: &mut Terminal) -> Result<(), Error> {
+        // A failure is said once, by its message.
+        if self.report.verdict != Verdict::Verified {
+            return Ok(());
+        }
+        terminal.line(format!("verified {}", self.pinned))?;
+        report::print(&self.report, terminal)
+    }
+
+    fn json(self) -> ImageJson {
+        ImageJson {
+            image: self.name,
+            pinned: self.pinned,
+            report: self.report,
+        }
+    }
+
+    /// cosign's own output: one element for each good signature.
+    fn cosign_json(&self) -> Result<String, Error> {
+        let accepted = self.report.attachments.iter().zip(&self.evidence);
+        let list: Vec<_> = accepted
+            .filter(|(attachment, _)| attachment.accepted)
+            .filter_map(|(attachment, evidence)| match &evidence.content {
+                Content::SimpleSigning(detached) => {
+                    let payload: serde_json::Value =
+                        serde_json::from_slice(&detached.payload).ok()?;
+                    Some(CosignJson {
+                        critical: payload["critical"].clone(),
+                        optional: payload["optional"].clone(),
+                    })
+                }
+                _ => {
+                    let claims = attachment.claims.clone().unwrap_or_default();
+                    Some(CosignJson {
+                        critical: serde_json::json!({
+                            "identity": { "docker-reference": self.name },
+                            "image": { "docker-manifest-digest": self.report.digest },
+                            "type": claims.claim_type,
+                        }),
+                        optional: serde_json::json!(claims.annotations),
+                    })
+                }
+            })
+            .collect();
+        serde_json::to_string(&list)
+            .map(|text| printable(&text).into_owned())
+            .map_err(|error| Error::Stream {
+                action: "write JSON",
+                cause: error.into(),
+            })
+    }
+}

@@ -1,0 +1,233 @@
+//! `verify-blob`: verify the signature of a file.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use sealmark_formats::legacy::BlobBundle;
+use sealmark_formats::{Digest, HashAlgorithm};
+use sealmark_kms::KeyRef;
+use sealmark_sign::blob::{self, FileBytes};
+use sealmark_verify::artifact::{Bytes, needed_hashes};
+use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
+use sealmark_verify::report::Verdict;
+use sealmark_verify::{Artifact, Kind, Policy, Requirement};
+use serde::Serialize;
+
+use crate::error::{Error, VerificationExit};
+use crate::flags::Format;
+use crate::log_flags::VerifyingLogFlags;
+use crate::report;
+use crate::terminal::Terminal;
+
+/// A bundle or signature file is not larger than this, in bytes: as much as an attachment of an image.
+const MAX_BUNDLE: u64 = 128 << 20;
+
+/// Flags.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// The file; - is standard input, sha256:… is a file elsewhere
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// Public key of the signer: a file, env://VARIABLE, or https://…
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// The bundle, of any version, or as cosign 1 and 2 wrote it
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// The signature alone: a file, or base64
+    #[arg(long, value_name = "FILE|BASE64", conflicts_with = "bundle")]
+    signature: Option<String>,
+    /// How the result is printed
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+    #[command(flatten)]
+    log: VerifyingLogFlags,
+    /// Accepted and without effect: the format is recognised
+    #[arg(long, hide = true)]
+    new_bundle_format: bool,
+    /// Accepted and without effect
+    #[arg(long, hide = true, value_name = "N")]
+    max_workers: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct BlobJson {
+    file: String,
+    #[serde(flatten)]
+    report: sealmark_verify::Report,
+}
+
+/// Verifies the file against the signature.
+pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    let key = arguments.key.as_deref().ok_or_else(|| {
+        Error::NotSupported(
+            "keyless verification (by identity). Give the signer's public key with --key"
+                .to_owned(),
+        )
+    })?;
+    let evidence = [arguments.evidence()?];
+    let requirement = arguments.log.requirement(terminal)?;
+    let policy = Policy {
+        kind: Kind::BlobSignature,
+        signers: vec![sealmark_kms::load_public(&KeyRef::parse(key)?).await?],
+        annotations: std::collections::BTreeMap::new(),
+        check_claims: true,
+        log: requirement,
+        timestamp: Requirement::NotChecked {
+            reason: "none were asked for".to_owned(),
+        },
+    };
+    let report = verify(&arguments.file, &evidence, &policy)?;
+    let verdict = report.verdict;
+    let failure = report::no_match(&arguments.file, &report);
+    match arguments.output {
+        Format::Json => terminal.json(&BlobJson {
+            file: arguments.file,
+            report,
+        })?,
+        Format::Text if verdict == Verdict::Verified => {
+            terminal.line(format!("verified {} ({})", arguments.file, report.digest))?;
+            report::print(&report, terminal)?;
+        }
+        Format::Text => {}
+    }
+    match verdict {
+        Verdict::Verified => Ok(()),
+        _ => Err(Error::Verification {
+            exit: VerificationExit::NoMatchingSignature,
+            message: failure,
+        }),
+    }
+}
+
+impl Arguments {
+    fn evidence(&self) -> Result<Evidence, Error> {
+        match (&self.bundle, &self.signature) {
+            (Some(path), _) => from_bundle(path),
+            (None, Some(text)) => Ok(blob::detached("--signature".to_owned(), signature(text)?)),
+            (None, None) => Err(Error::Usage(
+                "give the signature with --bundle FILE or --signature FILE".to_owned(),
+            )),
+        }
+    }
+}
+
+fn from_bundle(path: &Path) -> Result<Evidence, Error> {
+    let json = read_bounded(path)?;
+    let source = Source {
+        layout: Layout::File,
+        manifest: None,
+        location: path.display().to_string(),
+    };
+    // A legacy bundle carries a key of its own; it is a claim, and --key is what counts.
+    let content = match BlobBundle::parse(&json) {
+        Ok(legacy) => Content::Blob(Detached {
+            signature: legacy.signature,
+            certificate: certificate(legacy.certificate),
+            log_entry: legacy.rekor_bundle,
+            ..Detached::default()
+        }),
+        Err(_) => Content::from_bundle(&json),
+    };
+    Ok(Evidence { source, content })
+}
+
+/// A legacy bundle has a certificate or a public key in the same field; only a certificate names another signer.
+fn certificate(pem: Vec<u8>) -> Option<Vec<u8>> {
+    let marker = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(marker.len())
+        .any(|window| window == marker)
+        .then_some(pem)
+}
+
+/// A signature: a file with raw bytes or base64, or base64 itself.
+fn signature(text: &str) -> Result<Vec<u8>, Error> {
+    let decode = |bytes: &[u8]| {
+        let compact: Vec<u8> = bytes
+            .iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        base64::engine::general_purpose::STANDARD
+            .decode(compact)
+            .ok()
+    };
+    let path = Path::new(text);
+    if path.exists() {
+        let bytes = read_bounded(path)?;
+        return Ok(decode(&bytes).unwrap_or(bytes));
+    }
+    decode(text.as_bytes()).ok_or_else(|| {
+        Error::Usage(format!(
+            "--signature {text}: no such file, and not base64 either"
+        ))
+    })
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |cause| Error::file("read", path, cause);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BUNDLE + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_BUNDLE {
+        return Err(Error::Usage(format!(
+            "{} is larger than {} MiB, which no bundle or signature is",
+            path.display(),
+            MAX_BUNDLE >> 20
+        )));
+    }
+    Ok(bytes)
+}
+
+fn verify(
+    name: &str,
+    evidence: &[Evidence],
+    policy: &Policy,
+) -> Result<sealmark_verify::Report, Error> {
+    let path = Path::new(name);
+    if let (false, Ok(digest)) = (path.exists(), name.parse::<Digest>()) {
+        return Ok(sealmark_verify::verify(
+            &Artifact::by_digest(digest),
+            evidence,
+            policy,
+        ));
+    }
+    let spooled;
+    let path = if name == "-" {
+        spooled = spool()?;
+        spooled.path()
+    } else {
+        path
+    };
+    let bytes = FileBytes(path);
+    let failed = |reason| Error::Usage(reason);
+    let mut digests = bytes
+        .digests(&needed_hashes(evidence, policy))
+        .map_err(failed)?;
+    let first = digests
+        .iter()
+        .position(|digest| digest.algorithm() == HashAlgorithm::Sha256)
+        .map(|index| digests.swap_remove(index))
+        .ok_or_else(|| Error::Usage("no SHA-256 digest was made".to_owned()))?;
+    let artifact = Artifact {
+        digest: first,
+        more_digests: digests,
+        bytes: Some(&bytes as &dyn Bytes),
+    };
+    Ok(sealmark_verify::verify(&artifact, evidence, policy))
+}
+
+/// Standard input can be read once only, so it is kept in a file.
+fn spool() -> Result<tempfile::NamedTempFile, Error> {
+    let failed = |cause| Error::Stream {
+        action: "read standard input",
+        cause,
+    };
+    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+    io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
+    file.flush().map_err(failed)?;
+    Ok(file)
+}

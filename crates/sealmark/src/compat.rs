@@ -1,0 +1,148 @@
+//! Spellings of cosign that are not ours: they still work and say what to use, or say why they do not.
+
+use std::ffi::OsString;
+
+use crate::terminal::Terminal;
+
+/// Flags of cosign that need what is not supported yet, and what that is.
+const UNSUPPORTED: &[(&str, &[&str])] = &[
+    (
+        "keyless signing and verification (identities and certificates)",
+        &[
+            "certificate",
+            "certificate-chain",
+            "certificate-identity",
+            "certificate-identity-regexp",
+            "certificate-oidc-issuer",
+            "certificate-oidc-issuer-regexp",
+            "certificate-github-workflow-trigger",
+            "certificate-github-workflow-sha",
+            "certificate-github-workflow-name",
+            "certificate-github-workflow-repository",
+            "certificate-github-workflow-ref",
+            "insecure-ignore-sct",
+            "ca-roots",
+            "ca-intermediates",
+            "sct",
+            "identity-token",
+            "fulcio-url",
+            "fulcio-auth-flow",
+            "insecure-skip-verify",
+            "oidc-issuer",
+            "oidc-client-id",
+            "oidc-client-secret-file",
+            "oidc-redirect-url",
+            "oidc-provider",
+            "oidc-disable-ambient-providers",
+            "issue-certificate",
+            "output-certificate",
+        ],
+    ),
+    (
+        "timestamps (RFC 3161)",
+        &[
+            "timestamp-server-url",
+            "timestamp-client-cacert",
+            "timestamp-client-cert",
+            "timestamp-client-key",
+            "timestamp-server-name",
+            "rfc3161-timestamp",
+            "timestamp-certificate-chain",
+            "use-signed-timestamps",
+        ],
+    ),
+    ("hardware tokens (PIV)", &["sk", "slot"]),
+    ("keys in a KMS", &["kms"]),
+    (
+        "signing an attached SBOM by tag (--attachment)",
+        &["attachment"],
+    ),
+    ("the ambient keychains of Kubernetes", &["k8s-keychain"]),
+];
+
+/// Why cosign's flag `--name` cannot be given.
+pub(crate) fn unsupported(name: &str) -> Option<&'static str> {
+    UNSUPPORTED
+        .iter()
+        .find(|(_, flags)| flags.contains(&name))
+        .map(|(reason, _)| *reason)
+}
+
+/// Long options with a single dash, which cosign still takes, become proper ones.
+pub(crate) fn rewrite(
+    arguments: impl Iterator<Item = OsString>,
+    terminal: &Terminal,
+) -> Vec<OsString> {
+    let mut only_operands = false;
+    arguments
+        .map(|argument| {
+            only_operands |= argument == "--";
+            match argument.to_str() {
+                Some(text) if !only_operands && is_long_with_one_dash(text) => {
+                    if text == "-version" {
+                        return "version".into();
+                    }
+                    terminal.warn(format!("{text} is a long option: write -{text}"));
+                    format!("-{text}").into()
+                }
+                _ => argument,
+            }
+        })
+        .collect()
+}
+
+fn is_long_with_one_dash(text: &str) -> bool {
+    let Some(name) = text
+        .strip_prefix('-')
+        .map(|rest| rest.split('=').next().unwrap_or(rest))
+    else {
+        return false;
+    };
+    // Two letters can be a short option with its value (`-ok`), more can be one too, so only known names count.
+    const KNOWN: &[&str] = &[
+        "key",
+        "output",
+        "output-key-prefix",
+        "annotations",
+        "recursive",
+        "bundle",
+        "signature",
+        "verbose",
+        "version",
+        "yes",
+        "type",
+        "force",
+        "payload",
+        "upload",
+        "check-claims",
+        "timeout",
+        "local-image",
+        "username",
+        "password",
+        "password-stdin",
+        "allow-insecure-registry",
+        "allow-http-registry",
+        "help",
+    ];
+    KNOWN.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_long_names_with_one_dash_are_rewritten() {
+        for (given, long) in [
+            ("-key", true),
+            ("-key=cosign.key", true),
+            ("--key", false),
+            ("-k", false),
+            ("-acreator=me", false),
+            ("-", false),
+            ("key", false),
+        ] {
+            assert_eq!(is_long_with_one_dash(given), long, "{given}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What ends a command without success, with the exit code that scripts may rely on.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A failure. Its `Display` is the whole message.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The arguments do not make sense together.
+    #[error("{0}")]
+    Usage(String),
+    /// The thing exists elsewhere and not here.
+    #[error("not supported: {0}")]
+    NotSupported(String),
+    /// A key could not be had.
+    #[error("{0}")]
+    Key(#[from] sealmark_kms::Error),
+    /// A key is not usable.
+    #[error("{0}")]
+    KeyMaterial(#[from] sealmark_keys::Error),
+    /// A registry or a layout did not do what was asked.
+    #[error("{0}")]
+    Oci(#[from] sealmark_oci::Error),
+    /// Signing failed.
+    #[error("{0}")]
+    Sign(#[from] sealmark_sign::Error),
+    /// The embedded registry failed.
+    #[error("{0}")]
+    Registry(#[from] sealmark_server::Error),
+    /// Evidence was looked at and did not suffice.
+    #[error("{message}")]
+    Verification {
+        /// Which of the documented exit codes.
+        exit: VerificationExit,
+        /// What is missing.
+        message: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {action} {}: {cause}", path.display())]
+    File {
+        /// `read`, `write` or the like.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Standard input, standard output or the terminal failed.
+    #[error("cannot {action}: {cause}")]
+    Stream {
+        /// `read standard input` or the like.
+        action: &'static str,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The runtime could not be started.
+    #[error("cannot start: {cause}")]
+    Runtime {
+        /// Why.
+        cause: io::Error,
+    },
+    /// `--timeout` was over.
+    #[error("gave up after {seconds} s (--timeout)")]
+    Timeout {
+        /// The bound.
+        seconds: u64,
+    },
+}
+
+/// The exit codes of failed verifications, as cosign has them, the same for every layout.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum VerificationExit {
+    /// The artifact has no signature.
+    NoSignature = 10,
+    /// The image does not exist.
+    NoSuchImage = 11,
+    /// There are signatures, and none is good.
+    NoMatchingSignature = 12,
+    /// There are signatures, and none has the certificate that was asked for.
+    #[allow(
+        dead_code,
+        reason = "given by keyless verification, which is not supported yet"
+    )]
+    NoCertificate = 13,
+}
+
+impl Error {
+    /// 0 is success, 10 to 13 are [`VerificationExit`], everything else is 1.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Verification { exit, .. } => *exit as u8,
+            _ => 1,
+        }
+    }
+
+    /// A failed file operation.
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, cause: io::Error) -> Self {
+        Self::File {
+            action,
+            path: path.into(),
+            cause,
+        }
+    }
+}

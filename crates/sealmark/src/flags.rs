@@ -1,0 +1,196 @@
+//! Flags that several commands share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sealmark_oci::{Client, Options, Reference, Repository};
+
+use crate::error::Error;
+use crate::terminal::Terminal;
+
+/// How to talk to registries.
+#[derive(clap::Args, Debug, Default)]
+#[command(next_help_heading = "Registry options")]
+pub(crate) struct RegistryFlags {
+    /// Accept any TLS certificate of a registry
+    #[arg(long)]
+    allow_insecure_registry: bool,
+    /// Talk plain HTTP to registries (always done on loopback addresses)
+    #[arg(long)]
+    allow_http_registry: bool,
+    /// User name for the registry
+    #[arg(long, value_name = "NAME")]
+    registry_username: Option<String>,
+    /// Password for the registry; better in COSIGN_REGISTRY_PASSWORD than on the command line
+    #[arg(long, value_name = "PASSWORD", hide_env_values = true)]
+    registry_password: Option<String>,
+    /// Bearer token for the registry; better in COSIGN_REGISTRY_TOKEN than on the command line
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    registry_token: Option<String>,
+    /// Certificates (PEM) of the authorities that may sign the registry's certificate
+    #[arg(long, value_name = "FILE")]
+    registry_cacert: Option<PathBuf>,
+    /// Client certificate (PEM) for the registry
+    #[arg(long, value_name = "FILE")]
+    registry_client_cert: Option<PathBuf>,
+    /// Key (PEM) of the client certificate
+    #[arg(long, value_name = "FILE")]
+    registry_client_key: Option<PathBuf>,
+    /// Name that the registry's certificate must have, instead of its host name
+    #[arg(long, value_name = "NAME")]
+    registry_server_name: Option<String>,
+    /// Prefix of the tags at which legacy signatures are kept
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "",
+        hide_default_value = true
+    )]
+    attachment_tag_prefix: String,
+}
+
+impl RegistryFlags {
+    /// A client that does what the flags say.
+    pub(crate) fn client(&self, terminal: &Terminal) -> Result<Client, Error> {
+        let mut options = Options {
+            allow_insecure: self.allow_insecure_registry,
+            allow_http: self.allow_http_registry,
+            username: self.registry_username.clone(),
+            password: self.registry_password.clone().map(Into::into),
+            token: self.registry_token.clone().map(Into::into),
+            cacert: self.registry_cacert.clone(),
+            client_cert: self.registry_client_cert.clone(),
+            client_key: self.registry_client_key.clone(),
+            server_name: self.registry_server_name.clone(),
+            tag_prefix: self.attachment_tag_prefix.clone(),
+            ..Options::default()
+        };
+        if let Some(text) = environment("COSIGN_MAX_ATTACHMENT_SIZE")? {
+            options.max_attachment = size(&text).ok_or_else(|| {
+                Error::Usage(format!(
+                    "COSIGN_MAX_ATTACHMENT_SIZE: {text:?} is not a size; write e.g. 128MiB"
+                ))
+            })?;
+        }
+        if terminal.is_verbose() {
+            options.on_request = Some(Arc::new(|request: &sealmark_oci::RequestLog| {
+                let status = request
+                    .status
+                    .map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+                eprintln!(
+                    "{} {} {status} {} ms",
+                    request.method, request.url, request.millis
+                );
+            }));
+        }
+        Ok(Client::new(options))
+    }
+}
+
+/// The repository where the signatures of an image are kept: `COSIGN_REPOSITORY`, else the image's own.
+pub(crate) fn signature_repository(image: &Reference) -> Result<Repository, Error> {
+    match environment("COSIGN_REPOSITORY")? {
+        Some(text) => text
+            .parse()
+            .map_err(|error| Error::Oci(sealmark_oci::Error::from(error))),
+        None => Ok(image.in_repository()),
+    }
+}
+
+/// Whether legacy signatures are written with docker's media types: `COSIGN_DOCKER_MEDIA_TYPES=1`.
+pub(crate) fn docker_media_types() -> bool {
+    std::env::var("COSIGN_DOCKER_MEDIA_TYPES").is_ok_and(|value| value == "1")
+}
+
+/// A variable that is set and not empty.
+fn environment(name: &str) -> Result<Option<String>, Error> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Error::Usage(format!("{name} is not valid UTF-8")))
+        }
+    }
+}
+
+/// A size in bytes: `1048576`, `128MiB`, `100MB`.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" | "k" => 1_000,
+        "kib" | "ki" => 1 << 10,
+        "mb" | "m" => 1_000_000,
+        "mib" | "mi" => 1 << 20,
+        "gb" | "g" => 1_000_000_000,
+        "gib" | "gi" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// Annotations on the command line.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct AnnotationFlags {
+    /// Annotation of the signature; several by repeating or with commas
+    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    annotations: Vec<String>,
+}
+
+impl AnnotationFlags {
+    /// The annotations by key.
+    pub(crate) fn parse(&self) -> Result<BTreeMap<String, String>, Error> {
+        self.annotations
+            .iter()
+            .map(|text| match text.split_once('=') {
+                Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+                _ => Err(Error::Usage(format!(
+                    "-a {text}: an annotation is KEY=VALUE"
+                ))),
+            })
+            .collect()
+    }
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs, complete.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_unit() {
+        for (text, bytes) in [
+            ("5", Some(5)),
+            ("128MiB", Some(128 << 20)),
+            ("1 GB", Some(1_000_000_000)),
+            ("2k", Some(2000)),
+            ("x", None),
+            ("1.5MB", None),
+            ("-1", None),
+        ] {
+            assert_eq!(size(text), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn annotations_are_key_and_value() {
+        let flags = |list: &[&str]| AnnotationFlags {
+            annotations: list.iter().map(|s| (*s).to_owned()).collect(),
+        };
+        assert_eq!(flags(&["a=1", "b=x=y", "c="]).parse().unwrap()["b"], "x=y");
+        for wrong in ["a", "=b", ""] {
+            assert!(flags(&[wrong]).parse().is_err(), "{wrong}");
+        }
+    }
+}

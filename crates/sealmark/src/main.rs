@@ -1,0 +1,47 @@
+//! The command line: parses, calls one function, prints.
+//!
+//! Results go to standard output, everything else to standard error. A failure is one message, once, and the exit
+//! codes are those of [`error::Error::exit_code`].
+
+mod app;
+mod commands;
+mod compat;
+mod confirm;
+mod error;
+mod flags;
+mod log_flags;
+mod password;
+mod printable;
+mod report;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut terminal = terminal::Terminal::new();
+    let arguments = compat::rewrite(std::env::args_os(), &terminal);
+    let app = match app::parse(arguments) {
+        Ok(app) => app,
+        Err(app::Exit::Printed(code)) => return code,
+        Err(app::Exit::Failed(error)) => return terminal.fail(&error),
+    };
+    if let Err(error) = terminal.configure(&app.global) {
+        return terminal.fail(&error);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(commands::run(app, &mut terminal));
+            // A blocked name lookup or a read of standard input must not keep a finished command alive.
+            runtime.shutdown_background();
+            result
+        }
+        Err(cause) => Err(error::Error::Runtime { cause }),
+    };
+    match result.and_then(|()| terminal.finish()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => terminal.fail(&error),
+    }
+}
