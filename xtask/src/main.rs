@@ -5,6 +5,7 @@
 
 mod apt;
 mod arch;
+mod bench;
 mod cargo_deny;
 mod image;
 mod libraries;
@@ -27,6 +28,8 @@ usage: cargo xtask COMMAND
   test           run every check and every test
     --list         print the steps and stop
     --only STEP    run this step only (may be repeated)
+  bench          measure Sealmark beside cosign and write docs/benchmarks.md
+    --help         print the cases and the other options
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn run(arguments: &[&str]) -> Outcome<()> {
         ["peers"] => peers::fetch(&checkout),
         ["image"] => image::build(&checkout),
         ["arch"] => arch::check(&checkout),
+        ["bench", options @ ..] => bench::run(&checkout, options),
         ["test", options @ ..] => test::run(&checkout, options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
