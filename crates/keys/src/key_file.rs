@@ -50,7 +50,7 @@ impl PrivateKey {
             "PRIVATE KEY" => Self::from_pkcs8_der(content),
             "EC PRIVATE KEY" => Self::from_sec1_der(content),
             "RSA PRIVATE KEY" => Self::from_pkcs1_der(content),
-            other => Err(pem::wrong_kind("a private key", other)),
+            other => Err(pem::wrong_kind(pem::PRIVATE, other)),
         };
         Ok(key?)
     }

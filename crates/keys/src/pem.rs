@@ -129,13 +129,19 @@ pub(crate) fn encode(label: &str, content: &[u8]) -> Zeroizing<String> {
     pem
 }
 
+/// What is [expected](wrong_kind) of a private key file.
+pub(crate) const PRIVATE: &str = "a private key";
+
 /// The error for a block of another kind than is needed, saying what to do with what was found.
 pub(crate) fn wrong_kind(expected: &'static str, found: &str) -> Error {
     let private = found.ends_with("PRIVATE KEY");
+    let wants_private = expected == PRIVATE;
     let advice = match found {
+        "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" if wants_private => {
+            "give the private key that belongs to it"
+        }
         "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => {
-            "give it as a certificate (--certificate), or take its key out: \
-             openssl x509 -in CERT -noout -pubkey"
+            "take its key out: openssl x509 -in CERT -noout -pubkey"
         }
         "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
             "take the key out: openssl req -in REQUEST -noout -pubkey"

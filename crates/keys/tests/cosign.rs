@@ -69,7 +69,7 @@ fn signatures_made_by_cosign_are_accepted_with_any_or_no_hint() {
 
 #[test]
 fn cosign_reads_keys_and_verifies_signatures_made_here() {
-    if !found("cosign", "version") {
+    if !found("cosign3") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ fn cosign_reads_keys_and_verifies_signatures_made_here() {
         let key = PrivateKey::generate(algorithm).unwrap();
         std::fs::write(path("cosign.key"), key.to_encrypted_pem(b"secret").unwrap()).unwrap();
         std::fs::write(path("cosign.pub"), key.public_key().to_pem()).unwrap();
-        let public = succeed("cosign", dir, &["public-key", "--key", "cosign.key"]);
+        let public = succeed("cosign3", dir, &["public-key", "--key", "cosign.key"]);
         assert!(
             public.contains(key.public_key().to_pem().trim()),
             "{algorithm}: {public}"
@@ -99,7 +99,7 @@ fn cosign_reads_keys_and_verifies_signatures_made_here() {
         let hash = format!("--signature-digest-algorithm={}", key.public_key().hash());
         args.push(&hash);
         assert!(
-            succeed("cosign", dir, &args).contains("Verified OK"),
+            succeed("cosign3", dir, &args).contains("Verified OK"),
             "{algorithm}"
         );
     }

@@ -82,7 +82,7 @@ fn private_keys_that_cannot_be_used_say_why() {
         ),
         (
             "certificate.pem",
-            "expected a private key, found a CERTIFICATE; give it as a certificate (--certificate), or take its key out: openssl x509 -in CERT -noout -pubkey",
+            "expected a private key, found a CERTIFICATE; give the private key that belongs to it",
         ),
         (
             "openssh.pem",
@@ -127,7 +127,7 @@ fn public_keys_that_cannot_be_used_say_why() {
     let table = [
         (
             "certificate.pem",
-            "expected a public key (PUBLIC KEY), found a CERTIFICATE; give it as a certificate (--certificate), or take its key out: openssl x509 -in CERT -noout -pubkey",
+            "expected a public key (PUBLIC KEY), found a CERTIFICATE; take its key out: openssl x509 -in CERT -noout -pubkey",
         ),
         (
             "request.pem",

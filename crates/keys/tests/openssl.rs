@@ -23,7 +23,7 @@ fn generate(dir: &std::path::Path, algorithm: Algorithm) {
 
 #[test]
 fn openssl_verifies_what_we_sign() {
-    if !found("openssl", "version") {
+    if !found("openssl") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -56,7 +56,7 @@ fn openssl_verifies_what_we_sign() {
 
 #[test]
 fn we_verify_what_openssl_signs_with_any_hash_and_padding() {
-    if !found("openssl", "version") {
+    if !found("openssl") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -105,7 +105,7 @@ fn we_verify_what_openssl_signs_with_any_hash_and_padding() {
 
 #[test]
 fn openssl_and_we_name_the_same_public_key_and_password() {
-    if !found("openssl", "version") {
+    if !found("openssl") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();

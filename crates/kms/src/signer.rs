@@ -66,7 +66,18 @@ impl Signer {
                 path: path.display().to_string(),
                 reason: error.to_string(),
             })?;
-        self.sign_reader(file.into_std().await).await
+        let signed = self.sign_reader(file.into_std().await).await;
+        signed.map_err(|error| match error {
+            // The reader does not know the name.
+            Error::Sign {
+                cause: sealmark_keys::Error::Read(reason),
+                ..
+            } => Error::Open {
+                path: path.display().to_string(),
+                reason,
+            },
+            other => other,
+        })
     }
 
     /// Signs what a reader gives, from where it stands to its end, in constant memory, and gives the digest of it

@@ -143,11 +143,8 @@ impl Source {
         match self {
             Self::Registry { client, repository } => {
                 let tag = attachment_tag(&client.options().tag_prefix, subject, suffix);
-                Ok(client
-                    .manifest_if_exists(repository, &tag)
-                    .await?
-                    .into_iter()
-                    .collect())
+                let found = client.attachments_at(repository, &tag).await?;
+                Ok(found.into_iter().map(|(manifest, _)| manifest).collect())
             }
             Self::Layout(layout) => {
                 let (layout, subject) = (layout.clone(), subject.clone());
@@ -203,7 +200,7 @@ pub async fn gather(source: &Source, subject: &Digest, want: Want) -> Result<Vec
     let mut found = referring;
     found.extend(signatures);
     found.extend(attestations);
-    check_count(subject, found.len())?;
+    check_count(source, subject, found.len())?;
     let blobs = fetch(source, subject, &found).await?;
     Ok(found
         .into_iter()
@@ -211,9 +208,9 @@ pub async fn gather(source: &Source, subject: &Digest, want: Want) -> Result<Vec
         .collect())
 }
 
-fn check_count(subject: &Digest, count: usize) -> Result<(), Error> {
+fn check_count(source: &Source, subject: &Digest, count: usize) -> Result<(), Error> {
     if count > MAX_ATTACHMENTS {
-        let what = format!("attachments of {subject}");
+        let what = format!("attachments of {}", source.location(subject));
         return Err(Error::TooMany {
             what,
             limit: MAX_ATTACHMENTS,
@@ -228,8 +225,9 @@ fn own_fault(error: Error) -> Result<String, Error> {
         Error::DigestMismatch { .. }
         | Error::TooLarge { .. }
         | Error::TooMany { .. }
-        | Error::Malformed { .. }
-        | Error::NotFound { .. } => Ok(error.to_string()),
+        | Error::Malformed { .. } => Ok(error.to_string()),
+        // It is listed, and not there.
+        Error::NotFound { attempt, .. } => Ok(format!("nothing at {}", attempt.target)),
         other => Err(other),
     }
 }
@@ -244,7 +242,7 @@ async fn referring(source: &Source, subject: &Digest, want: Want) -> Result<Vec<
         // It may be anything: one must look.
         None => true,
     });
-    check_count(subject, listed.len())?;
+    check_count(source, subject, listed.len())?;
     let found: Vec<Vec<Found>> = stream::iter(listed)
         .map(|descriptor| async move {
             let said = stated_type(&descriptor).is_some();
@@ -331,7 +329,7 @@ async fn layers(
                 });
             }
         }
-        check_count(subject, found.len())?;
+        check_count(source, subject, found.len())?;
     }
     Ok(found)
 }

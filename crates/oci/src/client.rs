@@ -1,16 +1,20 @@
 //! The registry client: what the distribution specification offers, with its faults answered.
 //!
-//! Every call goes through [`request`], which is the only place that sends anything: it finds the scheme, presents
-//! credentials once they are asked for, waits when the registry asks to, follows redirects without leaking, and
-//! bounds everything. Nothing is sent before the first call, and a [`Client`] costs nothing to make.
+//! Every call goes through `request`, which finds the scheme and presents credentials once they are asked for; it
+//! goes through `send`, the only place that sends anything, which waits when the registry asks to and follows
+//! redirects without leaking; and its answer is read through `answer`, which bounds everything. Nothing is sent
+//! before the first call, and a [`Client`] costs nothing to make.
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
+mod answer;
 mod auth;
 mod blobs;
+mod challenge;
 mod manifests;
 pub(crate) mod referrers;
 mod request;
+mod send;
 mod shared_tag;
 mod transport;
 
@@ -49,6 +53,8 @@ struct Inner {
     schemes: Mutex<HashMap<String, transport::Scheme>>,
     /// Whether a registry has the referrers API, once known.
     referrers: Mutex<HashMap<String, bool>>,
+    /// Whether a registry takes a small blob in one request, once known.
+    at_once: Mutex<HashMap<String, bool>>,
     /// Blobs that are known to be in a repository.
     present: Mutex<HashSet<(Repository, Digest)>>,
     /// Writers of a tag in this process take turns: `shared_tag` says why.
@@ -179,6 +185,7 @@ impl Client {
                 auth: auth::Tokens::default(),
                 schemes: Mutex::default(),
                 referrers: Mutex::default(),
+                at_once: Mutex::default(),
                 present: Mutex::default(),
                 turns: Mutex::default(),
             }),

@@ -53,6 +53,9 @@ impl Layout {
         }
         let layout = Self { dir: dir.into() };
         let what = format!("OCI layout {}", layout.dir.display());
+        if !layout.dir.is_dir() {
+            return Err(Error::malformed(&what, "there is no such directory"));
+        }
         let marker = layout.dir.join("oci-layout");
         let bytes = read_file(&marker, MAX_MANIFEST)?
             .ok_or_else(|| Error::malformed(&what, "there is no file `oci-layout`"))?;

@@ -383,6 +383,14 @@ pub fn legacy_image(layers: Vec<Descriptor>, docker: bool) -> (ImageManifest, Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..60), media_type in ".{0,10}") {
+            let _ = Parsed::read("x", &media_type, &bytes);
+        }
+    }
 
     #[test]
     fn a_bundle_manifest_is_cosigns_byte_for_byte() {

@@ -338,6 +338,27 @@ fn check_tag(tag: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_can_stand_in_a_url_and_is_read_again(
+            text in "(([a-z]{1,3}\\.)?[a-zA-Z0-9_.\\[\\]-]{1,6}(:[0-9]{1,6})?/)?[a-zA-Z0-9_./-]{1,12}(:[a-zA-Z0-9_.%-]{0,5})?",
+        ) {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(&reference.to_string().parse::<Reference>().unwrap(), &reference);
+                let path = format!("/v2/{}/manifests/{}", reference.repository, reference.identifier());
+                let url = url::Url::parse(&format!("https://{}{path}", reference.registry)).unwrap();
+                prop_assert_eq!(url.path(), path);
+            }
+        }
+
+        #[test]
+        fn any_text_is_read(text in ".{0,60}") {
+            let _ = text.parse::<Reference>();
+            let _ = text.parse::<Repository>();
+        }
+    }
 
     const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

@@ -378,7 +378,7 @@ async fn one_bad_attachment_is_reported_and_the_others_are_read() {
         })
         .collect();
     for expected in [
-        "not found",
+        "nothing at",
         "larger than 5 bytes",
         "larger than 134217728 bytes",
         "says that it is a bundle, and has none",

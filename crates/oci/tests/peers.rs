@@ -32,17 +32,10 @@ impl Drop for Registry {
 }
 
 impl Registry {
-    /// `None`, after saying so, if the program is not installed; CI does not let that pass.
+    /// `None`, after saying so, if the program is not installed.
     async fn start(extra: &str) -> Option<Self> {
-        let program = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-            .map(|dir| dir.join("docker-registry"))
-            .find(|program| program.is_file());
-        let Some(program) = program else {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "docker-registry not found"
-            );
-            eprintln!("skipped: docker-registry not found");
+        let Some(program) = sealmark_testkit::Peer::find("docker-registry") else {
+            sealmark_testkit::skip("docker-registry");
             return None;
         };
         let dir = tempfile::tempdir().unwrap();

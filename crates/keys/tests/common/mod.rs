@@ -27,22 +27,18 @@ pub fn open_plain(file: &[u8]) -> Result<PrivateKey, Error> {
     PrivateKey::from_pem(file, || panic!("asked for a password"))
 }
 
-/// Whether a program is there; says so if not.
-pub fn found(program: &str, version: &str) -> bool {
-    let run = Command::new(program)
-        .arg(version)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if run.is_ok_and(|status| status.success()) {
-        return true;
+/// Whether a peer is there; says so if not.
+pub fn found(program: &str) -> bool {
+    let found = sealmark_testkit::Peer::find(program).is_some();
+    if !found {
+        sealmark_testkit::skip(program);
     }
-    println!("skipped: {program} not found");
-    false
+    found
 }
 
 pub fn run(program: &str, dir: &Path, args: &[&str]) -> Output {
-    Command::new(program)
+    let path = sealmark_testkit::Peer::find(program).expect("the caller looked for it");
+    Command::new(path)
         .args(args)
         .current_dir(dir)
         .env("COSIGN_PASSWORD", "secret")

@@ -8,8 +8,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use sealmark_formats::{Digest, Hasher};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use super::auth::Scope;
-use super::request::{Answer, Body, Call, Pace, Target, given_url};
+use super::answer::{Answer, Pace};
+use super::challenge::Scope;
+use super::request::{Call, Target};
+use super::send::{Body, given_url};
 use super::{Client, lock};
 use crate::error::{ConnectCause, Error};
 use crate::manifest::Descriptor;
@@ -194,7 +196,35 @@ impl Client {
             digest,
             &format!("/v2/{}/blobs/uploads/", repository.name),
         );
-        let answer = self.call(start.clone()).await?;
+        let mut answer = None;
+        if let Body::Bytes(bytes) = &body
+            && bytes.len() as u64 <= ASK_FIRST
+            && self.may_take_at_once(repository)
+        {
+            match self.send_at_once(&start, digest, &body).await {
+                Ok(at_once) if at_once.status() == 201 => {
+                    lock(&self.inner.at_once).insert(repository.registry.clone(), true);
+                    return Ok(());
+                }
+                // The session is open, the bytes were not taken.
+                Ok(at_once) if at_once.status() == 202 => answer = Some(at_once),
+                // The true cause, if there is one, comes from doing it step by step.
+                Ok(_)
+                | Err(
+                    Error::Server { .. }
+                    | Error::Connect {
+                        cause: ConnectCause::Broken,
+                        ..
+                    },
+                ) => {}
+                Err(error) => return Err(error),
+            }
+            lock(&self.inner.at_once).insert(repository.registry.clone(), false);
+        }
+        let answer = match answer {
+            Some(answer) => answer,
+            None => self.call(start.clone()).await?,
+        };
         if answer.status() != 202 {
             return Err(answer.refused().await);
         }
@@ -226,6 +256,36 @@ impl Client {
             200..=204 => Ok(()),
             _ => Err(answer.refused().await),
         }
+    }
+
+    /// Whether the registry takes a small blob in one request: known, or not yet known not to.
+    fn may_take_at_once(&self, repository: &Repository) -> bool {
+        lock(&self.inner.at_once)
+            .get(&repository.registry)
+            .copied()
+            .unwrap_or(true)
+    }
+
+    /// Whether the registry is known to take a small blob in one request.
+    pub(super) fn takes_at_once(&self, repository: &Repository) -> bool {
+        lock(&self.inner.at_once).get(&repository.registry) == Some(&true)
+    }
+
+    /// The one-request upload of the specification. A registry without it answers 202, or refuses.
+    async fn send_at_once(
+        &self,
+        start: &Call<'_>,
+        digest: &Digest,
+        body: &Body,
+    ) -> Result<Answer, Error> {
+        let mut call = start.clone();
+        if let Target::Path(path) = &mut call.to {
+            path.push_str(&format!("?digest={digest}"));
+        }
+        let octets = HeaderValue::from_static("application/octet-stream");
+        call.headers.push((CONTENT_TYPE, octets));
+        call.body = body.clone();
+        self.call(call).await
     }
 
     /// Makes a blob of another repository of the same registry known in `to`, without sending it. False if the

@@ -8,8 +8,10 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use sealmark_formats::Digest;
 use serde::Deserialize;
 
-use super::auth::Scope;
-use super::request::{Answer, Body, Call, Target, given_url, jitter};
+use super::answer::Answer;
+use super::challenge::Scope;
+use super::request::{Call, Target};
+use super::send::{Body, given_url, jitter};
 use super::{Client, MAX_LISTED, MAX_MANIFEST, MAX_PAGES, Manifest, Pushed};
 use crate::error::{Error, sanitise};
 use crate::manifest::Descriptor;

@@ -13,8 +13,9 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, HeaderValue};
 use sealmark_formats::Digest;
 
-use super::auth::Scope;
-use super::request::{Body, Call, Target, jitter};
+use super::challenge::Scope;
+use super::request::{Call, Target};
+use super::send::{Body, jitter};
 use super::{
     Attached, BundleAttachment, Client, MAX_LISTED, MAX_MANIFEST, MAX_PAGES, Referrers,
     ReferrersSource, lock,
@@ -137,7 +138,7 @@ impl Client {
     }
 
     /// That the image or its repository is unknown says nothing about the API for others.
-    async fn remember_absence(&self, repository: &Repository, answer: super::request::Answer) {
+    async fn remember_absence(&self, repository: &Repository, answer: super::answer::Answer) {
         let (codes, _) = answer.words().await;
         if !codes
             .iter()
@@ -155,7 +156,7 @@ impl Client {
         subject: &Digest,
     ) -> Result<Referrers, Error> {
         let tag = attachment_tag("", subject, "");
-        let Some(manifest) = self.manifest_if_exists(repository, &tag).await? else {
+        let Some((manifest, _)) = self.attachments_at(repository, &tag).await? else {
             return Ok(Referrers {
                 descriptors: Vec::new(),
                 source: ReferrersSource::None,
@@ -245,16 +246,14 @@ impl Client {
     ) -> Result<Attached, Error> {
         let layer = Descriptor::of(bundle.media_type, &bundle.json);
         let manifest = bundle_manifest(subject, layer, bundle.annotations);
-        let config = async {
-            // The same for every bundle, so that it is there but for the first one.
-            let empty = Digest::sha256(EMPTY_JSON);
-            if !self.blob_exists(repository, &empty).await? {
-                self.push_blob(repository, Bytes::from_static(EMPTY_JSON))
-                    .await?;
-            }
-            Ok(())
-        };
-        tokio::try_join!(config, self.push_blob(repository, bundle.json))?;
+        self.push_blob(repository, bundle.json).await?;
+        // The same for every bundle, so that it is there but for the first one; asking costs as much as sending it
+        // in one request.
+        let empty = Digest::sha256(EMPTY_JSON);
+        if self.takes_at_once(repository) || !self.blob_exists(repository, &empty).await? {
+            self.push_blob(repository, Bytes::from_static(EMPTY_JSON))
+                .await?;
+        }
         let media_type = manifest.media_type.clone().unwrap_or_default();
         self.attach(repository, subject, &media_type, manifest.to_json().into())
             .await

@@ -35,7 +35,7 @@ use reqwest::header::{HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use sealmark_formats::Digest;
 
 use super::manifests::Put;
-use super::request::jitter;
+use super::send::jitter;
 use super::{Client, Manifest, lock};
 use crate::error::Error;
 use crate::manifest::{Descriptor, Index, OCI_INDEX, legacy_image};
@@ -51,6 +51,10 @@ const MIN_SETTLE: Duration = Duration::from_millis(100);
 const MAX_SETTLE: Duration = Duration::from_secs(3);
 /// How many read-to-write windows of our own are waited: a rival may be slower than we are.
 const WINDOWS: u32 = 3;
+/// Writes after which an error of the server is believed to be lasting.
+const SERVER_TRIES: u32 = 3;
+/// How often a read is repeated that met a write.
+const READ_TRIES: u32 = 5;
 /// All the time that one addition may take.
 const MAX_TOTAL: Duration = Duration::from_secs(120);
 
@@ -236,7 +240,14 @@ impl Client {
             );
             writes += 1;
             match self
-                .write_tag(repository, tag, kind, entries, &current)
+                .write_tag(
+                    repository,
+                    tag,
+                    kind,
+                    entries,
+                    &current,
+                    writes > SERVER_TRIES,
+                )
                 .await?
             {
                 Written::Stored(digest) => {
@@ -321,27 +332,47 @@ impl Client {
         Ok(true)
     }
 
+    /// The manifest at a tag that signers rewrite; `None` if there is none. While a tag is being written, docker's
+    /// registry answers to readers with 500 for a moment.
+    pub(crate) async fn attachments_at(
+        &self,
+        repository: &Repository,
+        tag: &str,
+    ) -> Result<Option<(Manifest, Option<HeaderValue>)>, Error> {
+        let mut tries = 0;
+        loop {
+            match self.manifest_and_etag(repository, tag).await {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) if error.is_not_found() => return Ok(None),
+                Err(Error::Server { status: 500, .. }) if tries < READ_TRIES => {
+                    tokio::time::sleep(jitter(Duration::from_millis(20) * (1 << tries))).await;
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     async fn read_tag(
         &self,
         repository: &Repository,
         tag: &str,
         kind: &Kind,
     ) -> Result<Current, Error> {
-        match self.manifest_and_etag(repository, tag).await {
-            Ok((manifest, etag)) => Ok(Current {
+        Ok(match self.attachments_at(repository, tag).await? {
+            Some((manifest, etag)) => Current {
                 entries: kind.entries(&manifest)?,
                 digest: Some(manifest.digest.clone()),
                 manifest: Some(manifest),
                 etag,
-            }),
-            Err(error) if error.is_not_found() => Ok(Current {
+            },
+            None => Current {
                 entries: Vec::new(),
                 digest: None,
                 manifest: None,
                 etag: None,
-            }),
-            Err(error) => Err(error),
-        }
+            },
+        })
     }
 
     async fn write_tag(
@@ -351,6 +382,7 @@ impl Client {
         kind: &Kind,
         entries: Vec<Descriptor>,
         current: &Current,
+        last: bool,
     ) -> Result<Written, Error> {
         let (media_type, bytes) = match kind {
             Kind::Index => {
@@ -384,12 +416,13 @@ impl Client {
             (None, None) => vec![(IF_NONE_MATCH, HeaderValue::from_static("*"))],
             (None, Some(_)) => Vec::new(),
         };
-        match self
-            .put_manifest(repository, Some(tag), &media_type, bytes.into(), condition)
-            .await?
-        {
-            Put::Stored(pushed) => Ok(Written::Stored(pushed.digest)),
-            Put::Precondition(answer) => Ok(Written::Precondition(answer)),
+        let put = self.put_manifest(repository, Some(tag), &media_type, bytes.into(), condition);
+        match put.await {
+            Ok(Put::Stored(pushed)) => Ok(Written::Stored(pushed.digest)),
+            Ok(Put::Precondition(answer)) => Ok(Written::Precondition(answer)),
+            // It met another write, and may or may not have been done.
+            Err(Error::Server { status: 500, .. }) if !last => Ok(Written::Stale),
+            Err(error) => Err(error),
         }
     }
 }
@@ -404,7 +437,7 @@ struct Current {
 
 enum Written {
     Stored(Digest),
-    Precondition(Box<super::request::Answer>),
+    Precondition(Box<super::answer::Answer>),
     /// The tag changed before the write.
     Stale,
 }

@@ -10,16 +10,11 @@ use tokio::process::Command;
 use crate::service::Service;
 
 fn peer(name: &str) -> Option<PathBuf> {
-    let directory = match std::env::var_os("SEALMARK_PEERS") {
-        Some(directory) => PathBuf::from(directory),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.peers/bin"),
-    };
-    let path = directory.join(name);
-    if !path.is_file() {
-        println!("skipped: {name} not found");
-        return None;
+    let path = sealmark_testkit::Peer::find(name);
+    if path.is_none() {
+        sealmark_testkit::skip(name);
     }
-    Some(path)
+    path
 }
 
 /// Runs a client in a home of its own and returns what it printed.
@@ -156,7 +151,7 @@ async fn skopeo_copies_to_a_layout_and_back_lists_and_deletes() {
 
 #[tokio::test]
 async fn cosign_signs_with_and_without_the_referrers_api() {
-    let Some(cosign) = peer("cosign-3.1.1") else {
+    let Some(cosign) = peer("cosign3") else {
         return;
     };
     for referrers in [true, false] {
