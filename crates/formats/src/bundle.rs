@@ -3,9 +3,9 @@
 //! Format: `sigstore_bundle.proto` and its parts in <https://github.com/sigstore/protobuf-specs>, in protobuf JSON.
 //! A [`Bundle`] has exactly one content and one kind of verification material, whatever its version.
 
-use crate::digest::Digest;
+use crate::digest::{Digest, HashAlgorithm};
 use crate::dsse::Envelope;
-use crate::encoding::ParseError;
+use crate::encoding::{ParseError, decode_base64};
 
 mod json;
 
@@ -72,6 +72,19 @@ pub enum Material {
     Certificate(Vec<u8>),
     /// The signer's certificate first, then issuers, DER.
     CertificateChain(Vec<Vec<u8>>),
+}
+
+impl Material {
+    /// The SHA-256 of the key's SPKI, if the hint is one; as much a claim as the hint.
+    pub fn key_digest(&self) -> Option<Digest> {
+        match self {
+            Self::PublicKey { hint } => {
+                let bytes = decode_base64(hint).ok()?;
+                Digest::from_bytes(HashAlgorithm::Sha256, &bytes)
+            }
+            Self::Certificate(_) | Self::CertificateChain(_) => None,
+        }
+    }
 }
 
 /// What is signed.

@@ -57,7 +57,7 @@ fn snake_case_numbers_and_unpadded_base64_are_protobuf_json_too() {
 }
 
 fn edited(edit: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
-    let mut json: serde_json::Value = serde_json::from_slice(CERTIFICATE).unwrap();
+    let mut json: serde_json::Value = serde_json::from_slice(CERTIFICATE).expect("JSON");
     edit(&mut json);
     json.to_string().into_bytes()
 }

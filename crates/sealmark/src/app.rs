@@ -89,7 +89,7 @@ pub(crate) enum Exit {
     /// Help was asked for and printed.
     Printed(ExitCode),
     /// The arguments are wrong.
-    Failed(Error),
+    Failed(Box<Error>),
 }
 
 /// Parses the arguments, each flag also from the variable `COSIGN_<FLAG>`.
@@ -106,7 +106,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<App, Exit> {
                 let _ = error.print();
                 Exit::Printed(ExitCode::FAILURE)
             }
-            _ => Exit::Failed(explain(&error)),
+            _ => Exit::Failed(Box::new(explain(&error))),
         })
 }
 

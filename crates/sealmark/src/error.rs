@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A failure. Its `Display` is the whole message.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +14,7 @@ pub(crate) enum Error {
     #[error("not supported: {0}")]
     NotSupported(String),
     /// A key could not be had.
-    #[error("{0}")]
+    #[error("{cause}{source}", cause = .0, source = password_source(.0))]
     Key(#[from] sealmark_kms::Error),
     /// A key is not usable.
     #[error("{0}")]
@@ -60,28 +61,44 @@ pub(crate) enum Error {
         cause: io::Error,
     },
     /// `--timeout` was over.
-    #[error("gave up after {seconds} s (--timeout)")]
+    #[error(
+        "gave up after {after:?}{}; allow more time with --timeout",
+        .last_request.as_deref().map(|last| format!(", the last request was {last}")).unwrap_or_default()
+    )]
     Timeout {
         /// The bound.
-        seconds: u64,
+        after: Duration,
+        /// What was last asked of a registry, and its answer.
+        last_request: Option<String>,
     },
+}
+
+/// A password that is wrong may come from another place than the user thinks.
+fn password_source(error: &sealmark_kms::Error) -> String {
+    match error {
+        sealmark_kms::Error::Key {
+            cause: sealmark_keys::Error::WrongPassword,
+            ..
+        } => format!("; {}", crate::password::source()),
+        _ => String::new(),
+    }
 }
 
 /// The exit codes of failed verifications, as cosign has them, the same for every layout.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum VerificationExit {
     /// The artifact has no signature.
-    NoSignature = 10,
+    Unsigned = 10,
     /// The image does not exist.
-    NoSuchImage = 11,
+    ImageMissing = 11,
     /// There are signatures, and none is good.
-    NoMatchingSignature = 12,
+    NoMatch = 12,
     /// There are signatures, and none has the certificate that was asked for.
     #[allow(
         dead_code,
         reason = "given by keyless verification, which is not supported yet"
     )]
-    NoCertificate = 13,
+    CertificateMissing = 13,
 }
 
 impl Error {

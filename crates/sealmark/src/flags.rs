@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use sealmark_oci::{Client, Options, Reference, Repository};
 
 use crate::error::Error;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// How to talk to registries.
 #[derive(clap::Args, Debug, Default)]
@@ -73,17 +73,20 @@ impl RegistryFlags {
                 ))
             })?;
         }
-        if terminal.is_verbose() {
-            options.on_request = Some(Arc::new(|request: &sealmark_oci::RequestLog| {
-                let status = request
-                    .status
-                    .map_or_else(|| "no answer".to_owned(), |s| s.to_string());
-                eprintln!(
-                    "{} {} {status} {} ms",
-                    request.method, request.url, request.millis
-                );
-            }));
+        if let Some(timeout) = terminal.timeout() {
+            options.timeout = options.timeout.min(timeout);
         }
+        let (verbose, last) = (terminal.is_verbose(), terminal.last_request());
+        options.on_request = Some(Arc::new(move |request: &sealmark_oci::RequestLog| {
+            let status = request
+                .status
+                .map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+            let line = format!("{} {} {status}", request.method, request.url);
+            if verbose {
+                terminal::note(&format!("{line} {} ms", request.millis));
+            }
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        }));
         Ok(Client::new(options))
     }
 }

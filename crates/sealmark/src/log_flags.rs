@@ -32,8 +32,15 @@ pub(crate) struct SigningLogFlags {
 }
 
 impl SigningLogFlags {
-    /// Says in one line that no log is used, or why the log that was asked for cannot be.
-    pub(crate) fn check(&self, terminal: &Terminal) -> Result<(), Error> {
+    /// Says in one line that no log is used, unless the user said that none is to be.
+    pub(crate) fn note(&self, terminal: &Terminal) {
+        if self.tlog_upload != Some(false) {
+            terminal.note("transparency log: not used, no signing configuration names one");
+        }
+    }
+
+    /// Refuses a log that was asked for.
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if self.tlog_upload == Some(false) {
             return Ok(());
         }
@@ -57,7 +64,6 @@ impl SigningLogFlags {
         } else if self.tlog_upload == Some(true) {
             return Err(unsupported("--tlog-upload".to_owned()));
         }
-        terminal.note("transparency log: not used, no signing configuration names one");
         Ok(())
     }
 }

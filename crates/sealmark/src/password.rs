@@ -41,6 +41,17 @@ pub(crate) fn new() -> Result<Zeroizing<Vec<u8>>, Error> {
     Ok(first)
 }
 
+/// Where a password came from, for the message that it is wrong.
+pub(crate) fn source() -> &'static str {
+    if from_environment().is_some() {
+        "it was taken from COSIGN_PASSWORD"
+    } else if io::stdin().is_terminal() {
+        "try again, or give it in COSIGN_PASSWORD"
+    } else {
+        "it was read from standard input, as COSIGN_PASSWORD is not set"
+    }
+}
+
 fn from_environment() -> Option<Zeroizing<Vec<u8>>> {
     use std::os::unix::ffi::OsStringExt;
     std::env::var_os(VARIABLE).map(|value| Zeroizing::new(value.into_vec()))

@@ -28,6 +28,32 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// A whole text of our own with stranger's names in it: its lines stay lines.
+pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
+    let hostile = |c| is_hostile(c) && c != '\n';
+    if !text.chars().any(hostile) {
+        return Cow::Borrowed(text);
+    }
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    Cow::Owned(lines.join("\n"))
+}
+
+/// JSON that shows itself, and says the same: outside of strings there is nothing to escape but white space.
+pub(crate) fn printable_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hostile(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -39,6 +65,20 @@ fn is_hostile(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let text = "x\u{1b}\u{9b}\u{7f}\u{202e}\u{e0041}\n\"é";
+        let json = serde_json::to_string_pretty(&[text]).unwrap();
+        let shown = printable_json(&json);
+        assert!(!shown.contains(|c| is_hostile(c) && c != '\n'), "{shown}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [text]);
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(printable_lines("a\nb\u{1b}c\rd\n"), "a\nb\\u{1b}c\\rd\n");
+    }
 
     #[test]
     fn nothing_from_outside_commands_the_terminal() {

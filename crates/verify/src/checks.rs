@@ -351,15 +351,10 @@ fn over_artifact(
 
 /// The signer that an attachment names for itself. It is no reason to trust it; it only explains a failure.
 fn claimed_signer(content: &Content) -> Option<String> {
-    use base64::Engine as _;
     match content {
         Content::Bundle(bundle) => match &bundle.material {
-            bundle::Material::PublicKey { hint } => {
-                let bytes = base64::engine::general_purpose::STANDARD.decode(hint).ok();
-                let digest = bytes.and_then(|bytes| {
-                    Digest::from_bytes(sealmark_formats::HashAlgorithm::Sha256, &bytes)
-                });
-                digest.map(|digest| digest.to_string())
+            material @ bundle::Material::PublicKey { .. } => {
+                material.key_digest().map(|digest| digest.to_string())
             }
             _ => Some("a certificate (keyless signing)".to_owned()),
         },

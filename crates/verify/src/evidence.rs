@@ -155,6 +155,10 @@ fn legacy_layer(
         detached.timestamps.push(timestamp.response);
     }
     match media_type {
+        legacy::SIMPLE_SIGNING_MEDIA_TYPE if detached.signature.is_empty() => Err(format!(
+            "a payload without a signature: the layer has no annotation {}",
+            legacy::SIGNATURE_ANNOTATION
+        )),
         legacy::SIMPLE_SIGNING_MEDIA_TYPE => Ok(Content::SimpleSigning(detached)),
         legacy::DSSE_MEDIA_TYPE => {
             dsse::Envelope::parse(&detached.payload).map_err(|error| error.to_string())?;

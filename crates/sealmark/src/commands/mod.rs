@@ -17,9 +17,15 @@ pub(crate) mod verify;
 pub(crate) mod verify_blob;
 pub(crate) mod version;
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use crate::app::{App, Command};
 use crate::error::Error;
 use crate::terminal::Terminal;
+
+/// A request has the same bound as the command, and its error says more: whom it waited for. It comes first.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs the command within its time.
 pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> {
@@ -27,15 +33,20 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
     // These two run until they are told to stop, or are done when they are done.
     let unbounded =
         timeout.is_zero() || matches!(app.command, Command::Registry(_) | Command::Demo(_));
+    let last_request = terminal.last_request();
     let work = dispatch(app.command, terminal);
     if unbounded {
         return work.await;
     }
-    tokio::time::timeout(timeout, work)
+    tokio::time::timeout(timeout + GRACE, work)
         .await
-        .unwrap_or(Err(Error::Timeout {
-            seconds: timeout.as_secs(),
-        }))
+        .unwrap_or_else(|_| {
+            let last = last_request.lock();
+            Err(Error::Timeout {
+                after: timeout,
+                last_request: last.unwrap_or_else(PoisonError::into_inner).clone(),
+            })
+        })
 }
 
 async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error> {

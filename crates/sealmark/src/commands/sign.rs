@@ -104,9 +104,10 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             "--bundle needs --format bundle or both".to_owned(),
         ));
     }
-    arguments.log.check(terminal)?;
+    arguments.log.check()?;
     let client = arguments.registry.client(terminal)?;
     let signer = sealmark_kms::load_signer(&KeyRef::parse(key)?, password::for_key).await?;
+    arguments.log.note(terminal);
     terminal.detail(format!(
         "signing with {} key {}",
         signer.public_key().algorithm_name(),

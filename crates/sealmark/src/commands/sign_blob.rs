@@ -78,13 +78,14 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         )
     })?;
     let targets = arguments.targets()?;
-    arguments.log.check(terminal)?;
+    arguments.log.check()?;
     let reads_standard_input = arguments.files.iter().any(|name| name == "-");
     let password = match reads_standard_input {
         true => password::for_key_without_standard_input,
         false => password::for_key,
     };
     let signer = sealmark_kms::load_signer(&KeyRef::parse(key)?, password).await?;
+    arguments.log.note(terminal);
     let legacy = arguments.legacy_bundle || arguments.new_bundle_format == Some(false);
     let mut results = Vec::new();
     for (name, target) in arguments.files.iter().zip(&targets) {

@@ -143,7 +143,10 @@ impl Signers {
 fn claimed_signer(content: &Content) -> Option<String> {
     match content {
         Content::Bundle(bundle) => match &bundle.material {
-            Material::PublicKey { hint } => Some(format!("key {hint}")),
+            material @ Material::PublicKey { hint } => Some(match material.key_digest() {
+                Some(digest) => format!("key {digest}"),
+                None => format!("key {hint}"),
+            }),
             Material::Certificate(der) => Certificate::from_der(der).ok().map(|c| identity(&c)),
             Material::CertificateChain(chain) => Certificate::from_der(chain.first()?)
                 .ok()

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::{Error, VerificationExit};
 use crate::flags::{self, AnnotationFlags, RegistryFlags};
 use crate::log_flags::VerifyingLogFlags;
-use crate::printable::printable;
+use crate::printable::printable_json;
 use crate::report::{self, OutputFormat};
 use crate::terminal::Terminal;
 
@@ -115,7 +115,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                 failure
             }
             Err(Error::Oci(error)) if error.is_not_found() => Some(Error::Verification {
-                exit: VerificationExit::NoSuchImage,
+                exit: VerificationExit::ImageMissing,
                 message: error.to_string(),
             }),
             Err(error) => Some(error),
@@ -136,17 +136,20 @@ type Gathered = (String, Digest, Vec<Evidence>);
 async fn gather(client: &Client, name: &str) -> Result<Gathered, Error> {
     let image: Reference = name.parse().map_err(sealmark_oci::Error::from)?;
     let repository: Repository = flags::signature_repository(&image)?;
-    let subject = client.resolve(&image).await?;
+    let digest = match &image.digest {
+        Some(digest) => digest.clone(),
+        None => client.resolve(&image).await?.digest,
+    };
     let source = Source::Registry {
         client: client.clone(),
         repository,
     };
-    let evidence = sealmark_oci::gather(&source, &subject.digest, Want::SIGNATURES).await?;
-    Ok((
-        image.by_digest(&subject.digest).to_string(),
-        subject.digest,
-        evidence,
-    ))
+    let evidence = sealmark_oci::gather(&source, &digest, Want::SIGNATURES).await?;
+    if evidence.is_empty() && image.digest.is_some() {
+        // No signature, or no image? A digest that was given has not been looked up so far.
+        client.resolve(&image).await?;
+    }
+    Ok((image.by_digest(&digest).to_string(), digest, evidence))
 }
 
 async fn gather_local(name: &str) -> Result<Gathered, Error> {
@@ -188,11 +191,11 @@ impl Verified {
         let (exit, message) = match self.report.verdict {
             Verdict::Verified => return None,
             Verdict::NoSignatures => (
-                VerificationExit::NoSignature,
+                VerificationExit::Unsigned,
                 report::no_signatures(&self.name, &self.report),
             ),
             Verdict::NoMatchingSignatures => (
-                VerificationExit::NoMatchingSignature,
+                VerificationExit::NoMatch,
                 report::no_match(&self.name, &self.report),
             ),
         };
@@ -244,7 +247,7 @@ impl Verified {
             })
             .collect();
         serde_json::to_string(&list)
-            .map(|text| printable(&text).into_owned())
+            .map(|text| printable_json(&text))
             .map_err(|error| Error::Stream {
                 action: "write JSON",
                 cause: error.into(),

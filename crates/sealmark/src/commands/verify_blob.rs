@@ -96,7 +96,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     match verdict {
         Verdict::Verified => Ok(()),
         _ => Err(Error::Verification {
-            exit: VerificationExit::NoMatchingSignature,
+            exit: VerificationExit::NoMatch,
             message: failure,
         }),
     }

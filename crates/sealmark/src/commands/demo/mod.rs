@@ -307,7 +307,7 @@ impl Stage<'_> {
             return Ok(());
         }
         Err(Error::Verification {
-            exit: crate::error::VerificationExit::NoMatchingSignature,
+            exit: crate::error::VerificationExit::NoMatch,
             message: format!("the step \"{title}\" ended with exit code {exit}, not {expected}"),
         })
     }
