@@ -128,7 +128,10 @@ impl Bench {
                 "--use-signing-config=false",
             ]),
             (Tool::Cosign3, Layout::Bundle) => {
-                let config = self.signing_config.as_deref().unwrap_or(Path::new(""));
+                let config = self
+                    .signing_config
+                    .as_deref()
+                    .unwrap_or_else(|| Path::new(""));
                 command.arg("--signing-config").arg(config)
             }
         };
