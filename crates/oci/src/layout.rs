@@ -7,6 +7,7 @@
 
 mod write;
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -113,13 +114,22 @@ impl Layout {
             })
             .take(10)
             .collect();
-        if let Some(name) = name {
-            images.retain(|image| {
+        match name {
+            Some(name) => images.retain(|image| {
                 image
                     .annotations
                     .get(REF_NAME_ANNOTATION)
                     .is_some_and(|have| have == name)
-            });
+            }),
+            // oras lists the images of an index beside it, without a name: the index is the image then.
+            None if images.len() > 1 => {
+                let inside = self.listed_by(&images)?;
+                images.retain(|image| {
+                    image.annotations.contains_key(REF_NAME_ANNOTATION)
+                        || !inside.contains(&image.digest)
+                });
+            }
+            None => {}
         }
         match images.as_slice() {
             [image] => Ok((*image).clone()),
@@ -136,6 +146,17 @@ impl Layout {
                 format!("it has several images; choose one of {}", names.join(", ")),
             )),
         }
+    }
+
+    /// What the indexes among `images` list.
+    fn listed_by(&self, images: &[&Descriptor]) -> Result<BTreeSet<Digest>, Error> {
+        let mut listed = BTreeSet::new();
+        for image in images {
+            if let Parsed::Index(index) = self.manifest(&image.digest)?.parse()? {
+                listed.extend(index.manifests.into_iter().map(|entry| entry.digest));
+            }
+        }
+        Ok(listed)
     }
 
     /// An entry of `index.json` that is an image, not something attached to one.

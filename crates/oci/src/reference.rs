@@ -279,7 +279,10 @@ pub fn check_registry(registry: &str) -> Result<(), String> {
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return Err(format!("{:?} is not a port", port.unwrap_or_default()));
     }
-    Ok(())
+    // What is left are hosts like `.0`, which look like numbers and are no addresses.
+    url::Url::parse(&format!("http://{registry}/"))
+        .map(|_| ())
+        .map_err(|error| format!("{registry:?} is not a host: {error}"))
 }
 
 fn check_name(name: &str) -> Result<(), String> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use sealmark_formats::Digest;
 use sealmark_oci::{Client, Options, Reference, Repository};
 
 use crate::error::Error;
@@ -101,6 +102,21 @@ pub(crate) fn signature_repository(image: &Reference) -> Result<Repository, Erro
     }
 }
 
+/// An OCI layout on disk and the image in it: `DIR`, `DIR:NAME`, `DIR:sha256:…`, or `DIR@sha256:…` as it is printed.
+pub(crate) fn layout_and_image(text: &str) -> (&str, Option<&str>) {
+    if std::path::Path::new(text).exists() {
+        return (text, None);
+    }
+    // A digest has a colon itself.
+    let digest = text
+        .match_indices(['@', ':'])
+        .find(|(at, _)| text[at + 1..].parse::<Digest>().is_ok());
+    match digest.map(|(at, _)| at).or_else(|| text.rfind(':')) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
 /// Whether legacy signatures are written with docker's media types: `COSIGN_DOCKER_MEDIA_TYPES=1`.
 pub(crate) fn docker_media_types() -> bool {
     std::env::var("COSIGN_DOCKER_MEDIA_TYPES").is_ok_and(|value| value == "1")
@@ -183,6 +199,21 @@ mod tests {
             ("-1", None),
         ] {
             assert_eq!(size(text), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_layout_is_named_with_or_without_the_image_in_it() {
+        let digest = Digest::sha256(b"").to_string();
+        for (text, dir, image) in [
+            ("layout".to_owned(), "layout", None),
+            (".".to_owned(), ".", None),
+            ("layout:v1".to_owned(), "layout", Some("v1")),
+            (format!("a/b:{digest}"), "a/b", Some(digest.as_str())),
+            (format!("a/b@{digest}"), "a/b", Some(digest.as_str())),
+            ("a@b:v1".to_owned(), "a@b", Some("v1")),
+        ] {
+            assert_eq!(layout_and_image(&text), (dir, image), "{text}");
         }
     }
 

@@ -193,22 +193,24 @@ async fn as_bundle(
     let payload = statement::image_signature(&subject.digest, request.annotations);
     let twin = existing
         .iter()
-        .find_map(|evidence| match &evidence.content {
+        .filter_map(|evidence| match &evidence.content {
             Content::Bundle(bundle) => match &bundle.content {
-                bundle::Content::Dsse(envelope) if envelope.payload == payload => {
-                    Some((evidence, bundle, envelope.signatures.first()?.sig.clone()))
+                bundle::Content::Dsse(envelope) if says_the_same(&envelope.payload, &payload) => {
+                    Some((evidence, bundle, envelope))
                 }
                 _ => None,
             },
             _ => None,
-        });
-    if let Some((evidence, bundle, signature)) = twin
-        && accepted(request.signer, &subject.digest, evidence).is_ok()
+        })
+        // Others may have signed the same.
+        .find(|(evidence, ..)| accepted(request.signer, &subject.digest, evidence).is_ok());
+    if let Some((evidence, bundle, envelope)) = twin
+        && let Some(signature) = envelope.signatures.first()
     {
         return Ok(Placed {
             layout: Layout::Bundle,
-            payload,
-            signature,
+            payload: envelope.payload.clone(),
+            signature: signature.sig.clone(),
             bundle: Some(bundle.to_json()),
             state: already_there(evidence, &subject.digest, "referrer"),
         });
@@ -280,13 +282,12 @@ async fn as_legacy(
     let payload = SimpleSigning::new(identity, &subject.digest, request.annotations).to_json();
     let twin = existing
         .iter()
-        .find_map(|evidence| match &evidence.content {
+        .filter_map(|evidence| match &evidence.content {
             Content::SimpleSigning(d) if d.payload == payload => Some((evidence, d)),
             _ => None,
-        });
-    if let Some((evidence, detached)) = twin
-        && accepted(request.signer, &subject.digest, evidence).is_ok()
-    {
+        })
+        .find(|(evidence, _)| accepted(request.signer, &subject.digest, evidence).is_ok());
+    if let Some((evidence, detached)) = twin {
         return Ok(Placed {
             layout: Layout::LegacySignature,
             payload,
@@ -338,6 +339,13 @@ async fn as_legacy(
         bundle: None,
         state,
     })
+}
+
+/// Whether a statement says the same as ours, although it may be written in other bytes: cosign writes
+/// `"annotations":{}` where there are none.
+fn says_the_same(payload: &[u8], ours: &[u8]) -> bool {
+    let rewritten = || serde_json::to_vec(&statement::Statement::parse(payload).ok()?).ok();
+    payload == ours || rewritten().is_some_and(|payload| payload == ours)
 }
 
 fn already_there(evidence: &Evidence, subject: &Digest, how: &str) -> State {

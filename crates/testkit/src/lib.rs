@@ -14,6 +14,7 @@
 //! # a_story();
 //! ```
 
+mod faulty;
 mod http;
 mod images;
 mod peer;
@@ -22,6 +23,7 @@ mod registry;
 mod sandbox;
 mod server;
 
+pub use faulty::{FaultyServer, Reply, Request};
 pub use http::{Response, get};
 pub use images::{Images, images};
 pub use peer::{Peer, skip};

@@ -38,7 +38,7 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
     if unbounded {
         return work.await;
     }
-    tokio::time::timeout(timeout + GRACE, work)
+    tokio::time::timeout(timeout.saturating_add(GRACE), work)
         .await
         .unwrap_or_else(|_| {
             let last = last_request.lock();

@@ -44,6 +44,12 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let protected = options.basic.is_some();
     let directory = std::path::absolute(&arguments.dir)
         .map_err(|cause| Error::file("find", &arguments.dir, cause))?;
+    // What goes wrong on the disk is told to the operator; a client gets a message without paths.
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .init();
     let registry = Registry::open_with(&directory, options)?;
     let stopped = stop_signal()?;
     let cannot_listen = |cause: io::Error| {

@@ -73,16 +73,14 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     }
 }
 
-/// A directory on disk, `DIR` or `DIR:NAME`, and the name of the image in it.
+/// A directory on disk, `DIR`, `DIR:NAME` or `DIR@sha256:…`, and the name of the image in it.
 fn layout(image: &str) -> Option<(&str, Option<&str>)> {
-    if Path::new(image).is_dir() {
-        return Some((image, None));
-    }
-    let (directory, name) = image.rsplit_once(':')?;
-    Path::new(directory)
-        .join("oci-layout")
-        .is_file()
-        .then_some((directory, Some(name)))
+    let (directory, name) = flags::layout_and_image(image);
+    let found = match name {
+        Some(_) => Path::new(directory).join("oci-layout").is_file(),
+        None => Path::new(directory).is_dir(),
+    };
+    found.then_some((directory, name))
 }
 
 fn count(node: &Node) -> usize {

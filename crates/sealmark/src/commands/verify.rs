@@ -131,6 +131,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     first_failure.map_or(Ok(()), Err)
 }
 
+/// Where there is no signature, it helps to hear that there are attestations.
+const INSTEAD: Want = Want::ATTESTATIONS;
+
 type Gathered = (String, Digest, Vec<Evidence>);
 
 async fn gather(client: &Client, name: &str) -> Result<Gathered, Error> {
@@ -144,25 +147,26 @@ async fn gather(client: &Client, name: &str) -> Result<Gathered, Error> {
         client: client.clone(),
         repository,
     };
-    let evidence = sealmark_oci::gather(&source, &digest, Want::SIGNATURES).await?;
-    if evidence.is_empty() && image.digest.is_some() {
+    let mut evidence = sealmark_oci::gather(&source, &digest, Want::SIGNATURES).await?;
+    if evidence.is_empty() {
         // No signature, or no image? A digest that was given has not been looked up so far.
-        client.resolve(&image).await?;
+        if image.digest.is_some() {
+            client.resolve(&image).await?;
+        }
+        evidence = sealmark_oci::gather(&source, &digest, INSTEAD).await?;
     }
     Ok((image.by_digest(&digest).to_string(), digest, evidence))
 }
 
 async fn gather_local(name: &str) -> Result<Gathered, Error> {
-    let (directory, image) = match name.rsplit_once(':') {
-        Some((directory, image)) if !std::path::Path::new(name).exists() => {
-            (directory, Some(image))
-        }
-        _ => (name, None),
-    };
+    let (directory, image) = flags::layout_and_image(name);
     let layout = Layout::open(directory)?;
     let subject = layout.resolve(image)?;
     let source = Source::Layout(layout);
-    let evidence = sealmark_oci::gather(&source, &subject.digest, Want::SIGNATURES).await?;
+    let mut evidence = sealmark_oci::gather(&source, &subject.digest, Want::SIGNATURES).await?;
+    if evidence.is_empty() {
+        evidence = sealmark_oci::gather(&source, &subject.digest, INSTEAD).await?;
+    }
     Ok((
         format!("{directory}@{}", subject.digest),
         subject.digest,

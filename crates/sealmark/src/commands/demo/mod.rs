@@ -291,7 +291,8 @@ impl Stage<'_> {
         let output = tokio::time::timeout(STEP_TIMEOUT, output)
             .await
             .map_err(|_| Error::Timeout {
-                seconds: STEP_TIMEOUT.as_secs(),
+                after: STEP_TIMEOUT,
+                last_request: None,
             })?
             .map_err(failed)?;
         let took = started.elapsed();

@@ -1,0 +1,132 @@
+//! Flags that are unknown, contradict each other, or ask for what is not there yet.
+
+use crate::{Ground, Table};
+
+const IMAGE: &str = "127.0.0.1:9/team/app:v1";
+
+#[test]
+fn what_is_not_supported_says_what_is_missing() {
+    let ground = Ground::new();
+    let mut table = Table::default();
+    for (line, message) in [
+        (
+            "sign IMAGE",
+            "not supported: keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one",
+        ),
+        (
+            "sign-blob app.txt",
+            "not supported: keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one",
+        ),
+        (
+            "verify IMAGE",
+            "not supported: keyless verification (by identity). Give the signer's public key with --key",
+        ),
+        (
+            "verify-blob --bundle b.json app.txt",
+            "not supported: keyless verification (by identity). Give the signer's public key with --key",
+        ),
+        (
+            "verify --certificate-identity=me@example.com IMAGE",
+            "not supported: --certificate-identity needs keyless signing and verification (identities and certificates), which this version lacks",
+        ),
+        (
+            "verify --certificate-oidc-issuer=https://example.com IMAGE",
+            "not supported: --certificate-oidc-issuer needs keyless signing and verification (identities and certificates), which this version lacks",
+        ),
+        (
+            "sign --fulcio-url=https://fulcio.example.com IMAGE",
+            "not supported: --fulcio-url needs keyless signing and verification (identities and certificates), which this version lacks",
+        ),
+        (
+            "sign --sk IMAGE",
+            "not supported: --sk needs hardware tokens (PIV), which this version lacks",
+        ),
+        (
+            "sign --timestamp-server-url=https://tsa.example.com IMAGE",
+            "not supported: --timestamp-server-url needs timestamps (RFC 3161), which this version lacks",
+        ),
+        (
+            "sign --key cosign.key --rekor-url=https://rekor.example.com IMAGE",
+            "not supported: --rekor-url https://rekor.example.com: this version cannot send signatures to a log or a timestamp authority. With --tlog-upload=false it signs without",
+        ),
+        (
+            "sign --key cosign.key --tlog-upload IMAGE",
+            "not supported: --tlog-upload: this version cannot send signatures to a log or a timestamp authority. With --tlog-upload=false it signs without",
+        ),
+    ] {
+        let line = line.replace("IMAGE", IMAGE);
+        table.expect(&line, ground.sealmark(&line), 1, message);
+    }
+}
+
+#[test]
+fn flags_that_are_wrong() {
+    let ground = Ground::new();
+    ground.write("root.json", "[]");
+    let mut table = Table::default();
+    for (line, message) in [
+        (
+            "sign --kye cosign.key IMAGE",
+            "unexpected argument '--kye' found\n\n  tip: to pass '--kye' as a value, use '-- --kye'\n\nUsage: sealmark sign [OPTIONS] <IMAGE>...\n\nFor more information, try '--help'.",
+        ),
+        (
+            "sign --annotation a=b --key cosign.key IMAGE",
+            "unexpected argument '--annotation' found\n\n  tip: a similar argument exists: '--annotations'\n\nUsage: sealmark sign --annotations <KEY=VALUE> <IMAGE>...\n\nFor more information, try '--help'.",
+        ),
+        (
+            "sing --key cosign.key IMAGE",
+            "unrecognized subcommand 'sing'\n\n  tip: some similar subcommands exist: 'sign-blob', 'sign'\n\nUsage: sealmark [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.",
+        ),
+        (
+            "sign --key cosign.key",
+            "the following required arguments were not provided:\n  <IMAGE>...\n\nUsage: sealmark sign --key <KEY> <IMAGE>...\n\nFor more information, try '--help'.",
+        ),
+        (
+            "verify --key cosign.pub --timeout soon IMAGE",
+            "invalid value 'soon' for '--timeout <TIME>': \"soon\" is not a time; write e.g. 90s, 3m or 1m30s\n\nFor more information, try '--help'.",
+        ),
+        (
+            "verify --key cosign.pub -a novalue IMAGE",
+            "-a novalue: an annotation is KEY=VALUE",
+        ),
+        (
+            "verify --key cosign.pub -o yaml IMAGE",
+            "invalid value 'yaml' for '--output <OUTPUT>'\n  [possible values: text, json, cosign]\n\nFor more information, try '--help'.",
+        ),
+        (
+            "verify --key cosign.pub --check-claims=maybe IMAGE",
+            "invalid value 'maybe' for '--check-claims[=<BOOL>]': value was not a boolean\n\nFor more information, try '--help'.",
+        ),
+        (
+            "sign --key cosign.key --format legacy --bundle b.json IMAGE",
+            "--bundle needs --format bundle or both",
+        ),
+        (
+            "sign --key cosign.key --bundle b.json IMAGE IMAGE",
+            "--bundle, --output-payload and --output-signature name one file, so they go with one image and without --recursive",
+        ),
+        (
+            "verify --key cosign.pub --trusted-root root.json IMAGE",
+            "root.json is neither a trusted root nor a signing configuration: it has no mediaType",
+        ),
+        (
+            "verify --key cosign.pub --trusted-root none.json IMAGE",
+            "cannot read none.json: No such file or directory (os error 2)",
+        ),
+        (
+            "verify --key cosign.pub --registry-cacert none.pem registry.invalid/a:v1",
+            "--registry-cacert: cannot read none.pem: No such file or directory (os error 2)",
+        ),
+        (
+            "version --output-file none/out.txt",
+            "cannot write none/out.txt: No such file or directory (os error 2)",
+        ),
+        (
+            "version --output-file .",
+            "cannot write .: Is a directory (os error 21)",
+        ),
+    ] {
+        let line = line.replace("IMAGE", IMAGE);
+        table.expect(&line, ground.sealmark(&line), 1, message);
+    }
+}
