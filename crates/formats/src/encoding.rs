@@ -28,8 +28,11 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT);
 
-/// Decodes base64 as protobuf JSON does: either alphabet, with or without padding.
+/// Decodes base64 as Go's protobuf JSON does: either alphabet, with or without padding, line breaks passed over.
 pub(crate) fn decode_base64(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    if text.contains(['\r', '\n']) {
+        return decode_base64(&text.replace(['\r', '\n'], ""));
+    }
     if text.contains(['-', '_']) {
         URL_SAFE.decode(text)
     } else {

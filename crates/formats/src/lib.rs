@@ -7,10 +7,16 @@ pub mod bundle;
 pub mod digest;
 pub mod dsse;
 mod encoding;
+pub mod jcs;
 pub mod legacy;
+pub mod log_entry;
+pub mod signing_config;
 pub mod simple_signing;
 pub mod statement;
+pub mod trusted_root;
 
 pub use bundle::Bundle;
 pub use digest::{Digest, HashAlgorithm, Hasher};
 pub use encoding::ParseError;
+pub use signing_config::SigningConfig;
+pub use trusted_root::TrustedRoot;

@@ -1,0 +1,179 @@
+//! The bytes that a log hashes for an entry.
+//!
+//! Rekor v1 bodies hold what only the submitter knew (the hash of the envelope's JSON), so the leaf is the body that
+//! the bundle repeats. Rekor v2 bodies are a function of the signature, its key and the signed data; verifiers rebuild
+//! them (client specification of rekor-tiles, 6.1.4), so that nothing in the body can speak of anything else.
+
+use serde_json::{Value, json};
+
+use super::field::FORMAT;
+use super::{EntryBody, EntryClaims, EntrySignature, Verifier};
+use crate::bundle::Content;
+use crate::digest::Digest;
+use crate::encoding::{ParseError, encode_base64};
+use crate::jcs;
+
+/// What the leaf of a bundle's log entry is made of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Leaf {
+    /// These bytes. Whatever the bundle's `canonicalizedBody` says beyond them is in no log.
+    Rebuilt(Vec<u8>),
+    /// The bundle's `canonicalizedBody`; its claims must be compared with the bundle's content.
+    CanonicalizedBody,
+}
+
+/// The leaf that a log must hold for a bundle with this content, if it has logged it as the `body` says.
+///
+/// `artifact` is the digest of the artifact; it is needed for a message signature, by the algorithm that the body
+/// names. `verifier` is the bundle's certificate, or the key that the verifier uses. Only the names of the hash and of
+/// the key's details are taken from the body.
+///
+/// # Errors
+/// If the body is of a kind that Rekor v2 does not write for such content, or `artifact` is missing or by another
+/// algorithm.
+pub fn leaf_of_bundle(
+    body: &EntryBody,
+    content: &Content,
+    artifact: Option<&Digest>,
+    verifier: &Verifier,
+) -> Result<Leaf, ParseError> {
+    let EntryBody::Claims(claims) = body else {
+        return Ok(Leaf::CanonicalizedBody);
+    };
+    let error = |reason: String| ParseError::new(FORMAT, reason);
+    match (claims.kind.as_str(), claims.version.as_str(), content) {
+        ("hashedrekord", "0.0.2", Content::MessageSignature(message)) => {
+            let named = algorithm(claims.artifact_digest.as_ref())?;
+            let digest = artifact
+                .filter(|digest| digest.algorithm() == named)
+                .ok_or_else(|| {
+                    error(format!(
+                        "it is over the artifact's {named} digest, which was not computed"
+                    ))
+                })?;
+            let signature = rebuilt(claims, &message.signature, verifier)?;
+            Ok(Leaf::Rebuilt(hashedrekord_v2_body(digest, &signature)?))
+        }
+        ("hashedrekord", "0.0.2", Content::Dsse(envelope)) => {
+            let named = algorithm(claims.artifact_digest.as_ref())?;
+            let digest = Digest::of(named, &envelope.pae());
+            let signature = rebuilt(claims, only_signature(content)?, verifier)?;
+            Ok(Leaf::Rebuilt(hashedrekord_v2_body(&digest, &signature)?))
+        }
+        ("dsse", "0.0.2", Content::Dsse(envelope)) => {
+            let named = algorithm(claims.payload_digest.as_ref())?;
+            let digest = Digest::of(named, &envelope.payload);
+            let signature = rebuilt(claims, only_signature(content)?, verifier)?;
+            Ok(Leaf::Rebuilt(dsse_v2_body(&digest, &[signature])?))
+        }
+        ("dsse", "0.0.2", Content::MessageSignature(_)) => Err(error(
+            "it is of kind dsse, but the bundle has no DSSE envelope".to_owned(),
+        )),
+        _ => Ok(Leaf::CanonicalizedBody),
+    }
+}
+
+/// The body of a `hashedrekord` 0.0.2, as Rekor v2 writes it: the canonical protobuf JSON of `Entry`.
+///
+/// # Errors
+/// If the signature has no bytes or no key details.
+pub fn hashedrekord_v2_body(
+    digest: &Digest,
+    signature: &EntrySignature,
+) -> Result<Vec<u8>, ParseError> {
+    let signature = signature_json(signature)?;
+    jcs::to_vec(&json!({
+        "apiVersion": "0.0.2",
+        "kind": "hashedrekord",
+        "spec": { "hashedRekordV002": { "data": digest_json(digest), "signature": signature } },
+    }))
+}
+
+/// The body of a `dsse` 0.0.2, as Rekor v2 wrote it until version 2.2. The signatures are sorted by their bytes.
+///
+/// # Errors
+/// If a signature has no bytes or no key details.
+pub fn dsse_v2_body(
+    payload: &Digest,
+    signatures: &[EntrySignature],
+) -> Result<Vec<u8>, ParseError> {
+    let mut sorted: Vec<&EntrySignature> = signatures.iter().collect();
+    sorted.sort_by(|a, b| a.signature.cmp(&b.signature));
+    let signatures: Vec<Value> = sorted
+        .into_iter()
+        .map(signature_json)
+        .collect::<Result<_, _>>()?;
+    jcs::to_vec(&json!({
+        "apiVersion": "0.0.2",
+        "kind": "dsse",
+        "spec": { "dsseV002": { "payloadHash": digest_json(payload), "signatures": signatures } },
+    }))
+}
+
+fn algorithm(digest: Option<&Digest>) -> Result<crate::HashAlgorithm, ParseError> {
+    digest
+        .map(Digest::algorithm)
+        .ok_or_else(|| ParseError::new(FORMAT, "it names no digest"))
+}
+
+fn only_signature(content: &Content) -> Result<&[u8], ParseError> {
+    match content {
+        Content::MessageSignature(message) => Ok(&message.signature),
+        Content::Dsse(envelope) => match envelope.signatures.as_slice() {
+            [signature] => Ok(&signature.sig),
+            several => Err(ParseError::new(
+                FORMAT,
+                format!("the envelope has {} signatures, not one", several.len()),
+            )),
+        },
+    }
+}
+
+/// The bundle's own signature and verifier, with the key details that the body names.
+fn rebuilt(
+    claims: &EntryClaims,
+    signature: &[u8],
+    verifier: &Verifier,
+) -> Result<EntrySignature, ParseError> {
+    let [claimed] = claims.signatures.as_slice() else {
+        return Err(ParseError::new(
+            FORMAT,
+            format!(
+                "it has {} signatures, the bundle has one",
+                claims.signatures.len()
+            ),
+        ));
+    };
+    Ok(EntrySignature {
+        signature: Some(signature.to_vec()),
+        verifier: verifier.clone(),
+        key_details: claimed.key_details.clone(),
+    })
+}
+
+fn digest_json(digest: &Digest) -> Value {
+    json!({
+        "algorithm": digest.algorithm().protobuf_name(),
+        "digest": encode_base64(digest.bytes()),
+    })
+}
+
+fn signature_json(signature: &EntrySignature) -> Result<Value, ParseError> {
+    let missing = |what| ParseError::new(FORMAT, format!("a signature has no {what}"));
+    let content = signature
+        .signature
+        .as_deref()
+        .ok_or_else(|| missing("bytes"))?;
+    let details = signature
+        .key_details
+        .as_deref()
+        .ok_or_else(|| missing("key details"))?;
+    let (kind, der) = match &signature.verifier {
+        Verifier::PublicKey(der) => ("publicKey", der),
+        Verifier::Certificate(der) => ("x509Certificate", der),
+    };
+    Ok(json!({
+        "content": encode_base64(content),
+        "verifier": { kind: { "rawBytes": encode_base64(der) }, "keyDetails": details },
+    }))
+}
