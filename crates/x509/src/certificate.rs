@@ -1,11 +1,13 @@
 //! A certificate, and its parts.
 
 use core::fmt;
+use core::ops::Range;
 
-use der::{Decode, Encode};
+use der::{Decode, Encode, Tag};
 use sealmark_formats::Digest;
 use sealmark_keys::PublicKey;
 
+use crate::element::{Element, Elements, constructed};
 use crate::extensions::Extensions;
 use crate::fulcio::Extensions as FulcioExtensions;
 use crate::{
@@ -19,8 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Certificate {
     der: Vec<u8>,
-    /// Where the signed part is in `der`.
-    tbs: core::ops::Range<usize>,
+    fields: Fields,
     parsed: x509_cert::Certificate,
     validity: Validity,
     public_key: Result<PublicKey, sealmark_keys::Error>,
@@ -40,7 +41,7 @@ impl Certificate {
         }
         let malformed = |reason: der::Error| Error::Malformed(reason.to_string());
         let parsed = x509_cert::Certificate::from_der(bytes).map_err(malformed)?;
-        let tbs = signed_part(bytes).map_err(malformed)?;
+        let fields = Fields::find(bytes).map_err(malformed)?;
         let certificate = parsed.tbs_certificate();
         let spki = certificate
             .subject_public_key_info()
@@ -48,7 +49,7 @@ impl Certificate {
             .map_err(malformed)?;
         Ok(Self {
             der: bytes.to_vec(),
-            tbs,
+            fields,
             validity: Validity {
                 not_before: certificate.validity().not_before.into(),
                 not_after: certificate.validity().not_after.into(),
@@ -90,7 +91,7 @@ impl Certificate {
 
     /// The part that the issuer signed (`TBSCertificate`), as it was read.
     pub fn tbs_der(&self) -> &[u8] {
-        &self.der[self.tbs.clone()]
+        &self.der[self.fields.tbs.clone()]
     }
 
     /// The issuer's signature over [`tbs_der`](Self::tbs_der).
@@ -164,6 +165,12 @@ impl Certificate {
         &self.extensions.extended_key_usage
     }
 
+    /// Whether a verifier that does not know the extension with the purposes must refuse the certificate, as RFC 3161
+    /// wants it of timestamp authorities.
+    pub fn extended_key_usage_is_critical(&self) -> bool {
+        self.extensions.extended_key_usage_critical
+    }
+
     /// Whether the subject is a CA; `None` if nothing is said, which means that it is not.
     pub fn basic_constraints(&self) -> Option<BasicConstraints> {
         self.extensions.basic_constraints
@@ -191,6 +198,21 @@ impl Certificate {
         &self.extensions.unread
     }
 
+    /// The subject's key as it stands in the certificate: SubjectPublicKeyInfo in DER, of whatever kind it is.
+    pub fn spki_der(&self) -> &[u8] {
+        &self.der[self.fields.spki.clone()]
+    }
+
+    /// The issuer's name as it stands in the certificate.
+    pub(crate) fn issuer_der(&self) -> &[u8] {
+        &self.der[self.fields.issuer.clone()]
+    }
+
+    /// The serial number's content as it stands in the certificate.
+    pub(crate) fn serial_der(&self) -> &[u8] {
+        &self.der[self.fields.serial.clone()]
+    }
+
     /// SHA-256 over the DER.
     pub fn fingerprint(&self) -> Digest {
         Digest::sha256(&self.der)
@@ -211,14 +233,44 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// Where `TBSCertificate`, the first element of the outer sequence, is.
-fn signed_part(bytes: &[u8]) -> der::Result<core::ops::Range<usize>> {
-    use der::{Reader, SliceReader};
-    let mut reader = SliceReader::new(bytes)?;
-    der::Header::decode(&mut reader)?;
-    let start = usize::try_from(reader.position())?;
-    reader.tlv_bytes()?;
-    Ok(start..usize::try_from(reader.position())?)
+/// Where those parts of a certificate are whose very bytes matter.
+#[derive(Clone)]
+struct Fields {
+    /// `TBSCertificate`: what the issuer signed.
+    tbs: Range<usize>,
+    /// The content of `serialNumber`.
+    serial: Range<usize>,
+    /// `issuer`.
+    issuer: Range<usize>,
+    /// `subjectPublicKeyInfo`.
+    spki: Range<usize>,
+}
+
+impl Fields {
+    /// RFC 5280, section 4.1.
+    fn find(certificate: &[u8]) -> der::Result<Self> {
+        let outer = Element::only(certificate)?;
+        let tbs = Elements::new(outer.content)?.next()?;
+        let mut fields = Elements::new(tbs.content)?;
+        fields.optional(constructed(0))?; // version
+        let serial = fields.expect(Tag::Integer)?;
+        fields.next()?; // signature
+        let issuer = fields.next()?;
+        fields.next()?; // validity
+        fields.next()?; // subject
+        let spki = fields.next()?;
+        // All of them are parts of `certificate`.
+        let range = |part: &[u8]| {
+            let start = part.as_ptr().addr() - certificate.as_ptr().addr();
+            start..start + part.len()
+        };
+        Ok(Self {
+            tbs: range(tbs.der),
+            serial: range(serial.content),
+            issuer: range(issuer.der),
+            spki: range(spki.der),
+        })
+    }
 }
 
 /// A serial number: a positive integer, displayed in hex as the certificate tools do.

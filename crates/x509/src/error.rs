@@ -48,6 +48,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The bytes are not a signed certificate timestamp (RFC 6962).
+    #[error("not a valid signed certificate timestamp (SCT): {0}")]
+    Sct(String),
     /// The certificate's key cannot be used.
     #[error("the public key in the certificate cannot be used: {0}")]
     Key(#[from] sealmark_keys::Error),

@@ -20,7 +20,8 @@ const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29
 const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
 const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 /// RFC 6962, section 3.3.
-const SCT_LIST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
+pub(crate) const SCT_LIST: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
 
 /// What the key may be used for (section 4.2.1.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +31,11 @@ impl KeyUsage {
     /// Whether the key may sign other things than certificates and CRLs.
     pub fn digital_signature(self) -> bool {
         self.0.digital_signature()
+    }
+
+    /// Whether the key may sign what its owner shall not be able to deny (`nonRepudiation`).
+    pub fn non_repudiation(self) -> bool {
+        self.0.non_repudiation()
     }
 
     /// Whether the key may sign certificates.
@@ -132,6 +138,7 @@ pub struct Unread {
 pub(crate) struct Extensions {
     pub(crate) key_usage: Option<KeyUsage>,
     pub(crate) extended_key_usage: Vec<ExtendedKeyUsage>,
+    pub(crate) extended_key_usage_critical: bool,
     pub(crate) basic_constraints: Option<BasicConstraints>,
     pub(crate) subject_key_id: Option<Vec<u8>>,
     pub(crate) authority_key_id: Option<Vec<u8>>,
@@ -168,6 +175,7 @@ impl Extensions {
             EXTENDED_KEY_USAGE => {
                 let usages: pkix::ExtendedKeyUsage = decode("extKeyUsage", bytes)?;
                 self.extended_key_usage = usages.0.iter().map(Into::into).collect();
+                self.extended_key_usage_critical = extension.critical;
             }
             BASIC_CONSTRAINTS => {
                 let constraints: pkix::BasicConstraints = decode("basicConstraints", bytes)?;

@@ -1,7 +1,9 @@
-//! Certificates, read: what an X.509 certificate says, in Sigstore's profile of it and in any other.
+//! Certificates, and what others say about them: chains to a CA, promises of CT logs, words of timestamp authorities.
 //!
-//! Pure functions of bytes: no I/O, no clock. A [`Certificate`] that exists is well formed, and that is all that it
-//! is: nothing in this crate decides whether one is to be trusted.
+//! Pure functions of bytes: no I/O, no clock; times are seconds since 1970 that the caller passes in. Reading and
+//! deciding are apart. A [`Certificate`], a [`SignedCertificateTimestamp`] or a [`TimestampToken`] that exists is well
+//! formed, and that is all that it is; [`verify_chain`], [`verify_embedded_sct`], [`verify_detached_sct`] and
+//! [`TimestampToken::verify`] each answer one question about it, against the material that the caller trusts.
 //!
 //! ```
 //! use sealmark_x509::{Certificate, FulcioExtension, SubjectAltName};
@@ -19,21 +21,30 @@
 //! ```
 
 mod certificate;
+mod chain;
+mod chain_error;
+mod element;
 mod error;
 mod extensions;
 mod fulcio;
 mod pem;
 mod san;
 mod sct;
+mod sct_verification;
+mod timestamp;
 mod validity;
 
 pub use certificate::{Certificate, Serial};
+pub use chain::{Chain, Purpose, verify_chain};
+pub use chain_error::ChainError;
 pub use error::Error;
 pub use extensions::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Unread};
 pub use fulcio::{Extensions as FulcioExtensions, FulcioExtension};
 pub use san::SubjectAltName;
-pub use sct::SignedCertificateTimestamp;
-pub use validity::{Instant, Validity};
+pub use sct::{MAX_DETACHED_SCT, SignedCertificateTimestamp};
+pub use sct_verification::{SctError, verify_detached_sct, verify_embedded_sct};
+pub use timestamp::{MAX_TIMESTAMP, TimestampError, TimestampToken, VerifiedTimestamp};
+pub use validity::{Instant, UnixSeconds, Validity};
 
 /// The largest certificate that is read, in bytes of DER. Fulcio's take about 2 KiB; certificates with hundreds of
 /// names exist and stay below this.

@@ -1,13 +1,31 @@
-//! Embedded signed certificate timestamps: the promises of CT logs that a certificate is in them.
+//! Signed certificate timestamps: the promises of CT logs that a certificate is in them.
 //!
 //! Layout: RFC 6962, sections 3.2 and 3.3, in TLS encoding: big-endian, vectors with their length before them. Only
-//! the structure is read; whether a promise is good is decided by verification.
+//! the structure is read; whether a promise is good is decided by [`verify_embedded_sct`](crate::verify_embedded_sct)
+//! and [`verify_detached_sct`](crate::verify_detached_sct).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 
 use crate::Error;
 
 const EXTENSION: &str = "SCT list";
 /// `v1` of RFC 6962.
 const V1: u8 = 0;
+/// The longest text with a detached SCT that is read, in bytes; one has about 300, its extensions at most 64 KiB.
+pub const MAX_DETACHED_SCT: usize = 256 * 1024;
+
+/// What `add-chain` of a CT log replies.
+#[derive(Deserialize)]
+struct AddChainReply {
+    sct_version: u8,
+    id: String,
+    timestamp: u64,
+    #[serde(default)]
+    extensions: String,
+    signature: String,
+}
 
 /// A promise of a CT log (RFC 6962, version 1).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -30,6 +48,74 @@ impl SignedCertificateTimestamp {
     /// The version in words.
     pub fn version(&self) -> &'static str {
         "v1"
+    }
+
+    /// When the promise was given, in whole seconds since 1970.
+    pub fn unix_seconds(&self) -> u64 {
+        self.timestamp / 1000
+    }
+
+    /// Reads a promise that comes beside its certificate: the JSON of a CT log's reply (RFC 6962, section 4.1), which
+    /// cosign's `--sct` reads, or that in base64, as in the `SCT` header of Fulcio's replies.
+    ///
+    /// # Errors
+    /// If it is none of these, or longer than [`MAX_DETACHED_SCT`].
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
+        let bytes = bytes.trim_ascii();
+        if bytes.len() > MAX_DETACHED_SCT {
+            return Err(Error::Sct(format!(
+                "it has {} bytes, more than {MAX_DETACHED_SCT}",
+                bytes.len()
+            )));
+        }
+        let decode = |text: &[u8], what: &str| {
+            STANDARD
+                .decode(text)
+                .map_err(|error| Error::Sct(format!("{what} is not base64: {error}")))
+        };
+        let decoded;
+        let json = if bytes.first() == Some(&b'{') {
+            bytes
+        } else {
+            decoded = decode(bytes, "what is not JSON")?;
+            &decoded
+        };
+        let reply: AddChainReply =
+            serde_json::from_slice(json).map_err(|error| Error::Sct(error.to_string()))?;
+        if reply.sct_version != V1 {
+            return Err(Error::Sct(format!(
+                "its version is {}, and only 0 (v1) is known",
+                reply.sct_version
+            )));
+        }
+        let log_id = decode(reply.id.as_bytes(), "id")?;
+        let signature = decode(reply.signature.as_bytes(), "signature")?;
+        let mut signature = Reader(&signature);
+        let cut_off = |_| Error::Sct("its signature is cut off, or too long".to_owned());
+        let [hash, signature_algorithm] = signature.array().map_err(cut_off)?;
+        let value = signature.vector().map_err(cut_off)?.to_vec();
+        signature.finish().map_err(cut_off)?;
+        Ok(Self {
+            log_id: log_id
+                .try_into()
+                .map_err(|_| Error::Sct("its log id does not have 32 bytes".to_owned()))?,
+            timestamp: reply.timestamp,
+            extensions: decode(reply.extensions.as_bytes(), "extensions")?,
+            hash,
+            signature_algorithm,
+            signature: value,
+        })
+    }
+
+    /// Reads a promise in TLS encoding, as it is in the list of a certificate.
+    ///
+    /// # Errors
+    /// If it is malformed, or of another version.
+    pub fn from_tls(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.first() != Some(&V1) {
+            return Err(Error::Sct("it is not one of version 1".to_owned()));
+        }
+        Self::parse(bytes)
     }
 
     /// Reads a `SignedCertificateTimestampList`. Promises of versions that are not known are passed over, as they

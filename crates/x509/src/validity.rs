@@ -1,6 +1,7 @@
 //! When a certificate is valid: two instants, in whole seconds, both inclusive (RFC 5280, section 4.1.2.5).
 
 use core::fmt;
+use core::time::Duration;
 
 use x509_cert::time::Time;
 
@@ -24,6 +25,20 @@ impl From<Time> for Instant {
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A second, counted from 1970-01-01T00:00:00Z. Displayed as in RFC 3339.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct UnixSeconds(pub u64);
+
+impl fmt::Display for UnixSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match der::DateTime::from_unix_duration(Duration::from_secs(self.0)) {
+            Ok(time) => time.fmt(f),
+            // After the year 9999.
+            Err(_) => write!(f, "{} seconds after 1970", self.0),
+        }
     }
 }
 

@@ -1,0 +1,180 @@
+//! Whether a CT log really gave the promise that an SCT is (RFC 6962, section 3.2).
+//!
+//! What a log signs is not the certificate with the SCT in it, which cannot exist yet, but the certificate's
+//! `TBSCertificate` without the list of SCTs, bound to the key of the CA that will sign it. So the issuer must be the
+//! one of a chain that was verified.
+
+use der::asn1::ObjectIdentifier;
+use sealmark_formats::Digest;
+use sealmark_keys::{PublicKey, Scheme, VerifyError};
+
+use crate::element::{Element, constructed, encode};
+use crate::extensions::SCT_LIST;
+use crate::{Certificate, SignedCertificateTimestamp};
+
+/// `LogEntryType` of RFC 6962, section 3.1.
+const X509_ENTRY: u16 = 0;
+const PRECERT_ENTRY: u16 = 1;
+
+/// Why a promise is not one of this log for this certificate.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SctError {
+    /// The SCT says that it comes from another log.
+    #[error("the SCT is by the CT log {}, and the key is that of the log {}", hex::encode(.sct), hex::encode(.key))]
+    OtherLog {
+        /// The log that the SCT names.
+        sct: [u8; 32],
+        /// The log that has the key.
+        key: [u8; 32],
+    },
+    /// The signature is of a kind that CT logs do not make, or not with a key like this log's.
+    #[error(
+        "the SCT's signature is of kind {signature_algorithm} over hash {hash} (RFC 5246, section 7.4.1.4.1), which \
+         the key of the CT log, {key}, does not make"
+    )]
+    UnsupportedSignature {
+        /// The number of the hash.
+        hash: u8,
+        /// The number of the kind of signature.
+        signature_algorithm: u8,
+        /// What the log's key is.
+        key: sealmark_keys::KeyType,
+    },
+    /// The log did not promise this.
+    #[error("the CT log did not give this SCT for this certificate: {0}")]
+    Mismatch(VerifyError),
+    /// The certificate has no list of SCTs that could be taken out.
+    #[error("the certificate has no embedded SCT; a detached one is needed")]
+    NotEmbedded,
+    /// The certificate is too long for the structure that is signed.
+    #[error("the certificate cannot be in a CT log: {0}")]
+    Unloggable(String),
+}
+
+/// Verifies an SCT that is embedded in `leaf`: that the log with this key promised to publish it.
+///
+/// `issuer` is the certificate of the CA that issued `leaf` in a chain that was verified
+/// ([`Chain::issuer`](crate::Chain::issuer)). Whether the log is trusted at
+/// [`sct.unix_seconds()`](SignedCertificateTimestamp::unix_seconds) is the caller's question.
+///
+/// # Errors
+/// If the SCT is another log's, or not for this certificate by this issuer.
+pub fn verify_embedded_sct(
+    leaf: &Certificate,
+    issuer: &Certificate,
+    sct: &SignedCertificateTimestamp,
+    log_key: &PublicKey,
+) -> Result<(), SctError> {
+    let tbs = without_sct_list(leaf.tbs_der())
+        .map_err(|error| SctError::Unloggable(error.to_string()))?
+        .ok_or(SctError::NotEmbedded)?;
+    let mut entry = Digest::sha256(issuer.spki_der()).bytes().to_vec();
+    entry.extend(opaque24(&tbs)?);
+    verify(sct, PRECERT_ENTRY, &entry, log_key)
+}
+
+/// Verifies an SCT that came beside `leaf`, as from cosign's `--sct` file or in Fulcio's reply.
+///
+/// # Errors
+/// If the SCT is another log's, or not for this certificate.
+pub fn verify_detached_sct(
+    leaf: &Certificate,
+    sct: &SignedCertificateTimestamp,
+    log_key: &PublicKey,
+) -> Result<(), SctError> {
+    verify(sct, X509_ENTRY, &opaque24(leaf.der())?, log_key)
+}
+
+/// Checks the signature over the `digitally-signed struct` of RFC 6962, section 3.2.
+fn verify(
+    sct: &SignedCertificateTimestamp,
+    entry_type: u16,
+    entry: &[u8],
+    log_key: &PublicKey,
+) -> Result<(), SctError> {
+    if log_key.id().bytes() != sct.log_id {
+        let mut key = [0; 32];
+        key.copy_from_slice(log_key.id().bytes());
+        return Err(SctError::OtherLog {
+            sct: sct.log_id,
+            key,
+        });
+    }
+    let scheme = scheme(sct)
+        .filter(|scheme| scheme.fits(log_key.key_type()))
+        .ok_or_else(|| SctError::UnsupportedSignature {
+            hash: sct.hash,
+            signature_algorithm: sct.signature_algorithm,
+            key: log_key.key_type(),
+        })?;
+    let extensions_len = u16::try_from(sct.extensions.len())
+        .map_err(|_| SctError::Unloggable("the SCT's extensions are too long".to_owned()))?;
+    let mut signed = vec![0, 0]; // v1, certificate_timestamp
+    signed.extend(sct.timestamp.to_be_bytes());
+    signed.extend(entry_type.to_be_bytes());
+    signed.extend(entry);
+    signed.extend(extensions_len.to_be_bytes());
+    signed.extend(&sct.extensions);
+    log_key
+        .verify_scheme(scheme, &signed, &sct.signature)
+        .map_err(SctError::Mismatch)
+}
+
+/// The numbers of RFC 5246, section 7.4.1.4.1. RFC 6962 has SHA-256 only; logs with larger keys use larger hashes.
+fn scheme(sct: &SignedCertificateTimestamp) -> Option<Scheme> {
+    Some(match (sct.signature_algorithm, sct.hash) {
+        (1, 4) => Scheme::RsaPkcs1Sha256,
+        (1, 5) => Scheme::RsaPkcs1Sha384,
+        (1, 6) => Scheme::RsaPkcs1Sha512,
+        (3, 4) => Scheme::EcdsaSha256,
+        (3, 5) => Scheme::EcdsaSha384,
+        (3, 6) => Scheme::EcdsaSha512,
+        _ => return None,
+    })
+}
+
+/// A vector with three bytes of length.
+fn opaque24(bytes: &[u8]) -> Result<Vec<u8>, SctError> {
+    let length = u32::try_from(bytes.len())
+        .ok()
+        .filter(|length| *length < 1 << 24)
+        .ok_or_else(|| SctError::Unloggable("it is too long".to_owned()))?;
+    Ok([&length.to_be_bytes()[1..], bytes].concat())
+}
+
+/// A `TBSCertificate` without the list of SCTs. Everything else keeps its very bytes, but for the lengths around it.
+/// `None` if there is no such list.
+fn without_sct_list(tbs: &[u8]) -> der::Result<Option<Vec<u8>>> {
+    let outer = Element::only(tbs)?;
+    let mut kept = Vec::with_capacity(tbs.len());
+    let mut found = false;
+    let mut fields = outer.elements()?;
+    while !fields.is_finished() {
+        let field = fields.next()?;
+        if field.tag != constructed(3) {
+            kept.extend_from_slice(field.der);
+            continue;
+        }
+        let list = Element::only(field.content)?;
+        let mut extensions = Vec::with_capacity(list.content.len());
+        let mut each = list.elements()?;
+        while !each.is_finished() {
+            let extension = each.next()?;
+            let oid: ObjectIdentifier = extension.elements()?.next()?.decode()?;
+            if oid == SCT_LIST {
+                found = true;
+            } else {
+                extensions.extend_from_slice(extension.der);
+            }
+        }
+        // "SEQUENCE SIZE (1..MAX)": without extensions there is no list.
+        if !extensions.is_empty() {
+            kept.extend(encode(field.tag, &encode(list.tag, &extensions)?)?);
+        }
+    }
+    if !found {
+        return Ok(None);
+    }
+    encode(outer.tag, &kept).map(Some)
+}

@@ -1,0 +1,360 @@
+//! Tokens that an authority's own key signed, and that are wrong in one thing each.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod issuing;
+
+use issuing::{
+    CODE_SIGNING, DIGITAL_SIGNATURE, Issued, NOW, Profile, TIME_STAMPING, extension, oid, sequence,
+    tlv,
+};
+use sealmark_formats::{Digest, HashAlgorithm};
+use sealmark_keys::Algorithm;
+use sealmark_x509::{ChainError, TimestampError, TimestampToken};
+
+const MESSAGE: &[u8] = b"a signature";
+const TST_INFO: &str = "1.2.840.113549.1.9.16.1.4";
+const SHA256: &str = "2.16.840.1.101.3.4.2.1";
+const SHA512: &str = "2.16.840.1.101.3.4.2.3";
+const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";
+const ED25519: &str = "1.3.101.112";
+
+/// A token, in the parts that a forger can choose.
+struct Token {
+    time: &'static str,
+    info_version: u8,
+    info_extension: Option<Vec<u8>>,
+    content_type: &'static str,
+    signed_type: &'static str,
+    /// What is signed as the content, if it is not the content.
+    signed_content: Option<Vec<u8>>,
+    bound_to: Option<Vec<u8>>,
+    more_attributes: Vec<Vec<u8>>,
+    signers: usize,
+    version: u8,
+    digest: (&'static str, HashAlgorithm),
+    signature_algorithm: &'static str,
+}
+
+impl Token {
+    fn good() -> Self {
+        Self {
+            time: "20240101000100.25Z",
+            info_version: 1,
+            info_extension: None,
+            content_type: TST_INFO,
+            signed_type: TST_INFO,
+            signed_content: None,
+            bound_to: None,
+            more_attributes: Vec::new(),
+            signers: 1,
+            version: 3,
+            digest: (SHA256, HashAlgorithm::Sha256),
+            signature_algorithm: ECDSA_SHA256,
+        }
+    }
+
+    fn write(&self, signer: &Issued) -> Vec<u8> {
+        let imprint = sequence(&[
+            sequence(&[oid(SHA256), vec![5, 0]]),
+            tlv(4, Digest::sha256(MESSAGE).bytes()),
+        ]);
+        let mut info = vec![
+            vec![2, 1, self.info_version],
+            oid("1.2.3.4"),
+            imprint,
+            vec![2, 1, 7],
+            tlv(0x18, self.time.as_bytes()),
+        ];
+        info.extend(self.info_extension.as_ref().map(|it| tlv(0xa1, it)));
+        let info = sequence(&info);
+
+        let digest = Digest::of(self.digest.1, self.signed_content.as_ref().unwrap_or(&info));
+        let certificate = signer.certificate.der();
+        let hash = self
+            .bound_to
+            .clone()
+            .unwrap_or_else(|| Digest::sha256(certificate).bytes().to_vec());
+        let mut attributes = vec![
+            attribute("1.2.840.113549.1.9.3", &oid(self.signed_type)),
+            attribute("1.2.840.113549.1.9.4", &tlv(4, digest.bytes())),
+        ];
+        if !hash.is_empty() {
+            let id = sequence(&[sequence(&[sequence(&[tlv(4, &hash)])])]);
+            attributes.push(attribute("1.2.840.113549.1.9.16.2.47", &id));
+        }
+        attributes.extend_from_slice(&self.more_attributes);
+        let attributes = attributes.concat();
+        let signature = signer.key.sign(&tlv(0x31, &attributes)).unwrap();
+        let signer_info = sequence(&[
+            vec![2, 1, 3],
+            tlv(0x80, b"the key"),
+            sequence(&[oid(self.digest.0)]),
+            tlv(0xa0, &attributes),
+            sequence(&[oid(self.signature_algorithm)]),
+            tlv(4, &signature),
+        ]);
+        let signed_data = sequence(&[
+            vec![2, 1, self.version],
+            tlv(0x31, &sequence(&[oid(self.digest.0)])),
+            sequence(&[oid(self.content_type), tlv(0xa0, &tlv(4, &info))]),
+            tlv(0xa0, certificate),
+            tlv(0x31, &vec![signer_info; self.signers].concat()),
+        ]);
+        sequence(&[oid("1.2.840.113549.1.7.2"), tlv(0xa0, &signed_data)])
+    }
+}
+
+fn attribute(id: &str, value: &[u8]) -> Vec<u8> {
+    sequence(&[oid(id), tlv(0x31, value)])
+}
+
+/// An authority; the ids of its keys are `the key`.
+fn authority(purpose: &'static str, critical: bool, algorithm: Algorithm) -> (Issued, Issued) {
+    let root = Issued::root(&Profile::ca("root"));
+    let mut profile = Profile::leaf().purposes(&[purpose]);
+    profile.subject = "tsa".to_owned();
+    profile.key_usage = Some(DIGITAL_SIGNATURE);
+    profile.purposes_critical = critical;
+    profile.more = vec![extension("2.5.29.14", false, &tlv(4, b"the key"))];
+    let signer = root.issue_with(&profile, algorithm);
+    (root, signer)
+}
+
+fn verify(token: &Token) -> Result<(u64, u32), TimestampError> {
+    let (root, signer) = authority(TIME_STAMPING, true, Algorithm::EcdsaP256);
+    verify_by(token, &root, &signer)
+}
+
+fn verify_by(token: &Token, root: &Issued, signer: &Issued) -> Result<(u64, u32), TimestampError> {
+    let read = TimestampToken::parse(&token.write(signer))?;
+    // Whether the authority's own certificate is known or only its CA makes no difference.
+    let with = read.verify(
+        MESSAGE,
+        &[signer.certificate.clone(), root.certificate.clone()],
+    );
+    let without = read.verify(MESSAGE, core::slice::from_ref(&root.certificate));
+    assert_eq!(with, without);
+    with.map(|it| (it.unix_seconds, it.nanoseconds))
+}
+
+#[test]
+fn one_that_is_right_verifies() {
+    assert_eq!(verify(&Token::good()), Ok((NOW + 60, 250_000_000)));
+
+    let extension = extension("1.2.3.4", false, &[5, 0]);
+    let with_extension = Token {
+        info_extension: Some(extension),
+        ..Token::good()
+    };
+    assert_eq!(verify(&with_extension), Ok((NOW + 60, 250_000_000)));
+
+    let (root, signer) = authority(TIME_STAMPING, true, Algorithm::Ed25519);
+    let ed25519 = Token {
+        digest: (SHA512, HashAlgorithm::Sha512),
+        signature_algorithm: ED25519,
+        ..Token::good()
+    };
+    assert_eq!(
+        verify_by(&ed25519, &root, &signer),
+        Ok((NOW + 60, 250_000_000))
+    );
+}
+
+#[test]
+fn one_that_is_malformed_is_refused_unverified() {
+    let critical = extension("1.2.3.4", true, &[5, 0]);
+    let twice = attribute("1.2.840.113549.1.9.3", &oid(TST_INFO));
+    let table = [
+        (
+            Token {
+                info_version: 2,
+                ..Token::good()
+            },
+            "TSTInfo",
+            "its version is 2, and only 1 is known",
+        ),
+        (
+            Token {
+                info_extension: Some(critical),
+                ..Token::good()
+            },
+            "extension",
+            "1.2.3.4 is critical and not known",
+        ),
+        (
+            Token {
+                time: "20240101000100",
+                ..Token::good()
+            },
+            "time",
+            "it is not YYYYMMDDhhmmss[.s]Z",
+        ),
+        (
+            Token {
+                content_type: "1.2.840.113549.1.7.1",
+                ..Token::good()
+            },
+            "CMS structure",
+            "it is not about a TSTInfo",
+        ),
+        (
+            Token {
+                signed_type: "1.2.840.113549.1.7.1",
+                ..Token::good()
+            },
+            "signed attributes",
+            "they are not about a TSTInfo",
+        ),
+        (
+            Token {
+                bound_to: Some(Vec::new()),
+                ..Token::good()
+            },
+            "signed attributes",
+            "they do not say which certificate the signer's is",
+        ),
+        (
+            Token {
+                more_attributes: vec![twice],
+                ..Token::good()
+            },
+            "signed attributes",
+            "one is there twice",
+        ),
+        (
+            Token {
+                version: 1,
+                ..Token::good()
+            },
+            "CMS structure",
+            "its version is not 3",
+        ),
+        (
+            Token {
+                signers: 0,
+                ..Token::good()
+            },
+            "CMS structure",
+            "it does not have exactly one signer",
+        ),
+        (
+            Token {
+                signers: 2,
+                ..Token::good()
+            },
+            "CMS structure",
+            "it does not have exactly one signer",
+        ),
+    ];
+    for (token, part, reason) in table {
+        let reason = reason.to_owned();
+        assert_eq!(
+            verify(&token),
+            Err(TimestampError::Malformed { part, reason })
+        );
+    }
+}
+
+#[test]
+fn one_that_was_signed_for_something_else_does_not_verify() {
+    let other_content = Token {
+        signed_content: Some(b"another".to_vec()),
+        ..Token::good()
+    };
+    assert_eq!(verify(&other_content), Err(TimestampError::ContentChanged));
+
+    let other_certificate = Token {
+        bound_to: Some(vec![0; 32]),
+        ..Token::good()
+    };
+    assert!(matches!(
+        verify(&other_certificate),
+        Err(TimestampError::OtherCertificate { .. })
+    ));
+
+    let hash = attribute(
+        "1.2.840.113549.1.9.16.2.12",
+        &sequence(&[sequence(&[sequence(&[tlv(4, &[0; 20])])])]),
+    );
+    let in_one_of_two = Token {
+        more_attributes: vec![hash],
+        ..Token::good()
+    };
+    assert_eq!(
+        verify(&in_one_of_two).unwrap_err().to_string(),
+        "the timestamp is bound to another certificate than that of its signer, \"CN=tsa\": its signingCertificate \
+         does not match"
+    );
+
+    let algorithm = Token {
+        signature_algorithm: "1.2.840.10045.4.3.3",
+        ..Token::good()
+    };
+    assert!(matches!(
+        verify(&algorithm),
+        Err(TimestampError::Signature(_))
+    ));
+    let algorithm = Token {
+        signature_algorithm: ED25519,
+        ..Token::good()
+    };
+    assert!(matches!(
+        verify(&algorithm),
+        Err(TimestampError::Signature(_))
+    ));
+    let algorithm = Token {
+        signature_algorithm: "1.2.840.10045.4.1",
+        ..Token::good()
+    };
+    assert!(matches!(
+        verify(&algorithm),
+        Err(TimestampError::UnsupportedAlgorithm { .. })
+    ));
+    let digest = Token {
+        digest: ("1.3.14.3.2.26", HashAlgorithm::Sha256),
+        ..Token::good()
+    };
+    assert!(matches!(
+        verify(&digest),
+        Err(TimestampError::UnsupportedAlgorithm { .. })
+    ));
+}
+
+#[test]
+fn the_signer_must_have_been_an_authority_at_that_time() {
+    let chain = |result: Result<_, TimestampError>| match result {
+        Err(TimestampError::Chain { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    };
+    // Its certificate is valid for ten minutes.
+    let early = verify(&Token {
+        time: "20231231235959Z",
+        ..Token::good()
+    });
+    assert!(matches!(chain(early), ChainError::NotYetValid { .. }));
+    let late = verify(&Token {
+        time: "20240101001001Z",
+        ..Token::good()
+    });
+    assert_eq!(
+        late.unwrap_err().to_string(),
+        "the timestamp of 2024-01-01T00:10:01Z is not to be trusted: the certificate \"CN=tsa\" had expired: it is \
+         used at 2024-01-01T00:10:01Z, and was valid until 2024-01-01T00:10:00Z"
+    );
+    let last = verify(&Token {
+        time: "20240101001000Z",
+        ..Token::good()
+    });
+    assert_eq!(last, Ok((NOW + 600, 0)));
+
+    let (root, signer) = authority(TIME_STAMPING, false, Algorithm::EcdsaP256);
+    let error = chain(verify_by(&Token::good(), &root, &signer));
+    assert!(
+        matches!(error, ChainError::TimeStampingNotAlone { .. }),
+        "{error}"
+    );
+    let (root, signer) = authority(CODE_SIGNING, true, Algorithm::EcdsaP256);
+    let error = chain(verify_by(&Token::good(), &root, &signer));
+    assert!(matches!(error, ChainError::WrongPurpose { .. }), "{error}");
+}
