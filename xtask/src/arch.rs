@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 4] = [
     &["formats", "keys", "tlog", "verify", "x509"],
     &["kms", "oci", "sbom", "sign", "trust"],
     &["log", "server"],
-    &["sealmark"],
+    &["conformance", "sealmark"],
 ];
 
 /// Crates that no other crate may use but for its tests.

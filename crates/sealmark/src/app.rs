@@ -72,6 +72,12 @@ pub(crate) enum Command {
     Triangulate(commands::triangulate::Arguments),
     /// Remove what is attached to an image
     Clean(commands::clean::Arguments),
+    /// Fetch whom to believe from a TUF repository, and remember which one
+    Initialize(commands::initialize::Arguments),
+    /// Make a trusted root: whom to believe
+    TrustedRoot(commands::trusted_root::Arguments),
+    /// Make a signing configuration: which services to sign with
+    SigningConfig(commands::signing_config::Arguments),
     /// Log in to a registry
     Login(commands::login::Arguments),
     /// Run a small registry on this machine, for tests, demos and air-gapped transfer
@@ -112,13 +118,17 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<App, Exit> {
 
 /// The whole command line, as help and completions show it.
 pub(crate) fn command() -> clap::Command {
-    let mut command = App::command();
+    adapted(App::command())
+}
+
+/// The command and those inside it, with every flag as cosign takes it.
+fn adapted(mut command: clap::Command) -> clap::Command {
     let names: Vec<_> = command
         .get_subcommands()
         .map(|c| c.get_name().to_owned())
         .collect();
     for name in names {
-        command = command.mut_subcommand(name, |sub| sub.mut_args(as_cosign_takes_it));
+        command = command.mut_subcommand(name, adapted);
     }
     command.mut_args(as_cosign_takes_it)
 }

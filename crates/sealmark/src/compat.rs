@@ -7,20 +7,10 @@ use crate::terminal::Terminal;
 /// Flags of cosign that need what is not supported yet, and what that is.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
     (
-        "keyless signing and verification (identities and certificates)",
+        "keyless signing, and certificates in files of their own",
         &[
             "certificate",
             "certificate-chain",
-            "certificate-identity",
-            "certificate-identity-regexp",
-            "certificate-oidc-issuer",
-            "certificate-oidc-issuer-regexp",
-            "certificate-github-workflow-trigger",
-            "certificate-github-workflow-sha",
-            "certificate-github-workflow-name",
-            "certificate-github-workflow-repository",
-            "certificate-github-workflow-ref",
-            "insecure-ignore-sct",
             "ca-roots",
             "ca-intermediates",
             "sct",
@@ -48,7 +38,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
             "timestamp-server-name",
             "rfc3161-timestamp",
             "timestamp-certificate-chain",
-            "use-signed-timestamps",
         ],
     ),
     ("hardware tokens (PIV)", &["sk", "slot"]),

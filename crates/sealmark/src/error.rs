@@ -22,6 +22,9 @@ pub(crate) enum Error {
     /// A registry or a layout did not do what was asked.
     #[error("{0}")]
     Oci(#[from] sealmark_oci::Error),
+    /// Trusted material could not be had.
+    #[error("{0}")]
+    Trust(#[from] sealmark_trust::Error),
     /// Signing failed.
     #[error("{0}")]
     Sign(#[from] sealmark_sign::Error),

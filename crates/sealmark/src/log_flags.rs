@@ -1,11 +1,9 @@
-//! Flags about the transparency log, and what this version does about them.
+//! Flags of the commands that sign about the transparency log, and what this version does about them.
 //!
 //! cosign sends every signature to the public log unless it is told not to. Here a key signs and verifies with
 //! nothing but the registry, and a log comes into play when one is configured.
 
 use std::path::PathBuf;
-
-use sealmark_verify::Requirement;
 
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -76,49 +74,6 @@ fn services(path: &std::path::Path) -> Result<Vec<String>, Error> {
         .flat_map(|field| json[field].as_array().into_iter().flatten())
         .filter_map(|service| service["url"].as_str().map(str::to_owned))
         .collect())
-}
-
-/// Flags of the commands that verify.
-#[derive(clap::Args, Debug, Default)]
-#[command(next_help_heading = "Transparency log options")]
-pub(crate) struct VerifyingLogFlags {
-    /// Trusted root (trusted_root.json); if it names a log, a log must prove every signature
-    #[arg(long, value_name = "FILE")]
-    trusted_root: Option<PathBuf>,
-    /// Do not ask for a log's proof
-    #[arg(long)]
-    insecure_ignore_tlog: bool,
-    /// cosign's former name of --insecure-ignore-tlog
-    #[arg(long, hide = true)]
-    private_infrastructure: bool,
-    /// Accepted and without effect: verifying with a key goes to no network but the registry
-    #[arg(long, hide = true)]
-    offline: bool,
-}
-
-impl VerifyingLogFlags {
-    /// Whether a log's proof is demanded.
-    pub(crate) fn requirement(&self, terminal: &Terminal) -> Result<Requirement, Error> {
-        if self.private_infrastructure {
-            terminal.warn("--private-infrastructure is deprecated: write --insecure-ignore-tlog");
-        }
-        if self.insecure_ignore_tlog || self.private_infrastructure {
-            let reason = "--insecure-ignore-tlog was given".to_owned();
-            return Ok(Requirement::NotChecked { reason });
-        }
-        let Some(path) = &self.trusted_root else {
-            return Ok(Requirement::NotChecked {
-                reason: "no trusted root".to_owned(),
-            });
-        };
-        let json = configuration(path)?;
-        let logs = json["tlogs"].as_array().map_or(0, Vec::len);
-        if logs == 0 {
-            let reason = format!("{} names no log", path.display());
-            return Ok(Requirement::NotChecked { reason });
-        }
-        Ok(Requirement::Required)
-    }
 }
 
 fn configuration(path: &std::path::Path) -> Result<serde_json::Value, Error> {

@@ -14,6 +14,7 @@ mod password;
 mod printable;
 mod report;
 mod terminal;
+mod trust_flags;
 
 use std::process::ExitCode;
 

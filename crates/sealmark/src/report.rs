@@ -80,7 +80,7 @@ fn print_attachment(attachment: &Attachment, terminal: &mut Terminal) -> Result<
                 CheckName::Annotations | CheckName::Timestamp => continue,
                 _ => format!("{title}: {}", printable(reason)),
             },
-            Outcome::NotReached => continue,
+            Outcome::NotApplicable { .. } | Outcome::NotReached => continue,
         };
         terminal.line(format!("    {text}"))?;
     }

@@ -110,11 +110,13 @@ fn finish(
     };
     let policy = Policy {
         kind: Kind::BlobSignature,
-        signers: vec![signer.public_key().clone()],
+        signers: vec![sealmark_verify::Signer::Key(signer.public_key().clone())],
+        threshold: 1,
         annotations: std::collections::BTreeMap::new(),
         check_claims: true,
         log: not_made(),
         timestamp: not_made(),
+        sct: not_made(),
     };
     let artifact = Artifact {
         digest: digest.clone(),
@@ -130,7 +132,13 @@ fn finish(
         source,
         content: Content::from_bundle(&bundle),
     };
-    let report = sealmark_verify::verify(&artifact, &[evidence], &policy);
+    let report = sealmark_verify::verify(
+        &artifact,
+        &[evidence],
+        &sealmark_verify::TrustedMaterial::default(),
+        &policy,
+        0,
+    );
     first_failure(&report).map_err(|reason| Error::NotVerified {
         what: what.to_owned(),
         reason,

@@ -382,14 +382,22 @@ fn accepted(signer: &Signer, digest: &Digest, evidence: &Evidence) -> Result<(),
     };
     let policy = Policy {
         kind: Kind::ImageSignature,
-        signers: vec![signer.public_key().clone()],
+        signers: vec![sealmark_verify::Signer::Key(signer.public_key().clone())],
+        threshold: 1,
         annotations: BTreeMap::new(),
         check_claims: true,
         log: not_made(),
         timestamp: not_made(),
+        sct: not_made(),
     };
     let artifact = Artifact::by_digest(digest.clone());
-    let report = sealmark_verify::verify(&artifact, core::slice::from_ref(evidence), &policy);
+    let report = sealmark_verify::verify(
+        &artifact,
+        core::slice::from_ref(evidence),
+        &sealmark_verify::TrustedMaterial::default(),
+        &policy,
+        0,
+    );
     crate::error::first_failure(&report)
 }
 

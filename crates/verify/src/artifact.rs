@@ -4,7 +4,7 @@ use sealmark_formats::{Digest, HashAlgorithm};
 use sealmark_keys::KeyType;
 
 use crate::evidence::{Content, Evidence};
-use crate::policy::Policy;
+use crate::policy::{Policy, Signer};
 
 /// An artifact.
 pub struct Artifact<'a> {
@@ -46,9 +46,10 @@ impl Artifact<'_> {
 pub fn needed_hashes(evidence: &[Evidence], policy: &Policy) -> Vec<HashAlgorithm> {
     let mut hashes = vec![HashAlgorithm::Sha256];
     // A bare Ed25519 signature is over the bytes; only its pre-hashed form needs a digest (RFC 8032, section 5.1).
-    hashes.extend(policy.signers.iter().map(|key| match key.key_type() {
-        KeyType::Ed25519 => HashAlgorithm::Sha512,
-        _ => key.hash(),
+    hashes.extend(policy.signers.iter().filter_map(|signer| match signer {
+        Signer::Key(key) if key.key_type() == KeyType::Ed25519 => Some(HashAlgorithm::Sha512),
+        Signer::Key(key) => Some(key.hash()),
+        Signer::Identity(_) => None,
     }));
     hashes.extend(
         evidence

@@ -1,59 +1,34 @@
 //! The checks of one attachment, in order. A check that fails ends them: what comes after it is not reached.
+//!
+//! What can be told without trusted material comes first, so that the reader learns the plainest reason: the kind, the
+//! signature, whose it claims to be, what it is over. None of it counts unless every check after it passes too.
 
 use std::collections::BTreeMap;
 
-use sealmark_formats::bundle::{self, MessageSignature};
-use sealmark_formats::simple_signing::SimpleSigning;
+use sealmark_formats::Digest;
 use sealmark_formats::statement::{self, Statement};
-use sealmark_formats::{Digest, dsse};
-use sealmark_keys::PublicKey;
+use sealmark_keys::{KeyType, PublicKey, Scheme};
+use sealmark_x509::Certificate;
 use serde_json::Value;
 
 use crate::artifact::Artifact;
-use crate::evidence::{Content, Evidence};
-use crate::policy::{Kind, Policy, Requirement};
-use crate::report::{Attachment, Check, CheckName, Claims, Outcome, Signer};
-
-const ORDER: [CheckName; 7] = [
-    CheckName::Format,
-    CheckName::Kind,
-    CheckName::Signature,
-    CheckName::Digest,
-    CheckName::Annotations,
-    CheckName::TransparencyLog,
-    CheckName::Timestamp,
-];
-
-/// An attachment's signed content, read but not believed.
-enum Signed<'a> {
-    /// Bytes that carry the claims themselves, and the signature over them.
-    Payload {
-        bytes: Vec<u8>,
-        signature: &'a [u8],
-        claims: ClaimsAbout,
-    },
-    /// A signature over the artifact's own bytes.
-    Artifact {
-        signature: &'a [u8],
-        digest: Option<&'a Digest>,
-    },
-}
-
-/// What a signed payload says of which artifacts.
-enum ClaimsAbout {
-    SimpleSigning(SimpleSigning),
-    Statement(Statement),
-}
+use crate::evidence::Evidence;
+use crate::policy::{Kind, Policy, Requirement, Signer};
+use crate::report::{self, Attachment, Check, CheckName, Outcome};
+use crate::signed::{By, Payload, Signed, Statements};
+use crate::trust::TrustedMaterial;
+use crate::{certificate, log, timestamp};
 
 /// Why a check failed.
-struct Failure {
+#[derive(Debug)]
+pub(crate) struct Failure {
     expected: String,
     found: String,
     remedy: Option<String>,
 }
 
 impl Failure {
-    fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(crate) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self {
             expected: expected.into(),
             found: found.into(),
@@ -67,27 +42,41 @@ impl Failure {
     }
 }
 
-type CheckResult<T> = Result<(T, Outcome), Failure>;
-
 fn passed(evidence: impl Into<String>) -> Outcome {
     Outcome::Passed {
         evidence: evidence.into(),
     }
 }
 
+fn not_applicable(reason: impl Into<String>) -> Outcome {
+    Outcome::NotApplicable {
+        reason: reason.into(),
+    }
+}
+
+/// What the checks are made with.
+pub(crate) struct Context<'a> {
+    pub(crate) artifact: &'a Artifact<'a>,
+    pub(crate) trust: &'a TrustedMaterial,
+    pub(crate) policy: &'a Policy,
+    /// Seconds since 1970.
+    pub(crate) now: i64,
+}
+
 /// Runs the checks.
-pub(crate) fn run(artifact: &Artifact<'_>, evidence: &Evidence, policy: &Policy) -> Attachment {
+pub(crate) fn run(context: &Context<'_>, evidence: &Evidence) -> Attachment {
     let mut attachment = Attachment {
         layout: evidence.source.layout,
         location: evidence.source.location.clone(),
         manifest_digest: evidence.source.manifest.clone(),
         accepted: false,
+        satisfies: None,
         signer: None,
         claims: None,
         duplicate_of: None,
         checks: Vec::new(),
     };
-    let failure = in_order(artifact, evidence, policy, &mut attachment).err();
+    let failure = in_order(context, evidence, &mut attachment).err();
     attachment.accepted = failure.is_none();
     if let Some(Failure {
         expected,
@@ -101,11 +90,11 @@ pub(crate) fn run(artifact: &Artifact<'_>, evidence: &Evidence, policy: &Policy)
             remedy,
         };
         attachment.checks.push(Check {
-            name: ORDER[attachment.checks.len()],
+            name: CheckName::ALL[attachment.checks.len()],
             outcome,
         });
     }
-    for name in &ORDER[attachment.checks.len()..] {
+    for name in &CheckName::ALL[attachment.checks.len()..] {
         attachment.checks.push(Check {
             name: *name,
             outcome: Outcome::NotReached,
@@ -115,127 +104,107 @@ pub(crate) fn run(artifact: &Artifact<'_>, evidence: &Evidence, policy: &Policy)
 }
 
 fn in_order(
-    artifact: &Artifact<'_>,
+    context: &Context<'_>,
     evidence: &Evidence,
-    policy: &Policy,
     attachment: &mut Attachment,
 ) -> Result<(), Failure> {
+    let Context {
+        artifact,
+        trust,
+        policy,
+        now,
+    } = context;
     let checks = &mut attachment.checks;
     let mut done = |outcome| {
         checks.push(Check {
-            name: ORDER[checks.len()],
+            name: CheckName::ALL[checks.len()],
             outcome,
         })
     };
 
-    let (signed, outcome) = format(&evidence.content)?;
-    done(outcome);
-    done(kind(&signed, policy.kind)?);
-    let (signer, outcome) = signature(artifact, &signed, &evidence.content, &policy.signers)?;
-    attachment.signer = Some(signer);
-    done(outcome);
+    let signed = Signed::read(&evidence.content)?;
+    done(passed(&signed.format));
+    done(kind(&signed.payload, policy.kind)?);
+    let (key, scheme, by_key) = signature(artifact, &signed, &policy.signers)?;
+    let algorithm = scheme.describe(key.key_type());
+    let (satisfies, who) = match &signed.by {
+        By::Certificate { leaf, .. } => {
+            done(passed(format!("{algorithm} by the certificate's key")));
+            let (index, who) = certificate::identity(leaf, &policy.signers)?;
+            done(passed(&who));
+            (index, report::Signer::certificate(leaf, algorithm))
+        }
+        By::Key(_) => {
+            done(passed(format!("{algorithm} by key {}", key.id())));
+            done(not_applicable("signed with a key"));
+            (by_key, report::Signer::key(key, algorithm))
+        }
+    };
+    attachment.signer = Some(who);
     attachment.claims = signed.claims();
-    done(digest(artifact, &signed, policy)?);
+    done(digest(artifact, &signed.payload, policy)?);
     done(annotations(&signed, &artifact.digest, &policy.annotations)?);
-    done(log(&evidence.content, &policy.log)?);
-    done(timestamp(&evidence.content, &policy.timestamp)?);
+    let mut times = Vec::new();
+    done(log_check(&signed, key, context, &mut times)?);
+    done(timestamp_check(&signed, context, &mut times)?);
+    match &signed.by {
+        By::Key(_) => {
+            done(not_applicable("signed with a key"));
+            done(not_applicable("signed with a key"));
+        }
+        By::Certificate { leaf, others } => {
+            certificate_checks(leaf, others, &times, policy, trust, *now, &mut done)?;
+        }
+    }
+    attachment.satisfies = Some(satisfies);
     Ok(())
 }
 
-fn format(content: &Content) -> CheckResult<Signed<'_>> {
-    let malformed = |reason: String| Failure::new("a well-formed signature or attestation", reason);
-    let simple_signing = |payload: &[u8]| {
-        SimpleSigning::parse(payload)
-            .map(ClaimsAbout::SimpleSigning)
-            .map_err(|error| malformed(error.to_string()))
+fn certificate_checks(
+    leaf: &Certificate,
+    others: &[Certificate],
+    times: &[i64],
+    policy: &Policy,
+    trust: &TrustedMaterial,
+    now: i64,
+    done: &mut impl FnMut(Outcome),
+) -> Result<(), Failure> {
+    // Only a user who asked for neither log nor timestamp gets by with the present.
+    let no_proof_asked = matches!(policy.log, Requirement::NotChecked { .. })
+        && policy.timestamp != Requirement::Required;
+    let present = [now];
+    let times = match times {
+        [] if no_proof_asked => &present[..],
+        times => times,
     };
-    match content {
-        Content::Unreadable(reason) => Err(malformed(reason.clone())),
-        Content::Bundle(bundle) => match &bundle.content {
-            bundle::Content::Dsse(envelope) => Ok((
-                in_envelope(envelope)?,
-                passed(format!(
-                    "Sigstore bundle with a DSSE envelope, {}",
-                    bundle.media_type
-                )),
-            )),
-            bundle::Content::MessageSignature(MessageSignature { digest, signature }) => Ok((
-                Signed::Artifact {
-                    signature,
-                    digest: digest.as_ref(),
-                },
-                passed(format!(
-                    "Sigstore bundle with a message signature, {}",
-                    bundle.media_type
-                )),
-            )),
+    let issuer = certificate::chain(leaf, others, times, trust)?;
+    let at: Vec<_> = times.iter().map(|time| log::time_text(*time)).collect();
+    done(passed(format!(
+        "by {}, valid at {}",
+        issuer.subject(),
+        at.join(" and ")
+    )));
+    done(match &policy.sct {
+        Requirement::NotChecked { reason } => Outcome::Skipped {
+            reason: format!("not checked, {reason}"),
         },
-        Content::SimpleSigning(detached) => Ok((
-            Signed::Payload {
-                claims: simple_signing(&detached.payload)?,
-                bytes: detached.payload.clone(),
-                signature: &detached.signature,
-            },
-            passed("simple signing payload with a signature"),
-        )),
-        Content::Envelope(_) => Ok((
-            // Only the kind of it matters so far: legacy attestations are never signatures.
-            Signed::Payload {
-                bytes: Vec::new(),
-                signature: &[],
-                claims: legacy_statement(content).map_err(malformed)?,
-            },
-            passed("DSSE envelope"),
-        )),
-        Content::Blob(detached) => Ok((
-            Signed::Artifact {
-                signature: &detached.signature,
-                digest: None,
-            },
-            passed("a signature of its own"),
-        )),
-    }
+        Requirement::Required => passed(certificate::sct(leaf, &issuer, trust)?),
+        Requirement::IfPresent if leaf.signed_certificate_timestamps().is_empty() => {
+            Outcome::Skipped {
+                reason: "the certificate has none".to_owned(),
+            }
+        }
+        Requirement::IfPresent => passed(certificate::sct(leaf, &issuer, trust)?),
+    });
+    Ok(())
 }
 
-fn legacy_statement(content: &Content) -> Result<ClaimsAbout, String> {
-    let Content::Envelope(detached) = content else {
-        return Err("not an envelope".to_owned());
-    };
-    let envelope = dsse::Envelope::parse(&detached.payload).map_err(|error| error.to_string())?;
-    Statement::parse(&envelope.payload)
-        .map(ClaimsAbout::Statement)
-        .map_err(|error| error.to_string())
-}
-
-fn in_envelope(envelope: &dsse::Envelope) -> Result<Signed<'_>, Failure> {
-    if envelope.payload_type != dsse::IN_TOTO_PAYLOAD_TYPE {
-        return Err(Failure::new(
-            format!("payloadType {:?}", dsse::IN_TOTO_PAYLOAD_TYPE),
-            format!("payloadType {:?}", envelope.payload_type),
-        ));
-    }
-    let statement = Statement::parse(&envelope.payload)
-        .map_err(|error| Failure::new("an in-toto statement", error.to_string()))?;
-    let [signature] = envelope.signatures.as_slice() else {
-        return Err(Failure::new(
-            "exactly one signature in the envelope",
-            format!("{}", envelope.signatures.len()),
-        ));
-    };
-    Ok(Signed::Payload {
-        bytes: envelope.pae(),
-        signature: &signature.sig,
-        claims: ClaimsAbout::Statement(statement),
-    })
-}
-
-fn kind(signed: &Signed<'_>, wanted: Kind) -> Result<Outcome, Failure> {
-    let statement_type = |statement: &Statement| statement.predicate_type.clone();
-    match (wanted, signed) {
+fn kind(payload: &Payload, wanted: Kind) -> Result<Outcome, Failure> {
+    match (wanted, payload) {
         (
             Kind::ImageSignature,
-            Signed::Payload {
-                claims: ClaimsAbout::SimpleSigning(payload),
+            Payload::Claims {
+                claims: Statements::SimpleSigning(payload),
                 ..
             },
         ) => Ok(passed(format!(
@@ -244,85 +213,130 @@ fn kind(signed: &Signed<'_>, wanted: Kind) -> Result<Outcome, Failure> {
         ))),
         (
             Kind::ImageSignature,
-            Signed::Payload {
-                claims: ClaimsAbout::Statement(s),
+            Payload::Claims {
+                claims: Statements::InToto(s),
                 ..
             },
         ) => {
             if s.predicate_type == statement::COSIGN_SIGN_V1 {
-                Ok(passed(format!("image signature, {}", s.predicate_type)))
-            } else {
-                Err(Failure::new(
-                    "an image signature",
-                    format!(
-                        "an attestation of type {:?}, which approves nothing by itself",
-                        statement_type(s)
-                    ),
-                ))
+                return Ok(passed(format!("image signature, {}", s.predicate_type)));
             }
+            Err(Failure::new(
+                "an image signature",
+                format!(
+                    "an attestation of type {:?}, which approves nothing by itself",
+                    s.predicate_type
+                ),
+            ))
         }
-        (Kind::ImageSignature, Signed::Artifact { .. }) => Err(Failure::new(
+        (Kind::ImageSignature, Payload::Artifact { .. }) => Err(Failure::new(
             "an image signature",
             "a signature over a file (made with sign-blob)",
         )),
-        (Kind::BlobSignature, Signed::Artifact { .. }) => Ok(passed("signature over the file")),
-        (Kind::BlobSignature, Signed::Payload { claims, .. }) => Err(Failure::new(
-            "a signature over the file itself",
-            match claims {
-                ClaimsAbout::Statement(s) => {
-                    format!("an attestation of type {:?}", statement_type(s))
-                }
-                ClaimsAbout::SimpleSigning(_) => "an image signature".to_owned(),
+        (Kind::BlobSignature | Kind::BlobSignatureOrStatement, Payload::Artifact { .. }) => {
+            Ok(passed("signature over the file"))
+        }
+        (
+            Kind::BlobSignatureOrStatement,
+            Payload::Claims {
+                claims: Statements::InToto(statement),
+                ..
             },
+        ) => Ok(passed(format!(
+            "statement of type {:?}",
+            statement.predicate_type
+        ))),
+        (
+            Kind::BlobSignature,
+            Payload::Claims {
+                claims: Statements::InToto(s),
+                ..
+            },
+        ) => Err(Failure::new(
+            "a signature over the file itself",
+            format!("an attestation of type {:?}", s.predicate_type),
+        )),
+        (
+            _,
+            Payload::Claims {
+                claims: Statements::SimpleSigning(_),
+                ..
+            },
+        ) => Err(Failure::new(
+            "a signature over the file itself",
+            "an image signature",
         )),
     }
 }
 
-fn signature(
+/// The key that made the signature, the scheme, and which of the signers it is, if one of the keys.
+fn signature<'a>(
     artifact: &Artifact<'_>,
-    signed: &Signed<'_>,
-    content: &Content,
-    signers: &[PublicKey],
-) -> CheckResult<Signer> {
-    let expected = || match signers {
-        [key] => format!("a signature by key {} ({})", key.id(), key.algorithm_name()),
-        keys => format!("a signature by one of {} keys", keys.len()),
+    signed: &'a Signed,
+    signers: &'a [Signer],
+) -> Result<(&'a PublicKey, Scheme, usize), Failure> {
+    let expected = || {
+        let names: Vec<_> = signers.iter().map(ToString::to_string).collect();
+        format!("a signature by {}", names.join(" or "))
     };
-    let mut reasons = Vec::new();
-    for key in signers {
-        let verified = match signed {
-            Signed::Payload {
-                bytes, signature, ..
-            } => key
-                .verify(bytes, signature)
-                .map_err(|error| error.to_string()),
-            Signed::Artifact { signature, .. } => over_artifact(key, artifact, signature),
-        };
-        match verified {
-            Ok(scheme) => {
-                let signer = Signer {
-                    key_id: key.id().to_string(),
-                    algorithm: scheme.describe(key.key_type()),
-                };
-                let outcome = passed(format!("{} by key {}", signer.algorithm, signer.key_id));
-                return Ok((signer, outcome));
+    let mut found = None;
+    match &signed.by {
+        By::Certificate { leaf, .. } => {
+            if !signers
+                .iter()
+                .any(|signer| matches!(signer, Signer::Identity(_)))
+            {
+                return Err(Failure::new(
+                    expected(),
+                    "a signature with a certificate (keyless signing)",
+                )
+                .remedy("name the signer's identity and issuer, if it is to be trusted"));
             }
-            Err(reason) => reasons.push(reason),
+            let key = leaf.public_key().map_err(|error| {
+                Failure::new("a certificate with a usable key", error.to_string())
+            })?;
+            match made_by(key, artifact, signed) {
+                Ok(scheme) => return Ok((key, scheme, 0)),
+                Err(reason) => {
+                    return Err(Failure::new("a signature by the certificate's key", reason));
+                }
+            }
+        }
+        By::Key(hint) => {
+            let keys = signers
+                .iter()
+                .enumerate()
+                .filter_map(|(index, signer)| match signer {
+                    Signer::Key(key) => Some((index, key)),
+                    Signer::Identity(_) => None,
+                });
+            let mut named = false;
+            for (index, key) in keys {
+                match made_by(key, artifact, signed) {
+                    Ok(scheme) => return Ok((key, scheme, index)),
+                    Err(reason) => found = found.or(Some(reason)),
+                }
+                named |= hint.as_ref() == Some(key.id().digest());
+            }
+            if let Some(hint) = hint
+                && !named
+            {
+                found = Some(format!("a signature that names another key: {hint}"));
+            }
         }
     }
-    let hint = claimed_signer(content);
-    let is_hinted = |key: &PublicKey| hint.as_ref() == Some(&key.id().to_string());
-    let found = match &hint {
-        Some(hint) if !signers.iter().any(is_hinted) => {
-            format!("a signature that names another signer: {hint}")
-        }
-        _ => reasons
-            .first()
-            .cloned()
-            .unwrap_or_else(|| "no key to check it with".to_owned()),
-    };
+    let found = found.unwrap_or_else(|| "a signature with a key".to_owned());
     Err(Failure::new(expected(), found)
         .remedy("give the public key of the signer with --key, if it is to be trusted"))
+}
+
+fn made_by(key: &PublicKey, artifact: &Artifact<'_>, signed: &Signed) -> Result<Scheme, String> {
+    match &signed.payload {
+        Payload::Claims { signed: bytes, .. } => key
+            .verify(bytes, &signed.signature)
+            .map_err(|error| error.to_string()),
+        Payload::Artifact { .. } => over_artifact(key, artifact, &signed.signature),
+    }
 }
 
 /// Checks a signature over the artifact's bytes: from a digest where the scheme allows, else from the bytes.
@@ -330,7 +344,7 @@ fn over_artifact(
     key: &PublicKey,
     artifact: &Artifact<'_>,
     signature: &[u8],
-) -> Result<sealmark_keys::Scheme, String> {
+) -> Result<Scheme, String> {
     let mut reason = None;
     for digest in artifact.digests() {
         match key.verify_digest(digest, signature) {
@@ -338,7 +352,7 @@ fn over_artifact(
             Err(error) => reason = Some(error.to_string()),
         }
     }
-    if let (sealmark_keys::KeyType::Ed25519, Some(bytes)) = (key.key_type(), artifact.bytes) {
+    if let (KeyType::Ed25519, Some(bytes)) = (key.key_type(), artifact.bytes) {
         let mut verifier = key.stream_verifier(signature, None);
         bytes.read(&mut |piece| verifier.update(piece))?;
         return verifier
@@ -349,38 +363,16 @@ fn over_artifact(
     Err(reason.unwrap_or_else(|| "the artifact has no digest".to_owned()))
 }
 
-/// The signer that an attachment names for itself. It is no reason to trust it; it only explains a failure.
-fn claimed_signer(content: &Content) -> Option<String> {
-    match content {
-        Content::Bundle(bundle) => match &bundle.material {
-            material @ bundle::Material::PublicKey { .. } => {
-                material.key_digest().map(|digest| digest.to_string())
-            }
-            _ => Some("a certificate (keyless signing)".to_owned()),
-        },
-        Content::SimpleSigning(d) | Content::Envelope(d) | Content::Blob(d) => d
-            .certificate
-            .as_ref()
-            .map(|_| "a certificate (keyless signing)".to_owned()),
-        Content::Unreadable(_) => None,
-    }
-}
-
-fn digest(
-    artifact: &Artifact<'_>,
-    signed: &Signed<'_>,
-    policy: &Policy,
-) -> Result<Outcome, Failure> {
-    match signed {
-        Signed::Artifact {
+fn digest(artifact: &Artifact<'_>, payload: &Payload, policy: &Policy) -> Result<Outcome, Failure> {
+    match payload {
+        Payload::Artifact {
             digest: Some(claimed),
-            ..
         } => {
             match artifact
                 .digests()
                 .find(|d| d.algorithm() == claimed.algorithm())
             {
-                Some(digest) if digest == *claimed => {
+                Some(digest) if digest == claimed => {
                     Ok(passed(format!("the signature is over the file, {claimed}")))
                 }
                 Some(digest) => Err(Failure::new(
@@ -390,12 +382,12 @@ fn digest(
                 None => Ok(passed("the signature is over the file")),
             }
         }
-        Signed::Artifact { digest: None, .. } => Ok(passed("the signature is over the file")),
-        Signed::Payload { .. } if !policy.check_claims => Ok(Outcome::Skipped {
+        Payload::Artifact { digest: None } => Ok(passed("the signature is over the file")),
+        Payload::Claims { .. } if !policy.check_claims => Ok(Outcome::Skipped {
             reason: "--check-claims=false was given".to_owned(),
         }),
-        Signed::Payload {
-            claims: ClaimsAbout::SimpleSigning(payload),
+        Payload::Claims {
+            claims: Statements::SimpleSigning(payload),
             ..
         } => {
             let claimed = &payload.critical.image.docker_manifest_digest;
@@ -408,78 +400,38 @@ fn digest(
                 ))
             }
         }
-        Signed::Payload {
-            claims: ClaimsAbout::Statement(statement),
+        Payload::Claims {
+            claims: Statements::InToto(statement),
             ..
-        } => {
-            if statement.subjects_with(&artifact.digest).next().is_some() {
-                return Ok(passed(artifact.digest.to_string()));
-            }
-            let subjects: Vec<_> = statement
-                .subject
-                .iter()
-                .flat_map(|s| s.digest.iter().map(|(name, hex)| format!("{name}:{hex}")))
-                .take(3)
-                .collect();
-            Err(Failure::new(
-                format!("a signature of {}", artifact.digest),
-                if subjects.is_empty() {
-                    "a statement without a subject".to_owned()
-                } else {
-                    format!("a signature of another artifact, {}", subjects.join(", "))
-                },
-            ))
-        }
+        } => subject(statement, artifact),
     }
 }
 
-impl Signed<'_> {
-    fn claims(&self) -> Option<Claims> {
-        match self {
-            Self::Artifact { .. } => None,
-            Self::Payload {
-                claims: ClaimsAbout::SimpleSigning(payload),
-                ..
-            } => Some(Claims {
-                claim_type: payload.critical.kind.clone(),
-                docker_reference: Some(payload.critical.identity.docker_reference.clone()),
-                annotations: payload.optional.clone().unwrap_or_default(),
-            }),
-            Self::Payload {
-                claims: ClaimsAbout::Statement(statement),
-                ..
-            } => Some(Claims {
-                claim_type: statement.predicate_type.clone(),
-                docker_reference: None,
-                annotations: match statement.subject.as_slice() {
-                    [subject] => subject.annotations.clone(),
-                    _ => BTreeMap::new(),
-                },
-            }),
-        }
+fn subject(statement: &Statement, artifact: &Artifact<'_>) -> Result<Outcome, Failure> {
+    let named = artifact
+        .digests()
+        .find(|digest| statement.subjects_with(digest).next().is_some());
+    if let Some(digest) = named {
+        return Ok(passed(digest.to_string()));
     }
-
-    /// The annotations that speak for the artifact with this digest.
-    fn annotations<'a>(&'a self, digest: &'a Digest) -> Vec<&'a BTreeMap<String, Value>> {
-        match self {
-            Self::Artifact { .. } => Vec::new(),
-            Self::Payload {
-                claims: ClaimsAbout::SimpleSigning(payload),
-                ..
-            } => payload.optional.iter().collect(),
-            Self::Payload {
-                claims: ClaimsAbout::Statement(statement),
-                ..
-            } => statement
-                .subjects_with(digest)
-                .map(|subject| &subject.annotations)
-                .collect(),
-        }
-    }
+    let subjects: Vec<_> = statement
+        .subject
+        .iter()
+        .flat_map(|s| s.digest.iter().map(|(name, hex)| format!("{name}:{hex}")))
+        .take(3)
+        .collect();
+    Err(Failure::new(
+        format!("a signature of {}", artifact.digest),
+        if subjects.is_empty() {
+            "a statement without a subject".to_owned()
+        } else {
+            format!("a signature of another artifact, {}", subjects.join(", "))
+        },
+    ))
 }
 
 fn annotations(
-    signed: &Signed<'_>,
+    signed: &Signed,
     digest: &Digest,
     wanted: &BTreeMap<String, String>,
 ) -> Result<Outcome, Failure> {
@@ -499,21 +451,12 @@ fn annotations(
             })
     };
     for (key, expected) in wanted {
-        match value(key) {
-            Some(found) if found == *expected => {}
-            Some(found) => {
-                return Err(Failure::new(
-                    format!("annotation {key}={expected}"),
-                    format!("annotation {key}={found}"),
-                ));
-            }
-            None => {
-                return Err(Failure::new(
-                    format!("annotation {key}={expected}"),
-                    format!("no annotation {key}"),
-                ));
-            }
-        }
+        let found = match value(key) {
+            Some(found) if found == *expected => continue,
+            Some(found) => format!("annotation {key}={found}"),
+            None => format!("no annotation {key}"),
+        };
+        return Err(Failure::new(format!("annotation {key}={expected}"), found));
     }
     let list: Vec<_> = wanted
         .iter()
@@ -522,48 +465,59 @@ fn annotations(
     Ok(passed(list.join(", ")))
 }
 
-fn log(content: &Content, requirement: &Requirement) -> Result<Outcome, Failure> {
-    let entries = match content {
-        Content::Bundle(bundle) => bundle.log_entries.len(),
-        Content::SimpleSigning(d) | Content::Envelope(d) | Content::Blob(d) => {
-            usize::from(d.log_entry.is_some())
-        }
-        Content::Unreadable(_) => 0,
-    };
-    match requirement {
-        Requirement::NotChecked { reason } => Ok(Outcome::Skipped {
+fn log_check(
+    signed: &Signed,
+    signer: &PublicKey,
+    context: &Context<'_>,
+    times: &mut Vec<i64>,
+) -> Result<Outcome, Failure> {
+    if let Requirement::NotChecked { reason } = &context.policy.log {
+        return Ok(Outcome::Skipped {
             reason: format!("not checked, {reason}"),
-        }),
-        Requirement::Required if entries == 0 => Err(Failure::new(
-            "an entry in a transparency log of the trusted root",
-            "no log entry",
-        )
-        .remedy("--insecure-ignore-tlog accepts signatures that are in no log")),
-        Requirement::Required => Err(Failure::new(
-            "an entry in a transparency log of the trusted root",
-            format!("{entries} log entries, and checking them is not supported by this version"),
-        )
-        .remedy("--insecure-ignore-tlog accepts signatures without a look at the log")),
+        });
+    }
+    let proven = log::check(signed, signer, context.artifact, context.trust)?;
+    times.extend(&proven.times);
+    if !proven.evidence.is_empty() {
+        return Ok(passed(proven.evidence.join(", ")));
+    }
+    let found = match proven.rejected.as_slice() {
+        [] => "no log entry".to_owned(),
+        reasons => reasons.join("; "),
+    };
+    match context.policy.log {
+        Requirement::IfPresent if signed.log_entries.is_empty() => {
+            Ok(Outcome::Skipped { reason: found })
+        }
+        _ => Err(
+            Failure::new("an entry in a trusted transparency log", found)
+                .remedy("--insecure-ignore-tlog accepts signatures without a look at the log"),
+        ),
     }
 }
 
-fn timestamp(content: &Content, requirement: &Requirement) -> Result<Outcome, Failure> {
-    let timestamps = match content {
-        Content::Bundle(bundle) => bundle.timestamps.len(),
-        Content::SimpleSigning(d) | Content::Envelope(d) | Content::Blob(d) => d.timestamps.len(),
-        Content::Unreadable(_) => 0,
-    };
-    match requirement {
-        Requirement::NotChecked { reason } => Ok(Outcome::Skipped {
+fn timestamp_check(
+    signed: &Signed,
+    context: &Context<'_>,
+    times: &mut Vec<i64>,
+) -> Result<Outcome, Failure> {
+    if let Requirement::NotChecked { reason } = &context.policy.timestamp {
+        return Ok(Outcome::Skipped {
             reason: format!("not checked, {reason}"),
-        }),
-        Requirement::Required => Err(Failure::new(
-            "a timestamp by an authority of the trusted root",
-            if timestamps == 0 {
-                "no timestamp".to_owned()
-            } else {
-                format!("{timestamps} timestamps, and checking them is not supported yet")
-            },
-        )),
+        });
+    }
+    let proven = timestamp::check(signed, context.trust);
+    times.extend(&proven.times);
+    if !proven.evidence.is_empty() {
+        return Ok(passed(proven.evidence.join(", ")));
+    }
+    let found = match proven.rejected.as_slice() {
+        [] => "no timestamp".to_owned(),
+        reasons => reasons.join("; "),
+    };
+    match context.policy.timestamp {
+        // A timestamp that does not count leaves the signature as if it had none.
+        Requirement::IfPresent => Ok(Outcome::Skipped { reason: found }),
+        _ => Err(Failure::new("a timestamp by a trusted authority", found)),
     }
 }

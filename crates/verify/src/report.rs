@@ -1,8 +1,10 @@
 //! The result of a verification: every check of every attachment, and the verdict that follows from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealmark_formats::Digest;
+use sealmark_keys::PublicKey;
+use sealmark_x509::Certificate;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -46,7 +48,10 @@ pub struct Attachment {
     pub manifest_digest: Option<Digest>,
     /// Whether it passed every check.
     pub accepted: bool,
-    /// The key whose signature it carries; only if that signature was verified.
+    /// Which of the policy's signers made it, if it is accepted.
+    #[serde(skip)]
+    pub satisfies: Option<usize>,
+    /// Who made the signature; only if that signature was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signer: Option<Signer>,
     /// What is signed; only if the signature was verified.
@@ -63,14 +68,45 @@ fn layout_name<S: serde::Serializer>(layout: &Layout, serializer: S) -> Result<S
     serializer.serialize_str(layout.name())
 }
 
-/// The key that made a verified signature.
+/// Who made a verified signature. Whether to believe in that identity or key is what the other checks say.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Signer {
     /// `sha256:` and the SHA-256 of the key's SPKI in hex.
-    pub key_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// Subject alternative names of the certificate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<String>,
+    /// The identity provider that the certificate names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// The signature scheme.
     pub algorithm: String,
+}
+
+impl Signer {
+    pub(crate) fn key(key: &PublicKey, algorithm: String) -> Self {
+        Self {
+            key_id: Some(key.id().to_string()),
+            subjects: Vec::new(),
+            issuer: None,
+            algorithm,
+        }
+    }
+
+    pub(crate) fn certificate(leaf: &Certificate, algorithm: String) -> Self {
+        Self {
+            key_id: None,
+            subjects: leaf
+                .subject_alt_names()
+                .iter()
+                .map(|name| name.value().to_string())
+                .collect(),
+            issuer: leaf.fulcio().issuer().map(str::to_owned),
+            algorithm,
+        }
+    }
 }
 
 /// What a verified signature says.
@@ -106,8 +142,10 @@ pub enum CheckName {
     Format,
     /// It is of the kind that the policy asks for.
     Kind,
-    /// A signer of the policy made the signature.
+    /// A key made the signature: one of the policy, or the certificate's.
     Signature,
+    /// The certificate is for an identity of the policy.
+    Identity,
     /// The signed claims name this artifact.
     Digest,
     /// The signed claims have the annotations of the policy.
@@ -116,19 +154,40 @@ pub enum CheckName {
     TransparencyLog,
     /// A timestamp authority saw the signature.
     Timestamp,
+    /// The certificate is by a trusted authority and was valid when the signature was made.
+    Certificate,
+    /// A CT log promised to log the certificate.
+    Sct,
 }
 
 impl CheckName {
+    /// Every check, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Format,
+        Self::Kind,
+        Self::Signature,
+        Self::Identity,
+        Self::Digest,
+        Self::Annotations,
+        Self::TransparencyLog,
+        Self::Timestamp,
+        Self::Certificate,
+        Self::Sct,
+    ];
+
     /// The name for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::Format => "format",
             Self::Kind => "kind",
             Self::Signature => "signature",
+            Self::Identity => "identity",
             Self::Digest => "digest",
             Self::Annotations => "annotations",
             Self::TransparencyLog => "transparency log",
             Self::Timestamp => "timestamp",
+            Self::Certificate => "certificate",
+            Self::Sct => "certificate transparency",
         }
     }
 }
@@ -157,6 +216,11 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// There is nothing to check, e.g. no certificate where a key signed.
+    NotApplicable {
+        /// Why.
+        reason: String,
+    },
     /// It was not made since an earlier check failed.
     NotReached,
 }
@@ -180,8 +244,13 @@ impl Attachment {
 }
 
 /// The verdict that follows from the attachments alone.
-pub(crate) fn verdict(attachments: &[Attachment]) -> Verdict {
-    if attachments.iter().any(|attachment| attachment.accepted) {
+pub(crate) fn verdict(attachments: &[Attachment], threshold: usize) -> Verdict {
+    let signers: BTreeSet<_> = attachments
+        .iter()
+        .filter(|a| a.accepted)
+        .filter_map(|a| a.satisfies)
+        .collect();
+    if signers.len() >= threshold.max(1) {
         return Verdict::Verified;
     }
     // Something unreadable may have been a signature: it is a failure, not an absence.

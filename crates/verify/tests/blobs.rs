@@ -8,7 +8,7 @@ use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_verify::artifact::{Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
 use sealmark_verify::report::{CheckName, Verdict};
-use sealmark_verify::{Artifact, Kind, Policy, Report, Requirement};
+use sealmark_verify::{Artifact, Kind, Policy, Report, Requirement, Signer, TrustedMaterial};
 
 const FILE: &[u8] = b"the content of a file";
 
@@ -27,11 +27,13 @@ fn policy(key: &PrivateKey) -> Policy {
     };
     Policy {
         kind: Kind::BlobSignature,
-        signers: vec![key.public_key().clone()],
+        signers: vec![Signer::Key(key.public_key().clone())],
+        threshold: 1,
         annotations: BTreeMap::new(),
         check_claims: true,
         log: not_checked(),
         timestamp: not_checked(),
+        sct: Requirement::Required,
     }
 }
 
@@ -78,7 +80,13 @@ fn verify(file: &'static [u8], evidence: Evidence, key: &PrivateKey) -> Report {
         more_digests: digests,
         bytes: Some(&bytes),
     };
-    sealmark_verify::verify(&artifact, &evidence, &policy)
+    sealmark_verify::verify(
+        &artifact,
+        &evidence,
+        &TrustedMaterial::default(),
+        &policy,
+        0,
+    )
 }
 
 #[test]
@@ -125,7 +133,13 @@ fn ed25519_needs_the_bytes_and_says_so() {
     let key = PrivateKey::generate(Algorithm::Ed25519).unwrap();
     let evidence = [detached(key.sign(FILE).unwrap())];
     let artifact = Artifact::by_digest(Digest::sha256(FILE));
-    let report = sealmark_verify::verify(&artifact, &evidence, &policy(&key));
+    let report = sealmark_verify::verify(
+        &artifact,
+        &evidence,
+        &TrustedMaterial::default(),
+        &policy(&key),
+        0,
+    );
     assert_eq!(report.verdict, Verdict::NoMatchingSignatures);
     let check = report.attachments[0].failure().unwrap();
     assert_eq!(check.name, CheckName::Signature);

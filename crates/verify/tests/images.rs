@@ -8,10 +8,10 @@ use sealmark_formats::{Digest, dsse, statement};
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
 use sealmark_verify::report::{CheckName, Outcome, Report, Verdict};
-use sealmark_verify::{Artifact, Kind, Policy, Requirement};
+use sealmark_verify::{Artifact, Kind, Policy, Requirement, Signer, TrustedMaterial};
 
 fn key() -> PrivateKey {
-    PrivateKey::generate(Algorithm::EcdsaP256).unwrap()
+    PrivateKey::generate(Algorithm::EcdsaP256).expect("a key")
 }
 
 fn image() -> Digest {
@@ -21,7 +21,8 @@ fn image() -> Digest {
 fn policy(key: &PrivateKey) -> Policy {
     Policy {
         kind: Kind::ImageSignature,
-        signers: vec![key.public_key().clone()],
+        signers: vec![Signer::Key(key.public_key().clone())],
+        threshold: 1,
         annotations: BTreeMap::new(),
         check_claims: true,
         log: Requirement::NotChecked {
@@ -30,6 +31,7 @@ fn policy(key: &PrivateKey) -> Policy {
         timestamp: Requirement::NotChecked {
             reason: "none".to_owned(),
         },
+        sct: Requirement::Required,
     }
 }
 
@@ -50,7 +52,7 @@ fn in_bundle(key: &PrivateKey, statement: Vec<u8>) -> Evidence {
         payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
         signatures: Vec::new(),
     };
-    let sig = key.sign(&envelope.pae()).unwrap();
+    let sig = key.sign(&envelope.pae()).expect("a signature");
     envelope
         .signatures
         .push(dsse::Signature { sig, keyid: None });
@@ -73,7 +75,7 @@ fn signature(key: &PrivateKey, digest: &Digest, annotations: &[(&str, &str)]) ->
 
 fn legacy(key: &PrivateKey, digest: &Digest, annotations: &[(&str, &str)]) -> Evidence {
     let payload = SimpleSigning::new("registry/app", digest, &map(annotations)).to_json();
-    let signature = key.sign(&payload).unwrap();
+    let signature = key.sign(&payload).expect("a signature");
     let content = Content::SimpleSigning(Detached {
         payload,
         signature,
@@ -90,7 +92,13 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn verify(evidence: &[Evidence], policy: &Policy) -> Report {
-    sealmark_verify::verify(&Artifact::by_digest(image()), evidence, policy)
+    sealmark_verify::verify(
+        &Artifact::by_digest(image()),
+        evidence,
+        &TrustedMaterial::default(),
+        policy,
+        0,
+    )
 }
 
 /// The check that failed on the only attachment, with what was found.
@@ -111,7 +119,7 @@ fn a_signature_by_the_key_over_the_image_is_good_in_every_layout() {
         let report = verify(&[evidence], &policy(&key));
         assert_eq!(report.verdict, Verdict::Verified, "{report:#?}");
         let signer = report.attachments[0].signer.as_ref().unwrap();
-        assert_eq!(signer.key_id, key.public_key().id().to_string());
+        assert_eq!(signer.key_id, Some(key.public_key().id().to_string()));
     }
 }
 
@@ -298,7 +306,7 @@ fn without_claims_check_the_report_says_so() {
         &policy,
     );
     assert_eq!(report.verdict, Verdict::Verified);
-    let digest = &report.attachments[0].checks[3];
+    let digest = &report.attachments[0].checks[4];
     assert_eq!(digest.name, CheckName::Digest);
     assert!(matches!(digest.outcome, Outcome::Skipped { .. }));
 }
@@ -312,7 +320,7 @@ fn every_report_lists_every_check_once_in_order() {
     ];
     for attachment in verify(&evidence, &policy(&key)).attachments {
         let names: Vec<_> = attachment.checks.iter().map(|check| check.name).collect();
-        assert_eq!(names.len(), 7);
+        assert_eq!(names, CheckName::ALL);
         assert!(names.is_sorted());
     }
 }

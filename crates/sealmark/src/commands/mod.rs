@@ -5,14 +5,17 @@ pub(crate) mod completion;
 pub(crate) mod demo;
 pub(crate) mod generate_key_pair;
 pub(crate) mod import_key_pair;
+pub(crate) mod initialize;
 pub(crate) mod inspect;
 pub(crate) mod login;
 pub(crate) mod public_key;
 pub(crate) mod registry;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;
+pub(crate) mod signing_config;
 pub(crate) mod tree;
 pub(crate) mod triangulate;
+pub(crate) mod trusted_root;
 pub(crate) mod verify;
 pub(crate) mod verify_blob;
 pub(crate) mod version;
@@ -62,6 +65,9 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
         Command::Triangulate(arguments) => triangulate::run(&arguments, terminal).await,
         Command::Clean(arguments) => clean::run(arguments, terminal).await,
+        Command::Initialize(arguments) => initialize::run(arguments, terminal).await,
+        Command::TrustedRoot(arguments) => trusted_root::run(arguments, terminal).await,
+        Command::SigningConfig(arguments) => signing_config::run(arguments, terminal).await,
         Command::Login(arguments) => login::run(arguments, terminal).await,
         Command::Registry(arguments) => registry::run(arguments, terminal).await,
         Command::Demo(arguments) => demo::run(arguments, terminal).await,

@@ -1,19 +1,18 @@
 //! `verify`: verify the signatures of images.
 
 use sealmark_formats::Digest;
-use sealmark_kms::KeyRef;
 use sealmark_oci::{Client, Layout, Reference, Repository, Source, Want};
 use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::report::{Report, Verdict};
-use sealmark_verify::{Artifact, Kind, Policy, Requirement};
+use sealmark_verify::{Artifact, Kind, Policy};
 use serde::Serialize;
 
 use crate::error::{Error, VerificationExit};
 use crate::flags::{self, AnnotationFlags, RegistryFlags};
-use crate::log_flags::VerifyingLogFlags;
 use crate::printable::printable_json;
 use crate::report::{self, OutputFormat};
 use crate::terminal::Terminal;
+use crate::trust_flags::{self, SignerFlags, TrustFlags};
 
 /// Flags.
 #[derive(clap::Args, Debug)]
@@ -21,9 +20,8 @@ pub(crate) struct Arguments {
     /// Images, by tag or digest; with --local-image a directory
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
-    /// Public key of the signer: a file, env://VARIABLE, or https://…
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    signer: SignerFlags,
     #[command(flatten)]
     annotations: AnnotationFlags,
     /// =false: do not check that the signature is of this image
@@ -36,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_enum, default_value = "text")]
     output: OutputFormat,
     #[command(flatten)]
-    log: VerifyingLogFlags,
+    trust: TrustFlags,
     /// Accepted and without effect
     #[arg(long, hide = true, value_name = "N")]
     max_workers: Option<u32>,
@@ -62,28 +60,17 @@ struct Verified {
 
 /// Verifies each image; the first that fails decides the exit code, after all were looked at.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let key = arguments.key.as_deref().ok_or_else(|| {
-        Error::NotSupported(
-            "keyless verification (by identity). Give the signer's public key with --key"
-                .to_owned(),
-        )
-    })?;
-    let requirement = arguments.log.requirement(terminal)?;
-    let key = sealmark_kms::load_public(&KeyRef::parse(key)?).await?;
-    terminal.detail(format!(
-        "verifying with {} key {}",
-        key.algorithm_name(),
-        key.id()
-    ));
+    let demands = trust_flags::demands(&arguments.signer, &arguments.trust, terminal).await?;
+    let trust = demands.trust;
     let policy = Policy {
         kind: Kind::ImageSignature,
-        signers: vec![key],
+        signers: demands.signers,
+        threshold: demands.threshold,
         annotations: arguments.annotations.parse()?,
         check_claims: arguments.check_claims,
-        log: requirement,
-        timestamp: Requirement::NotChecked {
-            reason: "none were asked for".to_owned(),
-        },
+        log: demands.log,
+        timestamp: demands.timestamp,
+        sct: demands.sct,
     };
     let client = arguments.registry.client(terminal)?;
     let mut first_failure = None;
@@ -96,7 +83,8 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         let failure = match gathered {
             Ok((pinned, digest, evidence)) => {
                 let artifact = Artifact::by_digest(digest);
-                let report = sealmark_verify::verify(&artifact, &evidence, &policy);
+                let now = trust_flags::now();
+                let report = sealmark_verify::verify(&artifact, &evidence, &trust, &policy, now);
                 let verified = Verified {
                     name: name.clone(),
                     pinned,

@@ -7,19 +7,18 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use sealmark_formats::legacy::BlobBundle;
 use sealmark_formats::{Digest, HashAlgorithm};
-use sealmark_kms::KeyRef;
 use sealmark_sign::blob::{self, FileBytes};
 use sealmark_verify::artifact::{Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
 use sealmark_verify::report::Verdict;
-use sealmark_verify::{Artifact, Kind, Policy, Requirement};
+use sealmark_verify::{Artifact, Kind, Policy, TrustedMaterial};
 use serde::Serialize;
 
 use crate::error::{Error, VerificationExit};
 use crate::flags::Format;
-use crate::log_flags::VerifyingLogFlags;
 use crate::report;
 use crate::terminal::Terminal;
+use crate::trust_flags::{self, SignerFlags, TrustFlags};
 
 /// A bundle or signature file is not larger than this, in bytes: as much as an attachment of an image.
 const MAX_BUNDLE: u64 = 128 << 20;
@@ -30,9 +29,8 @@ pub(crate) struct Arguments {
     /// The file; - is standard input, sha256:… is a file elsewhere
     #[arg(value_name = "FILE")]
     file: String,
-    /// Public key of the signer: a file, env://VARIABLE, or https://…
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    #[command(flatten)]
+    signer: SignerFlags,
     /// The bundle, of any version, or as cosign 1 and 2 wrote it
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
@@ -43,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
     #[command(flatten)]
-    log: VerifyingLogFlags,
+    trust: TrustFlags,
     /// Accepted and without effect: the format is recognised
     #[arg(long, hide = true)]
     new_bundle_format: bool,
@@ -61,25 +59,19 @@ struct BlobJson {
 
 /// Verifies the file against the signature.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let key = arguments.key.as_deref().ok_or_else(|| {
-        Error::NotSupported(
-            "keyless verification (by identity). Give the signer's public key with --key"
-                .to_owned(),
-        )
-    })?;
     let evidence = [arguments.evidence()?];
-    let requirement = arguments.log.requirement(terminal)?;
+    let demands = trust_flags::demands(&arguments.signer, &arguments.trust, terminal).await?;
     let policy = Policy {
         kind: Kind::BlobSignature,
-        signers: vec![sealmark_kms::load_public(&KeyRef::parse(key)?).await?],
+        signers: demands.signers,
+        threshold: demands.threshold,
         annotations: std::collections::BTreeMap::new(),
         check_claims: true,
-        log: requirement,
-        timestamp: Requirement::NotChecked {
-            reason: "none were asked for".to_owned(),
-        },
+        log: demands.log,
+        timestamp: demands.timestamp,
+        sct: demands.sct,
     };
-    let report = verify(&arguments.file, &evidence, &policy)?;
+    let report = verify(&arguments.file, &evidence, &demands.trust, &policy)?;
     let verdict = report.verdict;
     let failure = report::no_match(&arguments.file, &report);
     match arguments.output {
@@ -185,14 +177,18 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, Error> {
 fn verify(
     name: &str,
     evidence: &[Evidence],
+    trust: &TrustedMaterial,
     policy: &Policy,
 ) -> Result<sealmark_verify::Report, Error> {
+    let now = trust_flags::now();
     let path = Path::new(name);
     if let (false, Ok(digest)) = (path.exists(), name.parse::<Digest>()) {
         return Ok(sealmark_verify::verify(
             &Artifact::by_digest(digest),
             evidence,
+            trust,
             policy,
+            now,
         ));
     }
     let spooled;
@@ -217,7 +213,9 @@ fn verify(
         more_digests: digests,
         bytes: Some(&bytes as &dyn Bytes),
     };
-    Ok(sealmark_verify::verify(&artifact, evidence, policy))
+    Ok(sealmark_verify::verify(
+        &artifact, evidence, trust, policy, now,
+    ))
 }
 
 /// Standard input can be read once only, so it is kept in a file.

@@ -18,24 +18,8 @@ fn what_is_not_supported_says_what_is_missing() {
             "not supported: keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one",
         ),
         (
-            "verify IMAGE",
-            "not supported: keyless verification (by identity). Give the signer's public key with --key",
-        ),
-        (
-            "verify-blob --bundle b.json app.txt",
-            "not supported: keyless verification (by identity). Give the signer's public key with --key",
-        ),
-        (
-            "verify --certificate-identity=me@example.com IMAGE",
-            "not supported: --certificate-identity needs keyless signing and verification (identities and certificates), which this version lacks",
-        ),
-        (
-            "verify --certificate-oidc-issuer=https://example.com IMAGE",
-            "not supported: --certificate-oidc-issuer needs keyless signing and verification (identities and certificates), which this version lacks",
-        ),
-        (
             "sign --fulcio-url=https://fulcio.example.com IMAGE",
-            "not supported: --fulcio-url needs keyless signing and verification (identities and certificates), which this version lacks",
+            "not supported: --fulcio-url needs keyless signing, and certificates in files of their own, which this version lacks",
         ),
         (
             "sign --sk IMAGE",
@@ -106,8 +90,28 @@ fn flags_that_are_wrong() {
             "--bundle, --output-payload and --output-signature name one file, so they go with one image and without --recursive",
         ),
         (
+            "verify IMAGE",
+            "who must have signed? Give a public key with --key, or an identity with --certificate-identity and --certificate-oidc-issuer",
+        ),
+        (
+            "verify-blob --signature AAAA app.txt",
+            "who must have signed? Give a public key with --key, or an identity with --certificate-identity and --certificate-oidc-issuer",
+        ),
+        (
+            "verify --certificate-identity=me@example.com IMAGE",
+            "an identity is worth what its identity provider is: name it with --certificate-oidc-issuer (or --certificate-oidc-issuer-regexp)",
+        ),
+        (
+            "verify --certificate-oidc-issuer=https://example.com IMAGE",
+            "whose signature? Name the identity with --certificate-identity (or --certificate-identity-regexp)",
+        ),
+        (
+            "verify --key cosign.pub --threshold 2 IMAGE",
+            "--threshold 2: of 1 signers between 1 and 1 can be asked for",
+        ),
+        (
             "verify --key cosign.pub --trusted-root root.json IMAGE",
-            "root.json is neither a trusted root nor a signing configuration: it has no mediaType",
+            "root.json: not a valid Sigstore trusted root: it is not a JSON object",
         ),
         (
             "verify --key cosign.pub --trusted-root none.json IMAGE",

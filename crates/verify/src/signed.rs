@@ -1,0 +1,312 @@
+//! What an attachment says and who it says made it, read and not believed.
+
+use std::collections::BTreeMap;
+
+use sealmark_formats::bundle::{self, Bundle, LogEntry, Material, MessageSignature, Version};
+use sealmark_formats::simple_signing::SimpleSigning;
+use sealmark_formats::statement::Statement;
+use sealmark_formats::{Digest, dsse};
+use sealmark_x509::Certificate;
+use serde_json::Value;
+
+use crate::checks::Failure;
+use crate::evidence::{Content, Detached};
+use crate::report::Claims;
+
+/// An attachment in the form that all checks use, whatever layout it came in.
+pub(crate) struct Signed {
+    /// What the format is, for people.
+    pub(crate) format: String,
+    /// What is signed.
+    pub(crate) payload: Payload,
+    /// The signature.
+    pub(crate) signature: Vec<u8>,
+    /// Who is said to have made it.
+    pub(crate) by: By,
+    /// Entries in transparency logs.
+    pub(crate) log_entries: Vec<LogEntry>,
+    /// What entries must have, by the version of the bundle.
+    pub(crate) entries_need: EntryProof,
+    /// RFC 3161 responses.
+    pub(crate) timestamps: Vec<Vec<u8>>,
+}
+
+/// What is signed.
+pub(crate) enum Payload {
+    /// Bytes that carry claims.
+    Claims {
+        /// The bytes that the signature is over: the payload, or its pre-authentication encoding.
+        signed: Vec<u8>,
+        /// The envelope, if there is one: its payload is what logs hash.
+        envelope: Option<dsse::Envelope>,
+        /// What they say.
+        claims: Statements,
+    },
+    /// The artifact's own bytes.
+    Artifact {
+        /// The digest that a bundle claims.
+        digest: Option<Digest>,
+    },
+}
+
+/// What a payload says of which artifacts.
+pub(crate) enum Statements {
+    SimpleSigning(SimpleSigning),
+    InToto(Statement),
+}
+
+/// Who is said to have made the signature.
+pub(crate) enum By {
+    /// The holder of a key; the digest of the key, if it is named.
+    Key(Option<Digest>),
+    /// The holder of a certificate, with certificates that may lead to an authority.
+    Certificate {
+        leaf: Box<Certificate>,
+        others: Vec<Certificate>,
+    },
+}
+
+/// What a log entry must have to count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum EntryProof {
+    Promise,
+    InclusionProof,
+}
+
+impl Signed {
+    /// Reads an attachment.
+    pub(crate) fn read(content: &Content) -> Result<Self, Failure> {
+        match content {
+            Content::Unreadable(reason) => Err(malformed(reason.clone())),
+            Content::Bundle(bundle) => from_bundle(bundle),
+            Content::SimpleSigning(detached) => {
+                let claims = SimpleSigning::parse(&detached.payload)
+                    .map_err(|error| malformed(error.to_string()))?;
+                let payload = Payload::Claims {
+                    signed: detached.payload.clone(),
+                    envelope: None,
+                    claims: Statements::SimpleSigning(claims),
+                };
+                let signature = detached.signature.clone();
+                from_detached(
+                    "simple signing payload with a signature",
+                    payload,
+                    signature,
+                    detached,
+                )
+            }
+            Content::Envelope(detached) => {
+                let envelope = dsse::Envelope::parse(&detached.payload)
+                    .map_err(|error| malformed(error.to_string()))?;
+                let (payload, signature) = in_envelope(&envelope)?;
+                from_detached("DSSE envelope", payload, signature, detached)
+            }
+            Content::Blob(detached) => {
+                let payload = Payload::Artifact { digest: None };
+                let signature = detached.signature.clone();
+                from_detached("a signature of its own", payload, signature, detached)
+            }
+        }
+    }
+
+    /// What a verified signature says.
+    pub(crate) fn claims(&self) -> Option<Claims> {
+        match &self.payload {
+            Payload::Artifact { .. } => None,
+            Payload::Claims {
+                claims: Statements::SimpleSigning(payload),
+                ..
+            } => Some(Claims {
+                claim_type: payload.critical.kind.clone(),
+                docker_reference: Some(payload.critical.identity.docker_reference.clone()),
+                annotations: payload.optional.clone().unwrap_or_default(),
+            }),
+            Payload::Claims {
+                claims: Statements::InToto(statement),
+                ..
+            } => Some(Claims {
+                claim_type: statement.predicate_type.clone(),
+                docker_reference: None,
+                annotations: match statement.subject.as_slice() {
+                    [subject] => subject.annotations.clone(),
+                    _ => BTreeMap::new(),
+                },
+            }),
+        }
+    }
+
+    /// The annotations that speak for the artifact with this digest.
+    pub(crate) fn annotations<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> Vec<&'a BTreeMap<String, Value>> {
+        match &self.payload {
+            Payload::Artifact { .. } => Vec::new(),
+            Payload::Claims {
+                claims: Statements::SimpleSigning(payload),
+                ..
+            } => payload.optional.iter().collect(),
+            Payload::Claims {
+                claims: Statements::InToto(statement),
+                ..
+            } => statement
+                .subjects_with(digest)
+                .map(|subject| &subject.annotations)
+                .collect(),
+        }
+    }
+}
+
+fn malformed(reason: String) -> Failure {
+    Failure::new("a well-formed signature or attestation", reason)
+}
+
+fn certificate(der: &[u8]) -> Result<Certificate, Failure> {
+    Certificate::from_der(der).map_err(|error| malformed(format!("the certificate: {error}")))
+}
+
+fn from_bundle(bundle: &Bundle) -> Result<Signed, Failure> {
+    let by = match &bundle.material {
+        material @ Material::PublicKey { .. } => By::Key(material.key_digest()),
+        Material::Certificate(der) => By::Certificate {
+            leaf: Box::new(certificate(der)?),
+            others: Vec::new(),
+        },
+        Material::CertificateChain(_) if bundle.version == Version::V0_3 => {
+            return Err(malformed(
+                "a bundle version 0.3 has a certificate and not a chain of them".to_owned(),
+            ));
+        }
+        Material::CertificateChain(chain) => {
+            let mut chain = chain
+                .iter()
+                .map(|der| certificate(der))
+                .collect::<Result<Vec<_>, _>>()?;
+            if chain.is_empty() {
+                return Err(malformed("the certificate chain is empty".to_owned()));
+            }
+            By::Certificate {
+                leaf: Box::new(chain.remove(0)),
+                others: chain,
+            }
+        }
+    };
+    let (what, payload, signature) = match &bundle.content {
+        bundle::Content::Dsse(envelope) => {
+            let (payload, signature) = in_envelope(envelope)?;
+            ("DSSE envelope", payload, signature)
+        }
+        bundle::Content::MessageSignature(MessageSignature { digest, signature }) => (
+            "message signature",
+            Payload::Artifact {
+                digest: digest.clone(),
+            },
+            signature.clone(),
+        ),
+    };
+    Ok(Signed {
+        format: format!("Sigstore bundle with a {what}, {}", bundle.media_type),
+        payload,
+        signature,
+        by,
+        log_entries: bundle.log_entries.clone(),
+        entries_need: match bundle.version {
+            Version::V0_1 => EntryProof::Promise,
+            Version::V0_2 | Version::V0_3 => EntryProof::InclusionProof,
+        },
+        timestamps: bundle.timestamps.clone(),
+    })
+}
+
+fn in_envelope(envelope: &dsse::Envelope) -> Result<(Payload, Vec<u8>), Failure> {
+    if envelope.payload_type != dsse::IN_TOTO_PAYLOAD_TYPE {
+        return Err(Failure::new(
+            format!("payloadType {:?}", dsse::IN_TOTO_PAYLOAD_TYPE),
+            format!("payloadType {:?}", envelope.payload_type),
+        ));
+    }
+    let statement =
+        Statement::parse(&envelope.payload).map_err(|error| malformed(error.to_string()))?;
+    let [signature] = envelope.signatures.as_slice() else {
+        return Err(Failure::new(
+            "exactly one signature in the envelope",
+            format!("{}", envelope.signatures.len()),
+        ));
+    };
+    let payload = Payload::Claims {
+        signed: envelope.pae(),
+        envelope: Some(envelope.clone()),
+        claims: Statements::InToto(statement),
+    };
+    Ok((payload, signature.sig.clone()))
+}
+
+fn from_detached(
+    format: &str,
+    payload: Payload,
+    signature: Vec<u8>,
+    detached: &Detached,
+) -> Result<Signed, Failure> {
+    let chain = |pem: &Vec<u8>| {
+        Certificate::chain_from_pem(pem)
+            .map_err(|error| malformed(format!("the certificate: {error}")))
+    };
+    let by = match &detached.certificate {
+        None => By::Key(None),
+        Some(pem) => {
+            let mut certificates = chain(pem)?;
+            if certificates.is_empty() {
+                return Err(malformed("the certificate is missing".to_owned()));
+            }
+            let leaf = Box::new(certificates.remove(0));
+            if let Some(pem) = &detached.chain {
+                certificates.extend(chain(pem)?);
+            }
+            By::Certificate {
+                leaf,
+                others: certificates,
+            }
+        }
+    };
+    let log_entries = match &detached.log_entry {
+        None => Vec::new(),
+        Some(entry) => vec![legacy_entry(entry)?],
+    };
+    Ok(Signed {
+        format: format.to_owned(),
+        payload,
+        signature,
+        by,
+        log_entries,
+        entries_need: EntryProof::Promise,
+        timestamps: detached.timestamps.clone(),
+    })
+}
+
+/// The log's promise of cosign 1 and 2, in the form of today. Kind and version stand in the body.
+fn legacy_entry(entry: &sealmark_formats::legacy::RekorBundle) -> Result<LogEntry, Failure> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kind {
+        kind: String,
+        api_version: String,
+    }
+    let kind: Kind = serde_json::from_slice(&entry.payload.body)
+        .map_err(|error| malformed(format!("the log entry's body: {error}")))?;
+    let log_index = u64::try_from(entry.payload.log_index)
+        .map_err(|_| malformed("the log index is negative".to_owned()))?;
+    let digits: String = entry.payload.log_id.to_ascii_lowercase();
+    let log_id: Digest = format!("sha256:{digits}")
+        .parse()
+        .map_err(|_| malformed("the log id is not 64 hex digits".to_owned()))?;
+    Ok(LogEntry {
+        log_index,
+        log_id: log_id.bytes().to_vec(),
+        kind: kind.kind,
+        kind_version: kind.api_version,
+        integrated_time: entry.payload.integrated_time,
+        inclusion_promise: Some(entry.signed_entry_timestamp.clone()),
+        inclusion_proof: None,
+        canonicalized_body: entry.payload.body.clone(),
+    })
+}
