@@ -29,16 +29,16 @@ enum Action {
 /// Flags of `create`.
 #[derive(clap::Args, Debug)]
 struct Create {
-    /// A certificate authority: url=…,api-version=1,start-time=…,operator=…[,end-time=…]
+    /// A certificate authority: url=…,api-version=1,start-time=…,operator=…, optional end-time=…
     #[arg(long, value_name = "KEYS", help_heading = "Services")]
     fulcio: Vec<Specification>,
-    /// A transparency log: url=…,api-version=1|2,start-time=…,operator=…[,end-time=…]
+    /// A transparency log: url=…,api-version=1|2,start-time=…,operator=…, optional end-time=…
     #[arg(long, value_name = "KEYS", help_heading = "Services")]
     rekor: Vec<Specification>,
-    /// An OpenID provider: url=…,api-version=1,start-time=…,operator=…[,end-time=…]
+    /// An OpenID provider: url=…,api-version=1,start-time=…,operator=…, optional end-time=…
     #[arg(long, value_name = "KEYS", help_heading = "Services")]
     oidc_provider: Vec<Specification>,
-    /// A timestamp authority: url=…,api-version=1,start-time=…,operator=…[,end-time=…]
+    /// A timestamp authority: url=…,api-version=1,start-time=…,operator=…, optional end-time=…
     #[arg(long, value_name = "KEYS", help_heading = "Services")]
     tsa: Vec<Specification>,
     /// How many logs: ANY, ALL or EXACT:n; needed with --rekor

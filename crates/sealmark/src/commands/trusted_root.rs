@@ -28,16 +28,16 @@ enum Action {
 /// Flags of `create`.
 #[derive(clap::Args, Debug)]
 struct Create {
-    /// A certificate authority: url=…,certificate-chain=FILE[,start-time=…][,end-time=…]
+    /// A certificate authority: url=…,certificate-chain=FILE, optional start-time=…, end-time=…
     #[arg(long, value_name = "KEYS", help_heading = "Services")]
     fulcio: Vec<Specification>,
-    /// A transparency log: url=…,public-key=FILE,start-time=…[,end-time=…][,origin=…]
+    /// A transparency log: url=…,public-key=FILE,start-time=…, optional end-time=…, origin=…
     #[arg(long, value_name = "KEYS", help_heading = "Services")]
     rekor: Vec<Specification>,
-    /// A certificate transparency log: url=…,public-key=FILE,start-time=…[,end-time=…][,origin=…]
+    /// A certificate transparency log: url=…,public-key=FILE,start-time=…, optional end-time=…, origin=…
     #[arg(long, value_name = "KEYS", help_heading = "Services")]
     ctfe: Vec<Specification>,
-    /// A timestamp authority: url=…,certificate-chain=FILE[,start-time=…][,end-time=…]
+    /// A timestamp authority: url=…,certificate-chain=FILE, optional start-time=…, end-time=…
     #[arg(long, value_name = "KEYS", help_heading = "Services")]
     tsa: Vec<Specification>,
     /// Begin with the services of the public instance, or of the one that was initialised
