@@ -117,7 +117,7 @@ impl Request {
             log: Requirement::Required,
             timestamp: Requirement::IfPresent,
             // A private instance may do without a CT log.
-            sct: match trust.ct_logs.is_empty() {
+            sct: match material.trusted_root.ctlogs.is_empty() {
                 true => Requirement::NotChecked {
                     reason: "no CT log is trusted".to_owned(),
                 },

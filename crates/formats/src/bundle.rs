@@ -15,6 +15,8 @@ pub const MEDIA_TYPE_V0_3: &str = "application/vnd.dev.sigstore.bundle.v0.3+json
 pub const MEDIA_TYPE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
 /// More log entries than this are refused, as sigstore-go does.
 pub const MAX_LOG_ENTRIES: usize = 32;
+/// More certificates in a chain than this are refused; real chains have two or three.
+pub const MAX_CERTIFICATES: usize = 16;
 /// More timestamps than this are refused, as sigstore-go does.
 pub const MAX_TIMESTAMPS: usize = 32;
 

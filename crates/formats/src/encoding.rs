@@ -45,6 +45,54 @@ pub(crate) fn encode_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// A list that is given up once it has more than `N` items, so that a small text does not become a large value.
+/// `null` is an empty list. For a good message where the bound matters, `N` is one more than it and the length is
+/// checked after.
+pub(crate) fn at_most<'de, const N: usize, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct List<const N: usize, T>(core::marker::PhantomData<T>);
+
+    impl<'de, const N: usize, T: Deserialize<'de>> serde::de::Visitor<'de> for List<N, T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            write!(f, "a list of at most {N}")
+        }
+
+        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = list.next_element()? {
+                if items.len() == N {
+                    let text = format_args!("a list of more than {N} items");
+                    return Err(serde::de::Error::custom(text));
+                }
+                items.push(item);
+            }
+            Ok(items)
+        }
+    }
+
+    deserializer.deserialize_any(List::<N, T>(core::marker::PhantomData))
+}
+
+/// [`at_most`] for a field that is left out when it is written.
+pub(crate) fn some_at_most<'de, const N: usize, T, D>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    at_most::<N, T, D>(deserializer).map(Some)
+}
+
 /// `#[serde(with = "base64_bytes")]` for byte fields.
 pub(crate) mod base64_bytes {
     use super::*;

@@ -16,6 +16,9 @@ pub const COSIGN_TYPE: &str = "cosign container image signature";
 /// `critical.type` of the atomic signatures that the format comes from.
 pub const ATOMIC_TYPE: &str = "atomic container signature";
 
+/// Larger payloads are refused, in bytes: a real one has some hundred.
+pub const MAX_PAYLOAD: usize = 1 << 20;
+
 /// A payload.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SimpleSigning {
@@ -83,6 +86,10 @@ impl SimpleSigning {
     /// If it is not JSON of this shape, or `critical.type` is neither of the two known ones.
     pub fn parse(json: &[u8]) -> Result<Self, ParseError> {
         let format = "simple signing payload";
+        if json.len() > MAX_PAYLOAD {
+            let reason = format!("it is larger than {MAX_PAYLOAD} bytes");
+            return Err(ParseError::new(format, reason));
+        }
         let payload: Self = serde_json::from_slice(json)
             .map_err(|error| ParseError::new(format, error.to_string()))?;
         if ![COSIGN_TYPE, ATOMIC_TYPE].contains(&payload.critical.kind.as_str()) {

@@ -32,7 +32,7 @@ pub struct Statement {
     #[serde(rename = "_type")]
     pub statement_type: String,
     /// What the statement is about.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "crate::encoding::at_most::<1025, _, _>")]
     pub subject: Vec<Subject>,
     /// The URI that says what the predicate means.
     #[serde(rename = "predicateType", default)]

@@ -202,6 +202,17 @@ pub async fn gather(source: &Source, subject: &Digest, want: Want) -> Result<Vec
     found.extend(attestations);
     check_count(source, subject, found.len())?;
     let blobs = fetch(source, subject, &found).await?;
+    // A blob is fetched once, and each attachment that has it holds a copy.
+    let held = found
+        .iter()
+        .filter_map(|found| blobs.get(&found.layer.as_ref().ok()?.digest)?.as_ref().ok())
+        .fold(0_u64, |sum, bytes| sum.saturating_add(bytes.len() as u64));
+    if held > MAX_ATTACHED {
+        return Err(Error::TooLarge {
+            what: format!("the attachments of {subject} together"),
+            limit: MAX_ATTACHED,
+        });
+    }
     Ok(found
         .into_iter()
         .map(|attachment| evidence(source, attachment, &blobs))
@@ -386,7 +397,9 @@ async fn fetch(source: &Source, subject: &Digest, found: &[Found]) -> Result<Blo
             let mut left = left
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            let size = content.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            // What failed to unpack may have filled memory up to the limit.
+            let failed = if packed { limit } else { 0 };
+            let size = content.as_ref().map_or(failed, |bytes| bytes.len() as u64);
             *left = left.checked_sub(size).ok_or_else(too_large)?;
             Ok((digest.clone(), content))
         })

@@ -163,6 +163,10 @@ fn as_cosign_takes_it(argument: clap::Arg) -> clap::Arg {
     if variable == "COSIGN_PASSWORD" {
         return argument;
     }
+    // Who must have signed is said on the command line alone: a forgotten variable must not add someone.
+    if long.starts_with("certificate-") || long == "threshold" {
+        return argument;
+    }
     argument.env(variable).hide_env(true)
 }
 
@@ -172,6 +176,12 @@ fn explain(error: &clap::Error) -> Error {
         && let Some(reason) = compat::unsupported(flag.trim_start_matches('-'))
     {
         return Error::NotSupported(format!("{flag} needs {reason}, which this version lacks"));
+    }
+    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+        && compat::is_command_of_cosign(name)
+    {
+        return Error::NotSupported(format!("{name}, which cosign has and this version lacks"));
     }
     let text = error.render().to_string();
     Error::Usage(text.trim_start_matches("error: ").trim_end().to_owned())

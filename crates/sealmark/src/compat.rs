@@ -6,6 +6,16 @@ use crate::terminal::Terminal;
 
 /// Flags of cosign that need what is not supported yet, and what that is.
 const UNSUPPORTED: &[(&str, &[&str])] = &[
+    ("payloads in files of their own", &["payload"]),
+    (
+        "experimental OCI 1.1 signatures, written",
+        &["registry-referrers-mode"],
+    ),
+    (
+        "the creation time in a legacy payload",
+        &["record-creation-timestamp"],
+    ),
+    ("ephemeral keys (keyless signing)", &["signing-algorithm"]),
     (
         "keyless signing, and certificates in files of their own",
         &[
@@ -48,6 +58,33 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
     ),
     ("the ambient keychains of Kubernetes", &["k8s-keychain"]),
 ];
+
+/// Commands of cosign that are not here.
+const COMMANDS: &[&str] = &[
+    "attach",
+    "attest",
+    "attest-blob",
+    "bundle",
+    "copy",
+    "debug",
+    "dockerfile",
+    "download",
+    "env",
+    "generate",
+    "load",
+    "manifest",
+    "piv-tool",
+    "pkcs11-tool",
+    "save",
+    "upload",
+    "verify-attestation",
+    "verify-blob-attestation",
+];
+
+/// Whether cosign has the command, and this program has not.
+pub(crate) fn is_command_of_cosign(name: &str) -> bool {
+    COMMANDS.contains(&name)
+}
 
 /// Why cosign's flag `--name` cannot be given.
 pub(crate) fn unsupported(name: &str) -> Option<&'static str> {

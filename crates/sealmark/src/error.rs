@@ -97,10 +97,6 @@ pub(crate) enum VerificationExit {
     /// There are signatures, and none is good.
     NoMatch = 12,
     /// There are signatures, and none has the certificate that was asked for.
-    #[allow(
-        dead_code,
-        reason = "given by keyless verification, which is not supported yet"
-    )]
     CertificateMissing = 13,
 }
 

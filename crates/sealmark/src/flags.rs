@@ -161,15 +161,21 @@ pub(crate) struct AnnotationFlags {
 impl AnnotationFlags {
     /// The annotations by key.
     pub(crate) fn parse(&self) -> Result<BTreeMap<String, String>, Error> {
-        self.annotations
-            .iter()
-            .map(|text| match text.split_once('=') {
-                Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-                _ => Err(Error::Usage(format!(
+        let mut annotations = BTreeMap::new();
+        for text in &self.annotations {
+            let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+                return Err(Error::Usage(format!(
                     "-a {text}: an annotation is KEY=VALUE"
-                ))),
-            })
-            .collect()
+                )));
+            };
+            let former = annotations.insert(key.to_owned(), value.to_owned());
+            if former.is_some_and(|former| former != value) {
+                return Err(Error::Usage(format!(
+                    "-a {key} is given twice, with different values"
+                )));
+            }
+        }
+        Ok(annotations)
     }
 }
 

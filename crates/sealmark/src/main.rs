@@ -10,6 +10,7 @@ mod confirm;
 mod error;
 mod flags;
 mod log_flags;
+mod outputs;
 mod password;
 mod printable;
 mod report;

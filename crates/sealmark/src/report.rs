@@ -161,6 +161,11 @@ pub(crate) fn no_match(name: &str, report: &Report) -> String {
             _ => None,
         });
     let list: String = reasons.take(MAX_LISTED).collect();
+    if report.accepted().next().is_some() {
+        let have = report.signers();
+        let need = report.threshold;
+        return format!("{name}: good signatures by {have} of the {need} signers needed{list}");
+    }
     let count = report.attachments.len();
     let plural = if count == 1 {
         "its one signature is not good"

@@ -131,6 +131,13 @@ pub(crate) async fn demands(
             key.algorithm_name(),
             key.id()
         ));
+        let known = |signer: &Signer| matches!(signer, Signer::Key(other) if *other == key);
+        if list.iter().any(known) {
+            return Err(Error::Usage(format!(
+                "key {} is given twice: that is one signer",
+                key.id()
+            )));
+        }
         list.push(Signer::Key(key));
     }
     list.extend(identities.into_iter().map(Signer::Identity));
@@ -159,7 +166,7 @@ pub(crate) async fn demands(
         ));
     }
     Ok(Demands {
-        log: trust.log(material.as_ref(), &usable, by_identity, terminal),
+        log: trust.log(material.as_ref(), by_identity, terminal),
         timestamp: match (&material, trust.use_signed_timestamps) {
             (_, true) => Requirement::Required,
             (Some(_), false) => Requirement::IfPresent,
@@ -195,7 +202,6 @@ impl TrustFlags {
     fn log(
         &self,
         material: Option<&TrustedMaterial>,
-        usable: &sealmark_verify::TrustedMaterial,
         by_identity: bool,
         terminal: &Terminal,
     ) -> Requirement {
@@ -211,7 +217,7 @@ impl TrustFlags {
                 reason: "no trusted root".to_owned(),
             },
             // An authority without a log is believed with timestamps alone, if the user says so.
-            Some(material) if usable.logs.is_empty() && !by_identity => {
+            Some(material) if material.trusted_root.tlogs.is_empty() && !by_identity => {
                 let reason = format!("{} names no log", material.origin);
                 Requirement::NotChecked { reason }
             }
@@ -222,6 +228,23 @@ impl TrustFlags {
 
 impl SignerFlags {
     fn identities(&self) -> Result<Vec<Identity>, Error> {
+        // An empty pattern is found in everything, and usually is a variable that was not set.
+        let texts = self
+            .certificate_identity
+            .iter()
+            .chain(&self.certificate_identity_regexp);
+        let issuers = [
+            &self.certificate_oidc_issuer,
+            &self.certificate_oidc_issuer_regexp,
+        ];
+        if texts
+            .chain(issuers.into_iter().flatten())
+            .any(String::is_empty)
+        {
+            return Err(Error::Usage(
+                "an identity, issuer or pattern is empty: is a variable not set?".to_owned(),
+            ));
+        }
         let pattern = |flag: &str, text: &String| {
             Match::pattern(text).map_err(|error| Error::Usage(format!("{flag} {text:?}: {error}")))
         };

@@ -115,3 +115,21 @@ fn cosign_agrees() {
         assert_eq!(ours.exit_code() == Some(0), good, "{case}: {ours}");
     }
 }
+
+#[test]
+fn a_forgotten_variable_adds_nobody() {
+    let sandbox = Sandbox::new();
+    let verify = sandbox
+        .command(SEALMARK)
+        .env("COSIGN_CERTIFICATE_IDENTITY_REGEXP", ".*")
+        .args([
+            "verify-blob",
+            "--certificate-identity",
+            "nobody@example.com",
+        ])
+        .args(["--certificate-oidc-issuer", ISSUER, "--bundle"])
+        .arg(suite().join(CASE).join("bundle.sigstore.json"))
+        .arg("--trusted-root")
+        .arg(suite().join(CASE).join("trusted_root.json"));
+    verify.arg(suite().join("a.txt")).run().code(12);
+}

@@ -215,7 +215,14 @@ fn verify_gives_every_attachment_with_every_check() {
     let report = &list[0];
     assert_eq!(
         names(report),
-        ["attachments", "digest", "image", "pinned", "verdict"]
+        [
+            "attachments",
+            "digest",
+            "image",
+            "pinned",
+            "threshold",
+            "verdict"
+        ]
     );
     assert_eq!(report["image"], image);
     assert_eq!(report["pinned"], ground.pinned());
@@ -332,6 +339,7 @@ fn a_failed_verification_is_json_too_and_one_message() {
             "pinned": ground.pinned(),
             "digest": ground.digest(),
             "verdict": "no-signatures",
+            "threshold": 1,
             "attachments": [],
         }])
     );
@@ -445,7 +453,10 @@ fn blobs_have_the_same_report() {
     let good = report("alice.pub").success();
     assert_eq!(good.stderr(), "");
     let good = json(&good);
-    assert_eq!(names(&good), ["attachments", "digest", "file", "verdict"]);
+    assert_eq!(
+        names(&good),
+        ["attachments", "digest", "file", "threshold", "verdict"]
+    );
     assert_eq!(good["digest"], digest);
     assert_eq!(good["verdict"], "verified");
     assert_eq!(good["attachments"][0]["layout"], "file");

@@ -19,6 +19,16 @@ use crate::signed::{By, Payload, Signed, Statements};
 use crate::trust::TrustedMaterial;
 use crate::{certificate, log, timestamp};
 
+/// Texts from an attachment have no length of their own that could be relied on.
+const MAX_TEXT: usize = 600;
+
+fn short(text: String) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// Why a check failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -30,8 +40,8 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self {
-            expected: expected.into(),
-            found: found.into(),
+            expected: short(expected.into()),
+            found: short(found.into()),
             remedy: None,
         }
     }

@@ -15,6 +15,21 @@ pub struct Evidence {
     pub content: Content,
 }
 
+impl Evidence {
+    /// Whether it comes with a signer's certificate, believed or not.
+    pub fn has_certificate(&self) -> bool {
+        match &self.content {
+            Content::Bundle(bundle) => {
+                !matches!(bundle.material, bundle::Material::PublicKey { .. })
+            }
+            Content::SimpleSigning(d) | Content::Envelope(d) | Content::Blob(d) => {
+                d.certificate.is_some()
+            }
+            Content::Unreadable(_) => false,
+        }
+    }
+}
+
 /// Where evidence was found.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Source {

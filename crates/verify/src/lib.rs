@@ -60,6 +60,7 @@ pub fn verify(
     Report {
         digest: artifact.digest.clone(),
         verdict,
+        threshold: policy.threshold,
         attachments,
     }
 }

@@ -99,6 +99,11 @@ fn in_log(entry: &LogEntry, need: EntryProof, log: &Log) -> Result<Option<i64>, 
         included(entry, proof, log)?;
     }
     let Some(promise) = &entry.inclusion_promise else {
+        // Only the proof speaks for the index then.
+        let proven = entry.inclusion_proof.as_ref().map(|proof| proof.log_index);
+        if proven != Some(entry.log_index) {
+            return Err("its index is not that of its proof".to_owned());
+        }
         return Ok(None);
     };
     let body = base64::engine::general_purpose::STANDARD.encode(&entry.canonicalized_body);
@@ -183,8 +188,9 @@ fn bound(
     };
     let by_signer = |verifier: &Verifier| match (verifier, &signed.by) {
         (Verifier::Certificate(der), By::Certificate { leaf, .. }) => der == leaf.der(),
-        (Verifier::PublicKey(spki), _) => spki == signer.spki_der(),
-        (Verifier::Certificate(_), By::Key(_)) => false,
+        (Verifier::PublicKey(spki), By::Key(_)) => spki == signer.spki_der(),
+        // An entry by the bare key would not be found by whoever watches the log for the identity.
+        _ => false,
     };
     let of_this = claims.signatures.iter().any(|recorded| {
         recorded

@@ -77,6 +77,9 @@ impl Match {
     /// # Errors
     /// What is wrong with the pattern.
     pub fn pattern(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("it is empty, and would be found in everything".to_owned());
+        }
         RegexBuilder::new(text)
             .size_limit(MAX_PATTERN)
             .build()

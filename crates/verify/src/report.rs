@@ -18,6 +18,8 @@ pub struct Report {
     pub digest: Digest,
     /// What follows from the attachments.
     pub verdict: Verdict,
+    /// How many of the policy's signers were needed.
+    pub threshold: usize,
     /// Every attachment that was considered, in the order in which it was found.
     pub attachments: Vec<Attachment>,
 }
@@ -226,6 +228,11 @@ pub enum Outcome {
 }
 
 impl Report {
+    /// How many of the policy's signers have attachments that passed every check.
+    pub fn signers(&self) -> usize {
+        signers(&self.attachments)
+    }
+
     /// The attachments that passed every check.
     pub fn accepted(&self) -> impl Iterator<Item = &Attachment> {
         self.attachments
@@ -245,12 +252,7 @@ impl Attachment {
 
 /// The verdict that follows from the attachments alone.
 pub(crate) fn verdict(attachments: &[Attachment], threshold: usize) -> Verdict {
-    let signers: BTreeSet<_> = attachments
-        .iter()
-        .filter(|a| a.accepted)
-        .filter_map(|a| a.satisfies)
-        .collect();
-    if signers.len() >= threshold.max(1) {
+    if signers(attachments) >= threshold.max(1) {
         return Verdict::Verified;
     }
     // Something unreadable may have been a signature: it is a failure, not an absence.
@@ -264,4 +266,11 @@ pub(crate) fn verdict(attachments: &[Attachment], threshold: usize) -> Verdict {
     } else {
         Verdict::NoMatchingSignatures
     }
+}
+
+fn signers(attachments: &[Attachment]) -> usize {
+    let good = attachments.iter().filter(|attachment| attachment.accepted);
+    good.filter_map(|attachment| attachment.satisfies)
+        .collect::<BTreeSet<_>>()
+        .len()
 }

@@ -6,12 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bundle, Content, InclusionProof, LogEntry, MAX_LOG_ENTRIES, MAX_TIMESTAMPS, Material,
-    MessageSignature, Version,
+    Bundle, Content, InclusionProof, LogEntry, MAX_CERTIFICATES, MAX_LOG_ENTRIES, MAX_TIMESTAMPS,
+    Material, MessageSignature, Version,
 };
 use crate::digest::{Digest, HashAlgorithm};
 use crate::dsse::Envelope;
-use crate::encoding::{ParseError, decode_base64, encode_base64};
+use crate::encoding::{ParseError, at_most, decode_base64, encode_base64, some_at_most};
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +41,8 @@ struct MaterialJson {
     #[serde(
         alias = "tlog_entries",
         default,
-        skip_serializing_if = "Option::is_none"
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "some_at_most::<33, _, _>"
     )]
     tlog_entries: Option<Vec<LogEntryJson>>,
     #[serde(
@@ -59,7 +60,7 @@ struct PublicKeyJson {
 
 #[derive(Deserialize, Serialize)]
 struct ChainJson {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<17, _, _>")]
     certificates: Vec<BytesJson>,
 }
 
@@ -76,7 +77,8 @@ struct TimestampsJson {
     #[serde(
         alias = "rfc3161_timestamps",
         default,
-        skip_serializing_if = "Option::is_none"
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "some_at_most::<33, _, _>"
     )]
     rfc3161_timestamps: Option<Vec<TimestampJson>>,
 }
@@ -112,7 +114,7 @@ struct EnvelopeJson {
     payload: String,
     #[serde(alias = "payload_type", default)]
     payload_type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<2, _, _>")]
     signatures: Vec<SignatureJson>,
 }
 
@@ -178,7 +180,7 @@ struct ProofJson {
     root_hash: String,
     #[serde(alias = "tree_size", default)]
     tree_size: Int64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<65, _, _>")]
     hashes: Vec<String>,
     checkpoint: Option<CheckpointJson>,
 }
@@ -245,7 +247,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Bundle, ParseError> {
     let version = Version::from_media_type(&raw.media_type).ok_or_else(|| {
         error(format!(
             "mediaType {:?} is none that is known (bundle versions 0.1, 0.2, 0.3)",
-            raw.media_type
+            raw.media_type.chars().take(100).collect::<String>()
         ))
     })?;
     let raw_material = raw
@@ -308,6 +310,11 @@ fn material(
                 .iter()
                 .map(|c| bytes("x509CertificateChain.certificates", &c.raw_bytes))
                 .collect::<Result<_, _>>()?;
+            if certificates.len() > MAX_CERTIFICATES {
+                return Err(error(format!(
+                    "x509CertificateChain has more than {MAX_CERTIFICATES} certificates"
+                )));
+            }
             if certificates.is_empty() || certificates.iter().any(Vec::is_empty) {
                 return Err(error("x509CertificateChain is empty"));
             }

@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
 /// Prints the key as PEM.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let reference = KeyRef::parse(&arguments.key)?;
+    if let Some(path) = &arguments.outfile {
+        crate::outputs::check(&[std::path::Path::new(&arguments.key)], &[path])?;
+    }
     let public = match sealmark_kms::load_public(&reference).await {
         // Only then is a password needed.
         Err(sealmark_kms::Error::EncryptedPrivateKey { .. }) => {

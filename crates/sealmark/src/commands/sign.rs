@@ -1,6 +1,6 @@
 //! `sign`: sign images in a registry.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sealmark_kms::KeyRef;
 use sealmark_oci::Reference;
@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::flags::{self, AnnotationFlags, Format, RegistryFlags};
 use crate::log_flags::SigningLogFlags;
+use crate::outputs;
 use crate::password;
 use crate::printable::printable;
 use crate::terminal::Terminal;
@@ -104,6 +105,8 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             "--bundle needs --format bundle or both".to_owned(),
         ));
     }
+    let written: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
+    outputs::check(&[Path::new(key)], &written)?;
     arguments.log.check()?;
     let client = arguments.registry.client(terminal)?;
     let signer = sealmark_kms::load_signer(&KeyRef::parse(key)?, password::for_key).await?;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::flags::Format;
 use crate::log_flags::SigningLogFlags;
+use crate::outputs;
 use crate::password;
 use crate::terminal::Terminal;
 
@@ -78,6 +79,19 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         )
     })?;
     let targets = arguments.targets()?;
+    let inputs: Vec<&Path> = arguments
+        .files
+        .iter()
+        .map(Path::new)
+        .chain([Path::new(key)])
+        .collect();
+    let outputs: Vec<&Path> = targets
+        .iter()
+        .flatten()
+        .chain(&arguments.output_signature)
+        .map(PathBuf::as_path)
+        .collect();
+    outputs::check(&inputs, &outputs)?;
     arguments.log.check()?;
     let reads_standard_input = arguments.files.iter().any(|name| name == "-");
     let password = match reads_standard_input {

@@ -4,7 +4,7 @@ use sealmark_formats::Digest;
 use sealmark_oci::{Client, Layout, Reference, Repository, Source, Want};
 use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::report::{Report, Verdict};
-use sealmark_verify::{Artifact, Kind, Policy};
+use sealmark_verify::{Artifact, Kind, Policy, Signer};
 use serde::Serialize;
 
 use crate::error::{Error, VerificationExit};
@@ -38,6 +38,12 @@ pub(crate) struct Arguments {
     /// Accepted and without effect
     #[arg(long, hide = true, value_name = "N")]
     max_workers: Option<u32>,
+    /// Accepted and without effect: no log is asked
+    #[arg(long, hide = true, value_name = "URL")]
+    rekor_url: Option<String>,
+    /// Accepted and without effect: the hash follows from the key
+    #[arg(long, hide = true, value_name = "ALGORITHM")]
+    signature_digest_algorithm: Option<String>,
     /// Accepted and without effect: every layout is looked at
     #[arg(long, hide = true)]
     new_bundle_format: bool,
@@ -56,6 +62,8 @@ struct Verified {
     pinned: String,
     evidence: Vec<Evidence>,
     report: Report,
+    /// Identities were asked for, and no key.
+    by_identity: bool,
 }
 
 /// Verifies each image; the first that fails decides the exit code, after all were looked at.
@@ -75,7 +83,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let client = arguments.registry.client(terminal)?;
     let mut first_failure = None;
     let mut json = Vec::new();
-    for name in &arguments.images {
+    for (name, looked_at) in arguments.images.iter().zip(1..) {
         let gathered = match arguments.local_image {
             true => gather_local(name).await,
             false => gather(&client, name).await,
@@ -90,6 +98,10 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                     pinned,
                     evidence,
                     report,
+                    by_identity: policy
+                        .signers
+                        .iter()
+                        .all(|s| matches!(s, Signer::Identity(_))),
                 };
                 let failure = verified.failure();
                 match arguments.output {
@@ -108,6 +120,14 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             }),
             Err(error) => Some(error),
         };
+        if let Some(failure) = &failure
+            && json.len() < looked_at
+        {
+            json.push(ImageJson::Failed {
+                image: name.clone(),
+                error: failure.to_string(),
+            });
+        }
         match failure {
             Some(failure) if first_failure.is_some() => terminal.note(format!("error: {failure}")),
             failure => first_failure = first_failure.or(failure),
@@ -164,11 +184,17 @@ async fn gather_local(name: &str) -> Result<Gathered, Error> {
 
 /// One image in `--output json`.
 #[derive(Serialize)]
-struct ImageJson {
-    image: String,
-    pinned: String,
-    #[serde(flatten)]
-    report: Report,
+#[serde(untagged)]
+enum ImageJson {
+    /// It was looked at.
+    Looked {
+        image: String,
+        pinned: String,
+        #[serde(flatten)]
+        report: Report,
+    },
+    /// It could not be looked at.
+    Failed { image: String, error: String },
 }
 
 /// One signature in `--output cosign`, as `cosign verify` prints it.
@@ -186,10 +212,15 @@ impl Verified {
                 VerificationExit::Unsigned,
                 report::no_signatures(&self.name, &self.report),
             ),
-            Verdict::NoMatchingSignatures => (
-                VerificationExit::NoMatch,
-                report::no_match(&self.name, &self.report),
-            ),
+            Verdict::NoMatchingSignatures => {
+                let exit = match self.by_identity
+                    && !self.evidence.iter().any(Evidence::has_certificate)
+                {
+                    true => VerificationExit::CertificateMissing,
+                    false => VerificationExit::NoMatch,
+                };
+                (exit, report::no_match(&self.name, &self.report))
+            }
         };
         Some(Error::Verification { exit, message })
     }
@@ -204,7 +235,7 @@ impl Verified {
     }
 
     fn json(self) -> ImageJson {
-        ImageJson {
+        ImageJson::Looked {
             image: self.name,
             pinned: self.pinned,
             report: self.report,

@@ -42,6 +42,12 @@ pub(crate) struct Arguments {
     output: Format,
     #[command(flatten)]
     trust: TrustFlags,
+    /// Accepted and without effect: no log is asked
+    #[arg(long, hide = true, value_name = "URL")]
+    rekor_url: Option<String>,
+    /// Accepted and without effect: the hash follows from the key
+    #[arg(long, hide = true, value_name = "ALGORITHM")]
+    signature_digest_algorithm: Option<String>,
     /// Accepted and without effect: the format is recognised
     #[arg(long, hide = true)]
     new_bundle_format: bool,

@@ -50,6 +50,30 @@ fn flags_that_are_wrong() {
     let mut table = Table::default();
     for (line, message) in [
         (
+            "attest --key cosign.key IMAGE",
+            "not supported: attest, which cosign has and this version lacks",
+        ),
+        (
+            "sign-blob --key cosign.key --bundle app.txt app.txt",
+            "app.txt is a file that this command reads; nothing was written",
+        ),
+        (
+            "sign-blob --key cosign.key --bundle cosign.key app.txt",
+            "cosign.key is a file that this command reads; nothing was written",
+        ),
+        (
+            "sign-blob --key cosign.key --bundle b --output-signature ./b app.txt",
+            "./b is named for two outputs; nothing was written",
+        ),
+        (
+            "public-key --key cosign.key --outfile cosign.key",
+            "cosign.key is a file that this command reads; nothing was written",
+        ),
+        (
+            "verify --key cosign.pub -a x=1 -a x=2 IMAGE",
+            "-a x is given twice, with different values",
+        ),
+        (
             "sign --kye cosign.key IMAGE",
             "unexpected argument '--kye' found\n\n  tip: to pass '--kye' as a value, use '-- --kye'\n\nUsage: sealmark sign [OPTIONS] <IMAGE>...\n\nFor more information, try '--help'.",
         ),

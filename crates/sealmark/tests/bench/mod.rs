@@ -96,8 +96,11 @@ impl Bench {
             .sandbox
             .command(program)
             .env("COSIGN_PASSWORD", PASSWORD);
-        // Nothing listens there: cosign is not to fetch a trusted root when none is needed.
-        run.env("TUF_MIRROR", "http://127.0.0.1:1")
+        match tool {
+            Tool::Sealmark => run,
+            // Nothing listens there: cosign is not to fetch a trusted root when none is needed.
+            _ => run.env("TUF_MIRROR", "http://127.0.0.1:1"),
+        }
     }
 
     /// Another program that the caller has found.
