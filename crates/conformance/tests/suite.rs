@@ -147,3 +147,32 @@ fn every_case_ends_as_it_must() {
         faults.join("\n")
     );
 }
+
+/// A log whose key is no longer trusted proves nothing of what was signed after, also a log that gives no time.
+#[test]
+fn a_log_counts_only_while_its_key_is_trusted() {
+    let case = fixtures().join("rekor2-checkpoint-cosigned");
+    let copy = tempfile::tempdir().expect("a folder");
+    let read = |name: &str| std::fs::read(case.join(name)).expect("a file of the case");
+    let mut root: serde_json::Value =
+        serde_json::from_slice(&read("trusted_root.json")).expect("JSON");
+    let good = root.clone();
+    for log in root["tlogs"].as_array_mut().expect("logs") {
+        log["publicKey"]["validFor"] =
+            serde_json::json!({"start": "2020-01-01T00:00:00Z", "end": "2020-01-02T00:00:00Z"});
+    }
+    std::fs::write(
+        copy.path().join("bundle.sigstore.json"),
+        read("bundle.sigstore.json"),
+    )
+    .expect("a copy");
+    let artifact = fixtures().join("a.txt").display().to_string();
+    for (root, verified) in [(good, true), (root, false)] {
+        std::fs::write(copy.path().join("trusted_root.json"), root.to_string()).expect("a root");
+        let result = run(copy.path(), &artifact);
+        assert_eq!(result.is_ok(), verified, "{result:?}");
+        if let Err(reason) = result {
+            assert!(reason.contains("the log's key is trusted"), "{reason}");
+        }
+    }
+}

@@ -154,9 +154,19 @@ fn in_order(
     attachment.claims = signed.claims();
     done(digest(artifact, &signed.payload, policy)?);
     done(annotations(&signed, &artifact.digest, &policy.annotations)?);
-    let mut times = Vec::new();
-    done(log_check(&signed, key, context, &mut times)?);
-    done(timestamp_check(&signed, context, &mut times)?);
+    let stamped = match policy.timestamp {
+        Requirement::NotChecked { .. } => timestamp::Proven::default(),
+        _ => timestamp::check(&signed, trust),
+    };
+    let mut times = stamped.times.clone();
+    done(log_check(
+        &signed,
+        key,
+        context,
+        &stamped.times,
+        &mut times,
+    )?);
+    done(timestamp_check(&stamped, &policy.timestamp)?);
     match &signed.by {
         By::Key(_) => {
             done(not_applicable("signed with a key"));
@@ -479,6 +489,7 @@ fn log_check(
     signed: &Signed,
     signer: &PublicKey,
     context: &Context<'_>,
+    stamped: &[i64],
     times: &mut Vec<i64>,
 ) -> Result<Outcome, Failure> {
     if let Requirement::NotChecked { reason } = &context.policy.log {
@@ -486,7 +497,7 @@ fn log_check(
             reason: format!("not checked, {reason}"),
         });
     }
-    let proven = log::check(signed, signer, context.artifact, context.trust)?;
+    let proven = log::check(signed, signer, context.artifact, context.trust, stamped)?;
     times.extend(&proven.times);
     if !proven.evidence.is_empty() {
         return Ok(passed(proven.evidence.join(", ")));
@@ -507,17 +518,14 @@ fn log_check(
 }
 
 fn timestamp_check(
-    signed: &Signed,
-    context: &Context<'_>,
-    times: &mut Vec<i64>,
+    proven: &timestamp::Proven,
+    requirement: &Requirement,
 ) -> Result<Outcome, Failure> {
-    if let Requirement::NotChecked { reason } = &context.policy.timestamp {
+    if let Requirement::NotChecked { reason } = requirement {
         return Ok(Outcome::Skipped {
             reason: format!("not checked, {reason}"),
         });
     }
-    let proven = timestamp::check(signed, context.trust);
-    times.extend(&proven.times);
     if !proven.evidence.is_empty() {
         return Ok(passed(proven.evidence.join(", ")));
     }
@@ -525,7 +533,7 @@ fn timestamp_check(
         [] => "no timestamp".to_owned(),
         reasons => reasons.join("; "),
     };
-    match context.policy.timestamp {
+    match requirement {
         // A timestamp that does not count leaves the signature as if it had none.
         Requirement::IfPresent => Ok(Outcome::Skipped { reason: found }),
         _ => Err(Failure::new("a timestamp by a trusted authority", found)),

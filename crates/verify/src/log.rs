@@ -26,12 +26,13 @@ pub(crate) struct Proven {
     pub(crate) rejected: Vec<String>,
 }
 
-/// Checks every entry. Some may be of logs that are not trusted: these do not count, and do not hurt.
+/// Checks every entry. `stamped` are the times that timestamps prove. Some may be of logs that are not trusted: these do not count, and do not hurt.
 pub(crate) fn check(
     signed: &Signed,
     signer: &PublicKey,
     artifact: &Artifact<'_>,
     trust: &TrustedMaterial,
+    stamped: &[i64],
 ) -> Result<Proven, Failure> {
     let mut seen = BTreeSet::new();
     let mut proven = Proven::default();
@@ -42,7 +43,7 @@ pub(crate) fn check(
                 "the same log entry twice",
             ));
         }
-        match one(entry, signed, signer, artifact, trust) {
+        match one(entry, signed, signer, artifact, trust, stamped) {
             Ok((log, time)) => {
                 proven
                     .evidence
@@ -63,6 +64,7 @@ fn one<'a>(
     signer: &PublicKey,
     artifact: &Artifact<'_>,
     trust: &'a TrustedMaterial,
+    stamped: &[i64],
 ) -> Result<(&'a Log, Option<i64>), String> {
     bound(entry, signed, signer, artifact)?;
     let mut logs = trust
@@ -76,7 +78,7 @@ fn one<'a>(
     // One log can be listed with several times of validity.
     let mut reason = String::new();
     for log in logs {
-        match in_log(entry, signed.entries_need, log) {
+        match in_log(entry, signed.entries_need, log, stamped) {
             Ok(time) => return Ok((log, time)),
             Err(error) => reason = format!("{}: {error}", log.url),
         }
@@ -85,7 +87,12 @@ fn one<'a>(
 }
 
 /// Checks the proofs, and gives the time that the log promised, if it did.
-fn in_log(entry: &LogEntry, need: EntryProof, log: &Log) -> Result<Option<i64>, String> {
+fn in_log(
+    entry: &LogEntry,
+    need: EntryProof,
+    log: &Log,
+    stamped: &[i64],
+) -> Result<Option<i64>, String> {
     match need {
         EntryProof::Promise if entry.inclusion_promise.is_none() => {
             return Err("the log's promise (signed entry timestamp) is missing".to_owned());
@@ -103,6 +110,16 @@ fn in_log(entry: &LogEntry, need: EntryProof, log: &Log) -> Result<Option<i64>, 
         let proven = entry.inclusion_proof.as_ref().map(|proof| proof.log_index);
         if proven != Some(entry.log_index) {
             return Err("its index is not that of its proof".to_owned());
+        }
+        // Such a log gives no time; what timestamps prove is the time at which its key must have been trusted.
+        if let Some(time) = stamped
+            .iter()
+            .find(|time| !log.valid_for.contains_seconds(**time))
+        {
+            return Err(format!(
+                "the signature's time {} is outside of the time for which the log's key is trusted",
+                time_text(*time)
+            ));
         }
         return Ok(None);
     };
