@@ -36,7 +36,7 @@ pub(crate) struct Global {
     /// Say how things are done: requests to registries, which key, which credentials
     #[arg(
         short = 'd',
-        short_alias = 'v',
+        visible_short_alias = 'v',
         long,
         global = true,
         help_heading = "Global options"
