@@ -9,6 +9,7 @@ mod compat;
 mod confirm;
 mod error;
 mod flags;
+mod input;
 mod log_flags;
 mod outputs;
 mod password;

@@ -9,10 +9,9 @@ use sealmark_formats::{Digest, Hasher};
 use sealmark_kms::Signer;
 use sealmark_verify::artifact::Bytes;
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
-use sealmark_verify::{Artifact, Kind, Policy, Requirement};
+use sealmark_verify::{Artifact, Kind};
 
-use crate::Error;
-use crate::error::first_failure;
+use crate::{Error, check};
 
 /// How much of a file is in memory at a time.
 const PIECE: usize = 256 * 1024;
@@ -105,44 +104,13 @@ fn finish(
         bundle::Content::MessageSignature(message),
     )
     .to_json();
-    let not_made = || Requirement::NotChecked {
-        reason: "it was just made".to_owned(),
-    };
-    let policy = Policy {
-        kind: Kind::BlobSignature,
-        signers: vec![sealmark_verify::Signer::Key(signer.public_key().clone())],
-        threshold: 1,
-        annotations: std::collections::BTreeMap::new(),
-        check_claims: true,
-        log: not_made(),
-        timestamp: not_made(),
-        sct: not_made(),
-    };
     let artifact = Artifact {
         digest: digest.clone(),
         more_digests: Vec::new(),
         bytes: bytes.map(|bytes| bytes as &dyn Bytes),
     };
-    let source = Source {
-        layout: Layout::File,
-        manifest: None,
-        location: "the new signature".to_owned(),
-    };
-    let evidence = Evidence {
-        source,
-        content: Content::from_bundle(&bundle),
-    };
-    let report = sealmark_verify::verify(
-        &artifact,
-        &[evidence],
-        &sealmark_verify::TrustedMaterial::default(),
-        &policy,
-        0,
-    );
-    first_failure(&report).map_err(|reason| Error::NotVerified {
-        what: what.to_owned(),
-        reason,
-    })?;
+    let content = Content::from_bundle(&bundle);
+    check::fresh(signer, Kind::BlobSignature, &artifact, content, what)?;
     Ok(Signed {
         digest,
         signature,

@@ -29,23 +29,3 @@ pub enum Error {
         limit: usize,
     },
 }
-
-/// Why the only attachment of a report was not accepted.
-pub(crate) fn first_failure(report: &sealmark_verify::Report) -> Result<(), String> {
-    use sealmark_verify::report::{Outcome, Verdict};
-    if report.verdict == Verdict::Verified {
-        return Ok(());
-    }
-    let failure = report
-        .attachments
-        .iter()
-        .find_map(sealmark_verify::report::Attachment::failure);
-    Err(match failure.map(|check| &check.outcome) {
-        Some(Outcome::Failed {
-            expected, found, ..
-        }) => {
-            format!("expected {expected}, found {found}")
-        }
-        _ => "no check passed".to_owned(),
-    })
-}

@@ -12,10 +12,10 @@ use sealmark_oci::manifest::{
 };
 use sealmark_oci::{BundleAttachment, Replace};
 use sealmark_oci::{Client, Descriptor, Reference, Repository, Source, Want};
-use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source as Found};
-use sealmark_verify::{Artifact, Kind, Policy, Requirement};
+use sealmark_verify::evidence::{Content, Detached, Evidence, Layout};
+use sealmark_verify::{Artifact, Kind};
 
-use crate::Error;
+use crate::{Error, check};
 
 /// Images inside one index, with those of indexes inside it, that `recursive` signs.
 pub const MAX_IMAGES: usize = 1000;
@@ -232,7 +232,7 @@ async fn as_bundle(
         bundle::Content::Dsse(envelope),
     );
     let json = bundle.to_json();
-    check(request.signer, subject, Content::from_bundle(&json))?;
+    check_fresh(request.signer, subject, Content::from_bundle(&json))?;
     let state = match request.upload {
         false => State::NotUploaded,
         true => {
@@ -302,7 +302,7 @@ async fn as_legacy(
         signature: signature.clone(),
         ..Detached::default()
     };
-    check(request.signer, subject, Content::SimpleSigning(detached))?;
+    check_fresh(request.signer, subject, Content::SimpleSigning(detached))?;
     let state = match request.upload {
         false => State::NotUploaded,
         true => {
@@ -361,44 +361,15 @@ fn already_there(evidence: &Evidence, subject: &Digest, how: &str) -> State {
     })
 }
 
-/// Verifies what was just made, with the engine that everyone else will use.
-fn check(signer: &Signer, subject: &Descriptor, content: Content) -> Result<(), Error> {
-    let source = Found {
-        layout: Layout::File,
-        manifest: None,
-        location: "the new signature".to_owned(),
-    };
-    accepted(signer, &subject.digest, &Evidence { source, content }).map_err(|reason| {
-        Error::NotVerified {
-            what: subject.digest.to_string(),
-            reason,
-        }
-    })
+fn check_fresh(signer: &Signer, subject: &Descriptor, content: Content) -> Result<(), Error> {
+    let artifact = Artifact::by_digest(subject.digest.clone());
+    let what = subject.digest.to_string();
+    check::fresh(signer, Kind::ImageSignature, &artifact, content, &what)
 }
 
 fn accepted(signer: &Signer, digest: &Digest, evidence: &Evidence) -> Result<(), String> {
-    let not_made = || Requirement::NotChecked {
-        reason: "it was just made".to_owned(),
-    };
-    let policy = Policy {
-        kind: Kind::ImageSignature,
-        signers: vec![sealmark_verify::Signer::Key(signer.public_key().clone())],
-        threshold: 1,
-        annotations: BTreeMap::new(),
-        check_claims: true,
-        log: not_made(),
-        timestamp: not_made(),
-        sct: not_made(),
-    };
     let artifact = Artifact::by_digest(digest.clone());
-    let report = sealmark_verify::verify(
-        &artifact,
-        core::slice::from_ref(evidence),
-        &sealmark_verify::TrustedMaterial::default(),
-        &policy,
-        0,
-    );
-    crate::error::first_failure(&report)
+    check::made_by(signer, Kind::ImageSignature, &artifact, evidence)
 }
 
 fn now() -> String {

@@ -4,6 +4,7 @@
 //! once is not signed again: the same key over the same content adds nothing.
 
 pub mod blob;
+mod check;
 mod error;
 pub mod image;
 

@@ -75,12 +75,7 @@ pub(crate) struct Arguments {
 
 /// Signs, and prints what was signed and where the signatures are.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let key = arguments.key.as_deref().ok_or_else(|| {
-        Error::NotSupported(
-            "keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one"
-                .to_owned(),
-        )
-    })?;
+    let key = flags::signing_key(arguments.key.as_deref())?;
     let images: Vec<Reference> = arguments
         .images
         .iter()

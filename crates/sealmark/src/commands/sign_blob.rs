@@ -1,17 +1,16 @@
 //! `sign-blob`: sign files.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use sealmark_formats::Digest;
 use sealmark_formats::legacy::BlobBundle;
 use sealmark_kms::{KeyRef, Signer};
 use sealmark_sign::blob::{self, Signed};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::flags::Format;
+use crate::flags::{self, Format};
+use crate::input::Input;
 use crate::log_flags::SigningLogFlags;
 use crate::outputs;
 use crate::password;
@@ -51,14 +50,6 @@ pub(crate) struct Arguments {
     log: SigningLogFlags,
 }
 
-/// What is signed.
-enum Input {
-    File(PathBuf),
-    /// Standard input, kept in a file since some keys need to read it twice.
-    Standard(tempfile::NamedTempFile),
-    Digest(Digest),
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SignedJson {
@@ -72,12 +63,7 @@ struct SignedJson {
 
 /// Signs each file into a bundle of its own.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let key = arguments.key.as_deref().ok_or_else(|| {
-        Error::NotSupported(
-            "keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one"
-                .to_owned(),
-        )
-    })?;
+    let key = flags::signing_key(arguments.key.as_deref())?;
     let targets = arguments.targets()?;
     let inputs: Vec<&Path> = arguments
         .files
@@ -196,26 +182,6 @@ impl Arguments {
                 // For scripts: nothing but the signature.
                 None => terminal.line(&result.signature),
             },
-        }
-    }
-}
-
-impl Input {
-    fn open(name: &str) -> Result<Self, Error> {
-        if name == "-" {
-            let failed = |cause| Error::Stream {
-                action: "read standard input",
-                cause,
-            };
-            let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-            io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
-            file.flush().map_err(failed)?;
-            return Ok(Self::Standard(file));
-        }
-        let path = Path::new(name);
-        match name.parse() {
-            Ok(digest) if !path.exists() => Ok(Self::Digest(digest)),
-            _ => Ok(Self::File(path.to_owned())),
         }
     }
 }

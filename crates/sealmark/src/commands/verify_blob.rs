@@ -1,12 +1,12 @@
 //! `verify-blob`: verify the signature of a file.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use sealmark_formats::HashAlgorithm;
 use sealmark_formats::legacy::BlobBundle;
-use sealmark_formats::{Digest, HashAlgorithm};
 use sealmark_sign::blob::{self, FileBytes};
 use sealmark_verify::artifact::{Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::error::{Error, VerificationExit};
 use crate::flags::Format;
+use crate::input::Input;
 use crate::report;
 use crate::terminal::Terminal;
 use crate::trust_flags::{self, SignerFlags, TrustFlags};
@@ -187,22 +188,16 @@ fn verify(
     policy: &Policy,
 ) -> Result<sealmark_verify::Report, Error> {
     let now = trust_flags::now();
-    let path = Path::new(name);
-    if let (false, Ok(digest)) = (path.exists(), name.parse::<Digest>()) {
-        return Ok(sealmark_verify::verify(
-            &Artifact::by_digest(digest),
-            evidence,
-            trust,
-            policy,
-            now,
-        ));
-    }
-    let spooled;
-    let path = if name == "-" {
-        spooled = spool()?;
-        spooled.path()
-    } else {
-        path
+    let input = Input::open(name)?;
+    let path = match &input {
+        Input::File(path) => path,
+        Input::Standard(file) => file.path(),
+        Input::Digest(digest) => {
+            let artifact = Artifact::by_digest(digest.clone());
+            return Ok(sealmark_verify::verify(
+                &artifact, evidence, trust, policy, now,
+            ));
+        }
     };
     let bytes = FileBytes(path);
     let failed = |reason| Error::Usage(reason);
@@ -222,16 +217,4 @@ fn verify(
     Ok(sealmark_verify::verify(
         &artifact, evidence, trust, policy, now,
     ))
-}
-
-/// Standard input can be read once only, so it is kept in a file.
-fn spool() -> Result<tempfile::NamedTempFile, Error> {
-    let failed = |cause| Error::Stream {
-        action: "read standard input",
-        cause,
-    };
-    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-    io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
-    file.flush().map_err(failed)?;
-    Ok(file)
 }
