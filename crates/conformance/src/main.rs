@@ -20,7 +20,7 @@ use sealmark_sign::blob::FileBytes;
 use sealmark_trust::TrustedMaterial;
 use sealmark_verify::artifact::{Artifact, Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Evidence, Layout, Source};
-use sealmark_verify::policy::{Identity, Kind, Match, Policy, Requirement, Signer};
+use sealmark_verify::policy::{Demand, Identity, Kind, Match, Policy, Requirement, Signer};
 use sealmark_verify::report::{Outcome, Verdict};
 
 fn main() -> ExitCode {
@@ -108,22 +108,14 @@ impl Request {
             None => TrustedMaterial::embedded_public_good(),
         };
         let trust = sealmark_verify::TrustedMaterial::new(&material.trusted_root);
-        let policy = Policy {
-            kind: Kind::BlobSignatureOrStatement,
-            signers: vec![self.signer()?],
-            threshold: 1,
-            annotations: std::collections::BTreeMap::new(),
-            check_claims: true,
-            log: Requirement::Required,
-            timestamp: Requirement::IfPresent,
+        let policy = Policy::from(Demand {
             // A private instance may do without a CT log.
             sct: match material.trusted_root.ctlogs.is_empty() {
-                true => Requirement::NotChecked {
-                    reason: "no CT log is trusted".to_owned(),
-                },
-                false => Requirement::Required,
+                true => Requirement::not_checked("no CT log is trusted"),
+                false => Requirement::AtLeast(1),
             },
-        };
+            ..Demand::new(Kind::BlobSignatureOrStatement, vec![self.signer()?])
+        });
         let source = Source {
             layout: Layout::File,
             manifest: None,
@@ -141,8 +133,7 @@ impl Request {
             return Ok(());
         }
         let failure = report
-            .attachments
-            .iter()
+            .attachments()
             .find_map(|attachment| attachment.failure());
         Err(match failure {
             Some(check) => match &check.outcome {

@@ -10,6 +10,7 @@ mod encoding;
 pub mod jcs;
 pub mod legacy;
 pub mod log_entry;
+pub mod predicate_type;
 pub mod signing_config;
 pub mod simple_signing;
 pub mod statement;

@@ -13,6 +13,7 @@ mod input;
 mod log_flags;
 mod outputs;
 mod password;
+mod policy_flags;
 mod printable;
 mod report;
 mod terminal;

@@ -1,7 +1,7 @@
 //! A verification's report for people.
 
 use sealmark_verify::Report;
-use sealmark_verify::report::{Attachment, Check, CheckName, Outcome};
+use sealmark_verify::report::{Attachment, Check, CheckName, DemandReport, Outcome, Verdict};
 
 use crate::error::Error;
 use crate::printable::printable;
@@ -24,15 +24,117 @@ pub(crate) enum OutputFormat {
 
 /// Prints every attachment: the good ones first.
 pub(crate) fn print(report: &Report, terminal: &mut Terminal) -> Result<(), Error> {
-    let (good, bad): (Vec<_>, Vec<_>) = report.attachments.iter().partition(|a| a.accepted);
-    for attachment in good.iter().chain(&bad).take(MAX_LISTED) {
-        print_attachment(attachment, terminal)?;
+    for demand in &report.demands {
+        if report.demands.len() > 1 {
+            terminal.line(format!("  {}:", printable(&demand.kind)))?;
+        }
+        // Attachments of another kind belong to another demand.
+        let of_this_kind = demand
+            .attachments
+            .iter()
+            .filter(|attachment| report.demands.len() == 1 || !is_of_other_kind(attachment));
+        let (good, bad): (Vec<_>, Vec<_>) = of_this_kind.partition(|a| a.accepted);
+        let count = good.len() + bad.len();
+        for attachment in good.into_iter().chain(bad).take(MAX_LISTED) {
+            print_attachment(attachment, terminal)?;
+        }
+        let more = count.saturating_sub(MAX_LISTED);
+        if more > 0 {
+            terminal.line(format!(
+                "  … and {more} more (all of them with --output json)"
+            ))?;
+        }
     }
-    let more = report.attachments.len().saturating_sub(MAX_LISTED);
-    if more > 0 {
+    Ok(())
+}
+
+fn is_of_other_kind(attachment: &Attachment) -> bool {
+    attachment
+        .failure()
+        .is_some_and(|check| check.name == CheckName::Kind)
+}
+
+/// Prints every check of every attachment: what passed and why, what failed and what would make it pass.
+pub(crate) fn explain(report: &Report, terminal: &mut Terminal) -> Result<(), Error> {
+    for demand in &report.demands {
+        let verdict = match demand.verdict {
+            Verdict::Verified => "met",
+            Verdict::NoSignatures => "NOT met, there is none",
+            Verdict::NoMatchingSignatures => "NOT met",
+        };
         terminal.line(format!(
-            "  … and {more} more (all of them with --output json)"
+            "demand: {} by {} of {}: {verdict}",
+            printable(&demand.kind),
+            demand.threshold,
+            demand.signers.len()
         ))?;
+        for signer in &demand.signers {
+            let mark = if signer.signed {
+                "signed"
+            } else {
+                "not signed"
+            };
+            terminal.line(format!("  {mark}: {}", printable(&signer.signer)))?;
+        }
+        for attachment in &demand.attachments {
+            let verdict = if attachment.accepted {
+                "accepted"
+            } else {
+                "not accepted"
+            };
+            explain_attachment(attachment, verdict, terminal)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints one attachment with every check.
+pub(crate) fn explain_attachment(
+    attachment: &Attachment,
+    verdict: &str,
+    terminal: &mut Terminal,
+) -> Result<(), Error> {
+    terminal.line(format!(
+        "  {} {}: {verdict}",
+        attachment.layout.name(),
+        printable(&attachment.location)
+    ))?;
+    if let Some(first) = &attachment.duplicate_of {
+        terminal.line(format!("    a copy of {}", printable(first)))?;
+    }
+    for Check { name, outcome } in &attachment.checks {
+        let title = name.title();
+        match outcome {
+            Outcome::Passed { evidence } => {
+                terminal.line(format!("    ok      {title}: {}", printable(evidence)))?;
+            }
+            Outcome::Failed {
+                expected,
+                found,
+                remedy,
+            } => {
+                terminal.line(format!(
+                    "    FAILED  {title}: expected {}",
+                    printable(expected)
+                ))?;
+                terminal.line(format!("              found {}", printable(found)))?;
+                if let Some(remedy) = remedy {
+                    terminal.line(format!("            to pass {}", printable(remedy)))?;
+                }
+            }
+            Outcome::Skipped { reason } => {
+                terminal.line(format!("    -       {title}: {}", printable(reason)))?;
+            }
+            Outcome::NotApplicable { reason } => {
+                terminal.line(format!(
+                    "    -       {title}: nothing to check, {}",
+                    printable(reason)
+                ))?;
+            }
+            Outcome::NotReached => {
+                terminal.line(format!("    -       {title}: not reached"))?;
+            }
+        }
     }
     Ok(())
 }
@@ -77,7 +179,7 @@ fn print_attachment(attachment: &Attachment, terminal: &mut Terminal) -> Result<
             }
             Outcome::Skipped { reason } => match name {
                 // Nobody asked for them.
-                CheckName::Annotations | CheckName::Timestamp => continue,
+                CheckName::Annotations | CheckName::Timestamp | CheckName::Predicate => continue,
                 _ => format!("{title}: {}", printable(reason)),
             },
             Outcome::NotApplicable { .. } | Outcome::NotReached => continue,
@@ -101,40 +203,64 @@ fn print_attachment(attachment: &Attachment, terminal: &mut Terminal) -> Result<
     Ok(())
 }
 
-/// Says that there is no signature, and what there is.
-pub(crate) fn no_signatures(name: &str, report: &Report) -> String {
-    match report.attachments.as_slice() {
-        [] => format!(
-            "{name} has no signature: no bundle refers to {digest}, and there is no tag \
-             sha256-{hex}.sig. Signatures in another repository are found with COSIGN_REPOSITORY",
-            digest = report.digest,
-            hex = report.digest.hex(),
-        ),
-        others => {
-            let found = others
-                .iter()
-                .filter_map(|attachment| match attachment.failure() {
-                    Some(Check {
-                        outcome: Outcome::Failed { found, .. },
-                        ..
-                    }) => Some(printable(found).into_owned()),
-                    _ => None,
-                });
-            let list: Vec<_> = found.take(3).collect();
+/// The first demand that is not met.
+fn unmet(report: &Report) -> Option<&DemandReport> {
+    report
+        .demands
+        .iter()
+        .find(|demand| demand.verdict == report.verdict)
+}
+
+/// Says that there is nothing of the kind that was asked for, and what there is. `what` is `signature` or the like.
+pub(crate) fn none_there(name: &str, report: &Report) -> String {
+    let Some(demand) = unmet(report) else {
+        return format!("{name}: nothing is asked for");
+    };
+    let kind = demand.kind.as_str();
+    let what = match kind {
+        "image signature" => "signature".to_owned(),
+        kind => kind.to_owned(),
+    };
+    let others: Vec<String> = demand
+        .attachments
+        .iter()
+        .filter_map(|attachment| match attachment.failure() {
+            Some(Check {
+                outcome: Outcome::Failed { found, .. },
+                ..
+            }) => Some(printable(found).into_owned()),
+            _ => None,
+        })
+        .collect();
+    match others.len() {
+        0 => {
+            let (tag, those) = match what == "signature" {
+                true => ("sig", "Signatures"),
+                false => ("att", "Attestations"),
+            };
             format!(
-                "{name} has no signature, only {}: {}",
-                others.len(),
-                list.join("; ")
+                "{name} has no {what}: no bundle refers to {digest}, and there is no tag \
+                 sha256-{hex}.{tag}. {those} in another repository are found with COSIGN_REPOSITORY",
+                digest = report.digest,
+                hex = report.digest.hex(),
             )
+        }
+        count => {
+            let list: Vec<_> = others.into_iter().take(3).collect();
+            format!("{name} has no {what}, only {count}: {}", list.join("; "))
         }
     }
 }
 
-/// Says which signatures there are and why each is not good.
+/// Says which attachments there are and why each is not good.
 pub(crate) fn no_match(name: &str, report: &Report) -> String {
-    let reasons = report
+    let Some(demand) = unmet(report) else {
+        return format!("{name}: nothing is asked for");
+    };
+    let reasons = demand
         .attachments
         .iter()
+        .filter(|attachment| demand.attachments.len() == 1 || !is_of_other_kind(attachment))
         .filter_map(|attachment| match attachment.failure() {
             Some(Check {
                 name,
@@ -161,16 +287,37 @@ pub(crate) fn no_match(name: &str, report: &Report) -> String {
             _ => None,
         });
     let list: String = reasons.take(MAX_LISTED).collect();
-    if report.accepted().next().is_some() {
-        let have = report.signers();
-        let need = report.threshold;
-        return format!("{name}: good signatures by {have} of the {need} signers needed{list}");
+    let have = demand.signers.iter().filter(|signer| signer.signed).count();
+    if have > 0 {
+        let need = demand.threshold;
+        let missing: Vec<_> = demand
+            .signers
+            .iter()
+            .filter(|signer| !signer.signed)
+            .map(|signer| printable(&signer.signer).into_owned())
+            .collect();
+        let missing = match missing.is_empty() {
+            true => String::new(),
+            false => format!(", missing {}", missing.join(" and ")),
+        };
+        return format!(
+            "{name}: good {}s by {have} of the {need} signers needed{missing}{list}",
+            kind_word(demand)
+        );
     }
-    let count = report.attachments.len();
+    let count = demand.attachments.len();
+    let word = kind_word(demand);
     let plural = if count == 1 {
-        "its one signature is not good"
+        format!("its one {word} is not good")
     } else {
-        "no signature is good"
+        format!("no {word} is good")
     };
     format!("{name}: {plural}{list}")
+}
+
+fn kind_word(demand: &DemandReport) -> &'static str {
+    match demand.kind.starts_with("attestation") {
+        true => "attestation",
+        false => "signature",
+    }
 }

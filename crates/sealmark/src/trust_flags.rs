@@ -1,73 +1,17 @@
-//! Flags of the commands that verify: who must have signed, and whom to believe about it.
+//! Flags of the commands that verify: whom to believe about who signed.
 //!
 //! cosign asks the public log about every signature unless it is told not to. Here a key verifies with nothing but the
 //! registry, and a log's proof is demanded once a trusted root that was given or initialised names a log. An identity is
 //! a matter of trust in others from the start: without a trusted root it is the embedded one of the public instance.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sealmark_kms::KeyRef;
-use sealmark_trust::TrustedMaterial;
+use sealmark_formats::trusted_root::CertificateAuthority;
 use sealmark_trust::tuf::Options;
-use sealmark_verify::policy::{Identity, Match};
-use sealmark_verify::{Requirement, Signer};
-use sealmark_x509::FulcioExtension;
+use sealmark_trust::{EnvironmentFiles, TrustedMaterial, TrustedRoot, material};
 
 use crate::error::Error;
 use crate::terminal::Terminal;
-
-/// Who must have signed.
-#[derive(clap::Args, Debug, Default)]
-pub(crate) struct SignerFlags {
-    /// Public key of the signer: a file, env://VARIABLE, or https://…; several by repeating
-    #[arg(long, value_name = "KEY")]
-    key: Vec<String>,
-    /// Identity that the signer's certificate must be for; several by repeating
-    #[arg(
-        long,
-        value_name = "IDENTITY",
-        alias = "cert-identity",
-        help_heading = "Identity options"
-    )]
-    certificate_identity: Vec<String>,
-    /// Pattern (RE2) that must be found in the identity; ^ and $ tie it to the ends
-    #[arg(long, value_name = "PATTERN", help_heading = "Identity options")]
-    certificate_identity_regexp: Vec<String>,
-    /// Identity provider that must have vouched for the identity
-    #[arg(
-        long,
-        value_name = "URL",
-        alias = "cert-oidc-issuer",
-        help_heading = "Identity options"
-    )]
-    certificate_oidc_issuer: Option<String>,
-    /// Pattern (RE2) that must be found in the identity provider's URL
-    #[arg(
-        long,
-        value_name = "PATTERN",
-        conflicts_with = "certificate_oidc_issuer",
-        help_heading = "Identity options"
-    )]
-    certificate_oidc_issuer_regexp: Option<String>,
-    /// Event that must have started the GitHub workflow
-    #[arg(long, value_name = "EVENT", help_heading = "Identity options")]
-    certificate_github_workflow_trigger: Option<String>,
-    /// Commit that the GitHub workflow must have run for
-    #[arg(long, value_name = "COMMIT", help_heading = "Identity options")]
-    certificate_github_workflow_sha: Option<String>,
-    /// Name that the GitHub workflow must have
-    #[arg(long, value_name = "NAME", help_heading = "Identity options")]
-    certificate_github_workflow_name: Option<String>,
-    /// Repository that the GitHub workflow must be in
-    #[arg(long, value_name = "OWNER/NAME", help_heading = "Identity options")]
-    certificate_github_workflow_repository: Option<String>,
-    /// Git reference that the GitHub workflow must have run for
-    #[arg(long, value_name = "REF", help_heading = "Identity options")]
-    certificate_github_workflow_ref: Option<String>,
-    /// How many of the keys or identities must have signed
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    threshold: usize,
-}
 
 /// Whom to believe.
 #[derive(clap::Args, Debug, Default)]
@@ -91,102 +35,102 @@ pub(crate) struct TrustFlags {
     /// Ask no TUF repository: use what was fetched before, if it has not expired
     #[arg(long)]
     offline: bool,
+    /// Believe this authority alone: the certificates that lead from the signer's to the root, PEM
+    #[arg(long, value_name = "FILE", alias = "cert-chain")]
+    certificate_chain: Option<PathBuf>,
+    /// Believe these authorities alone: roots, PEM
+    #[arg(long, value_name = "FILE", conflicts_with = "certificate_chain")]
+    ca_roots: Option<PathBuf>,
+    /// Intermediates of --ca-roots, PEM
+    #[arg(long, value_name = "FILE", requires = "ca_roots")]
+    ca_intermediates: Option<PathBuf>,
+    /// Believe this timestamp authority alone: its certificate and those that lead to the root, PEM
+    #[arg(long, value_name = "FILE")]
+    timestamp_certificate_chain: Option<PathBuf>,
 }
 
-/// What the flags ask for, ready to be put into a policy.
-pub(crate) struct Demands {
-    pub(crate) trust: sealmark_verify::TrustedMaterial,
-    pub(crate) signers: Vec<Signer>,
-    pub(crate) threshold: usize,
-    pub(crate) log: Requirement,
-    pub(crate) timestamp: Requirement,
-    pub(crate) sct: Requirement,
+/// What a flag or its absence asks for, with the reason if nothing is asked.
+pub(crate) enum Asked {
+    Required,
+    IfPresent,
+    Ignored(String),
 }
 
-/// Reads keys, patterns and the trusted root.
-pub(crate) async fn demands(
-    signers: &SignerFlags,
-    trust: &TrustFlags,
-    terminal: &Terminal,
-) -> Result<Demands, Error> {
-    let identities = signers.identities()?;
-    let by_identity = !identities.is_empty();
-    if signers.key.is_empty() && !by_identity {
-        return Err(Error::Usage(
-            "who must have signed? Give a public key with --key, or an identity with \
-             --certificate-identity and --certificate-oidc-issuer"
-                .to_owned(),
-        ));
-    }
-    if !signers.key.is_empty() && by_identity && signers.threshold < 2 {
-        return Err(Error::Usage(
-            "a key or an identity? Either is asked for, or both with --threshold 2".to_owned(),
-        ));
-    }
-    let mut list = Vec::new();
-    for key in &signers.key {
-        let key = sealmark_kms::load_public(&KeyRef::parse(key)?).await?;
-        terminal.detail(format!(
-            "verifying with {} key {}",
-            key.algorithm_name(),
-            key.id()
-        ));
-        let known = |signer: &Signer| matches!(signer, Signer::Key(other) if *other == key);
-        if list.iter().any(known) {
-            return Err(Error::Usage(format!(
-                "key {} is given twice: that is one signer",
-                key.id()
-            )));
-        }
-        list.push(Signer::Key(key));
-    }
-    list.extend(identities.into_iter().map(Signer::Identity));
-    if signers.threshold == 0 || signers.threshold > list.len() {
-        return Err(Error::Usage(format!(
-            "--threshold {}: of {} signers between 1 and {} can be asked for",
-            signers.threshold,
-            list.len(),
-            list.len()
-        )));
-    }
-    let material = match (&trust.trusted_root, by_identity) {
-        (Some(path), _) => Some(TrustedMaterial::from_file(path)?),
-        (None, by_identity) => match trust.initialised()? {
-            Some(options) => Some(TrustedMaterial::from_tuf(&options).await?),
-            None => by_identity.then(TrustedMaterial::embedded_public_good),
-        },
-    };
-    let usable = material.as_ref().map_or_else(Default::default, |material| {
-        terminal.detail(format!("trusting {}", material.origin));
-        sealmark_verify::TrustedMaterial::new(&material.trusted_root)
-    });
-    for reason in &usable.unusable {
-        terminal.warn(format!(
-            "the trusted root has what cannot be used: {reason}"
-        ));
-    }
-    Ok(Demands {
-        log: trust.log(material.as_ref(), by_identity, terminal),
-        timestamp: match (&material, trust.use_signed_timestamps) {
-            (_, true) => Requirement::Required,
-            (Some(_), false) => Requirement::IfPresent,
-            (None, false) => Requirement::NotChecked {
-                reason: "no trusted root".to_owned(),
-            },
-        },
-        sct: match trust.insecure_ignore_sct {
-            true => Requirement::NotChecked {
-                reason: "--insecure-ignore-sct was given".to_owned(),
-            },
-            false => Requirement::Required,
-        },
-        trust: usable,
-        signers: list,
-        threshold: signers.threshold,
-    })
+/// Whom to believe.
+pub(crate) struct Trusted {
+    /// In the form in which it is used.
+    pub(crate) material: sealmark_verify::TrustedMaterial,
+    /// Where it is from; `None` if nobody is believed.
+    pub(crate) origin: Option<String>,
 }
 
 impl TrustFlags {
+    /// Reads the trusted material. `default_root` is what a policy file names.
+    pub(crate) async fn trusted(
+        &self,
+        default_root: Option<PathBuf>,
+        by_identity: bool,
+        terminal: &Terminal,
+    ) -> Result<Trusted, Error> {
+        let base = match (self.trusted_root.clone().or(default_root), by_identity) {
+            (Some(path), _) => Some(TrustedMaterial::from_file(&path)?),
+            (None, by_identity) => match self.initialised()? {
+                Some(options) => Some(TrustedMaterial::from_tuf(&options).await?),
+                None => by_identity.then(TrustedMaterial::embedded_public_good),
+            },
+        };
+        let mut origin: Vec<String> = base
+            .iter()
+            .map(|material| material.origin.to_string())
+            .collect();
+        let mut root = base.map(|material| material.trusted_root);
+        self.replace_parts(&mut root, &mut origin)?;
+        let material = root.as_ref().map_or_else(Default::default, |root| {
+            sealmark_verify::TrustedMaterial::new(root)
+        });
+        for reason in &material.unusable {
+            terminal.warn(format!(
+                "the trusted root has what cannot be used: {reason}"
+            ));
+        }
+        let origin = root.map(|_| origin.join(", "));
+        if let Some(origin) = &origin {
+            terminal.detail(format!("trusting {origin}"));
+        }
+        Ok(Trusted { material, origin })
+    }
+
+    /// Variables and flags name files instead of parts of a trusted root.
+    fn replace_parts(
+        &self,
+        root: &mut Option<TrustedRoot>,
+        origin: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        if self.trusted_root.is_none() {
+            let variables = EnvironmentFiles::read(|name| std::env::var_os(name))?;
+            if !variables.is_empty() {
+                origin.push(format!("files from {}", variables.names().join(" and ")));
+                variables.apply(root.get_or_insert_with(TrustedRoot::empty));
+            }
+        }
+        let mut files: Vec<&Path> = Vec::new();
+        files.extend(self.certificate_chain.as_deref());
+        files.extend(self.ca_roots.as_deref());
+        files.extend(self.ca_intermediates.as_deref());
+        if !files.is_empty() {
+            let authorities: Vec<CertificateAuthority> = material::authorities_from_files(&files)?;
+            origin.extend(files.iter().map(|path| path.display().to_string()));
+            root.get_or_insert_with(TrustedRoot::empty)
+                .certificate_authorities = authorities;
+        }
+        if let Some(path) = &self.timestamp_certificate_chain {
+            origin.push(path.display().to_string());
+            root.get_or_insert_with(TrustedRoot::empty)
+                .timestamp_authorities = vec![material::timestamp_authority_from_file(path)?];
+        }
+        Ok(())
+    }
+
     /// The repository that `initialize` chose.
     fn initialised(&self) -> Result<Option<Options>, Error> {
         // Without a home directory there is nothing that could have been initialised.
@@ -199,122 +143,51 @@ impl TrustFlags {
         Ok(options.is_initialised()?.then_some(options))
     }
 
-    fn log(
-        &self,
-        material: Option<&TrustedMaterial>,
-        by_identity: bool,
-        terminal: &Terminal,
-    ) -> Requirement {
+    /// What is asked of transparency logs.
+    pub(crate) fn log(&self, trusted: &Trusted, by_identity: bool, terminal: &Terminal) -> Asked {
         if self.private_infrastructure {
             terminal.warn("--private-infrastructure is deprecated: write --insecure-ignore-tlog");
         }
         if self.insecure_ignore_tlog || self.private_infrastructure {
-            let reason = "--insecure-ignore-tlog was given".to_owned();
-            return Requirement::NotChecked { reason };
+            return Asked::Ignored("--insecure-ignore-tlog was given".to_owned());
         }
-        match material {
-            None => Requirement::NotChecked {
-                reason: "no trusted root".to_owned(),
-            },
+        match &trusted.origin {
+            None => Asked::Ignored("no trusted root".to_owned()),
             // An authority without a log is believed with timestamps alone, if the user says so.
-            Some(material) if material.trusted_root.tlogs.is_empty() && !by_identity => {
-                let reason = format!("{} names no log", material.origin);
-                Requirement::NotChecked { reason }
+            Some(origin) if trusted.material.logs.is_empty() && !by_identity => {
+                Asked::Ignored(format!("{origin} names no log"))
             }
-            Some(_) => Requirement::Required,
-        }
-    }
-}
-
-impl SignerFlags {
-    fn identities(&self) -> Result<Vec<Identity>, Error> {
-        // An empty pattern is found in everything, and usually is a variable that was not set.
-        let texts = self
-            .certificate_identity
-            .iter()
-            .chain(&self.certificate_identity_regexp);
-        let issuers = [
-            &self.certificate_oidc_issuer,
-            &self.certificate_oidc_issuer_regexp,
-        ];
-        if texts
-            .chain(issuers.into_iter().flatten())
-            .any(String::is_empty)
-        {
-            return Err(Error::Usage(
-                "an identity, issuer or pattern is empty: is a variable not set?".to_owned(),
-            ));
-        }
-        let pattern = |flag: &str, text: &String| {
-            Match::pattern(text).map_err(|error| Error::Usage(format!("{flag} {text:?}: {error}")))
-        };
-        let mut subjects: Vec<Match> = self
-            .certificate_identity
-            .iter()
-            .cloned()
-            .map(Match::Exact)
-            .collect();
-        for text in &self.certificate_identity_regexp {
-            subjects.push(pattern("--certificate-identity-regexp", text)?);
-        }
-        let issuer = match (
-            &self.certificate_oidc_issuer,
-            &self.certificate_oidc_issuer_regexp,
-        ) {
-            (Some(url), _) => Some(Match::Exact(url.clone())),
-            (None, Some(text)) => Some(pattern("--certificate-oidc-issuer-regexp", text)?),
-            (None, None) => None,
-        };
-        let extensions = self.extensions();
-        match (subjects.is_empty(), issuer) {
-            (false, Some(issuer)) => Ok(subjects
-                .into_iter()
-                .map(|subject| Identity {
-                    issuer: issuer.clone(),
-                    subject,
-                    extensions: extensions.clone(),
-                })
-                .collect()),
-            (true, None) if extensions.is_empty() => Ok(Vec::new()),
-            (false, None) => Err(Error::Usage(
-                "an identity is worth what its identity provider is: name it with \
-                 --certificate-oidc-issuer (or --certificate-oidc-issuer-regexp)"
-                    .to_owned(),
-            )),
-            (true, _) => Err(Error::Usage(
-                "whose signature? Name the identity with --certificate-identity (or \
-                 --certificate-identity-regexp)"
-                    .to_owned(),
-            )),
+            Some(_) => Asked::Required,
         }
     }
 
-    fn extensions(&self) -> Vec<(FulcioExtension, String)> {
+    /// What is asked of timestamp authorities.
+    pub(crate) fn timestamp(&self, trusted: &Trusted) -> Asked {
+        match (&trusted.origin, self.use_signed_timestamps) {
+            (_, true) => Asked::Required,
+            (Some(_), false) => Asked::IfPresent,
+            (None, false) => Asked::Ignored("no trusted root".to_owned()),
+        }
+    }
+
+    /// What is asked of CT logs.
+    pub(crate) fn sct(&self) -> Asked {
+        match self.insecure_ignore_sct {
+            true => Asked::Ignored("--insecure-ignore-sct was given".to_owned()),
+            false => Asked::Required,
+        }
+    }
+
+    /// The flags that say what a policy file says.
+    pub(crate) fn in_policy(&self) -> Option<&'static str> {
         [
-            (
-                FulcioExtension::GithubWorkflowTrigger,
-                &self.certificate_github_workflow_trigger,
-            ),
-            (
-                FulcioExtension::GithubWorkflowSha,
-                &self.certificate_github_workflow_sha,
-            ),
-            (
-                FulcioExtension::GithubWorkflowName,
-                &self.certificate_github_workflow_name,
-            ),
-            (
-                FulcioExtension::GithubWorkflowRepository,
-                &self.certificate_github_workflow_repository,
-            ),
-            (
-                FulcioExtension::GithubWorkflowRef,
-                &self.certificate_github_workflow_ref,
-            ),
+            (self.insecure_ignore_tlog, "--insecure-ignore-tlog"),
+            (self.private_infrastructure, "--private-infrastructure"),
+            (self.use_signed_timestamps, "--use-signed-timestamps"),
+            (self.insecure_ignore_sct, "--insecure-ignore-sct"),
         ]
         .into_iter()
-        .filter_map(|(extension, value)| Some((extension, value.clone()?)))
-        .collect()
+        .find_map(|(given, flag)| given.then_some(flag))
     }
 }
 

@@ -473,7 +473,7 @@ fn both_forms_verify_in_both_generations_and_neither_hides_the_other() {
             sign(&bench, legacy, "legacy", &[&image]);
             for (key, layout) in [(bundle, "bundle"), (legacy, "legacy-signature")] {
                 let report = verify(&bench, key, &["--output", "json", &image]).success();
-                let accepted: Vec<Value> = json(&report)[0]["attachments"]
+                let accepted: Vec<Value> = json(&report)[0]["demands"][0]["attachments"]
                     .as_array()
                     .unwrap()
                     .iter()
@@ -518,8 +518,13 @@ fn an_attestation_is_no_signature_and_that_is_said() {
             }
             let report = json(&verify(&bench, "alice", &["--output", "json", &image]));
             assert_eq!(report[0]["verdict"], "no-signatures");
-            assert_eq!(report[0]["attachments"].as_array().map(Vec::len), Some(1));
-            assert_eq!(report[0]["attachments"][0]["accepted"], false);
+            assert_eq!(
+                report[0]["demands"][0]["attachments"]
+                    .as_array()
+                    .map(Vec::len),
+                Some(1)
+            );
+            assert_eq!(report[0]["demands"][0]["attachments"][0]["accepted"], false);
             let tree = bench.sealmark(&["tree", &image]).success();
             assert!(
                 tree.stdout()
@@ -556,8 +561,14 @@ fn experimental_signatures_of_cosign_2_verify() {
         assert!(legacy_layers(&bench, &repository, &digest).is_empty());
         let report = verify(&bench, "alice", &["--output", "json", &image]).success();
         let report = json(&report);
-        assert_eq!(report[0]["attachments"][0]["layout"], "oci-1-1");
-        assert_eq!(report[0]["attachments"][0]["accepted"], value!(true));
+        assert_eq!(
+            report[0]["demands"][0]["attachments"][0]["layout"],
+            "oci-1-1"
+        );
+        assert_eq!(
+            report[0]["demands"][0]["attachments"][0]["accepted"],
+            value!(true)
+        );
         verify(&bench, "bob", &[&image]).code(12);
     }
 }

@@ -98,7 +98,9 @@ impl Ground {
         assert_eq!(report[0]["digest"], digest, "{layout}");
         assert_eq!(report[0]["verdict"], "verified");
         self.verify("bob", layout).code(12);
-        let attachments = report[0]["attachments"].as_array().expect("a list");
+        let attachments = report[0]["demands"][0]["attachments"]
+            .as_array()
+            .expect("a list");
         let mut accepted: Vec<String> = attachments
             .iter()
             .filter(|attachment| attachment["accepted"] == true)

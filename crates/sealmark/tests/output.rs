@@ -215,20 +215,13 @@ fn verify_gives_every_attachment_with_every_check() {
     let report = &list[0];
     assert_eq!(
         names(report),
-        [
-            "attachments",
-            "digest",
-            "image",
-            "pinned",
-            "threshold",
-            "verdict"
-        ]
+        ["demands", "digest", "image", "pinned", "verdict"]
     );
     assert_eq!(report["image"], image);
     assert_eq!(report["pinned"], ground.pinned());
     assert_eq!(report["digest"], ground.digest());
     assert_eq!(report["verdict"], "verified");
-    let attachments = report["attachments"].as_array().unwrap();
+    let attachments = report["demands"][0]["attachments"].as_array().unwrap();
     assert_eq!(attachments.len(), 3);
     let (good, bad): (Vec<_>, Vec<_>) = attachments.iter().partition(|a| a["accepted"] == true);
     assert_eq!((good.len(), bad.len()), (2, 1));
@@ -281,6 +274,7 @@ fn verify_gives_every_attachment_with_every_check() {
                 ("timestamp", "skipped"),
                 ("certificate", "not-applicable"),
                 ("sct", "not-applicable"),
+                ("predicate", "not-applicable"),
             ]
         );
     }
@@ -332,15 +326,28 @@ fn a_failed_verification_is_json_too_and_one_message() {
     let unsigned = ground
         .run(&["verify", "--key", "alice.pub", "-o", "json", &image])
         .code(10);
+    let unsigned = json(&unsigned);
+    let signer = &unsigned[0]["demands"][0]["signers"][0]["signer"];
+    assert!(
+        signer
+            .as_str()
+            .is_some_and(|text| text.starts_with("key sha256:")),
+        "{signer}"
+    );
     assert_eq!(
-        json(&unsigned),
+        unsigned,
         value!([{
             "image": image,
             "pinned": ground.pinned(),
             "digest": ground.digest(),
             "verdict": "no-signatures",
-            "threshold": 1,
-            "attachments": [],
+            "demands": [{
+                "kind": "image signature",
+                "verdict": "no-signatures",
+                "threshold": 1,
+                "signers": [{"signer": signer, "signed": false}],
+                "attachments": [],
+            }],
         }])
     );
     ground
@@ -453,22 +460,25 @@ fn blobs_have_the_same_report() {
     let good = report("alice.pub").success();
     assert_eq!(good.stderr(), "");
     let good = json(&good);
-    assert_eq!(
-        names(&good),
-        ["attachments", "digest", "file", "threshold", "verdict"]
-    );
+    assert_eq!(names(&good), ["demands", "digest", "file", "verdict"]);
     assert_eq!(good["digest"], digest);
     assert_eq!(good["verdict"], "verified");
-    assert_eq!(good["attachments"][0]["layout"], "file");
-    assert_eq!(good["attachments"][0]["location"], "b");
-    assert_eq!(good["attachments"][0]["signer"]["keyId"], list[0]["keyId"]);
+    assert_eq!(good["demands"][0]["attachments"][0]["layout"], "file");
+    assert_eq!(good["demands"][0]["attachments"][0]["location"], "b");
     assert_eq!(
-        outcomes(&good["attachments"][0])[2],
+        good["demands"][0]["attachments"][0]["signer"]["keyId"],
+        list[0]["keyId"]
+    );
+    assert_eq!(
+        outcomes(&good["demands"][0]["attachments"][0])[2],
         ("signature", "passed")
     );
     let bad = json(&report("bob.pub").code(12));
     assert_eq!(bad["verdict"], "no-matching-signatures");
-    assert_eq!(outcomes(&bad["attachments"][0])[2], ("signature", "failed"));
+    assert_eq!(
+        outcomes(&bad["demands"][0]["attachments"][0])[2],
+        ("signature", "failed")
+    );
 
     let text = bench
         .sealmark(&["verify-blob", "--key", "alice.pub", "--bundle", "b", "file"])

@@ -1,11 +1,9 @@
 //! A signature that was just made, judged by the engine that everyone else will use.
 
-use std::collections::BTreeMap;
-
 use sealmark_kms::Signer;
 use sealmark_verify::evidence::{Content, Layout, Source};
 use sealmark_verify::report::{Attachment, Outcome, Report, Verdict};
-use sealmark_verify::{Artifact, Evidence, Kind, Policy, Requirement, TrustedMaterial};
+use sealmark_verify::{Artifact, Demand, Evidence, Kind, Policy, Requirement, TrustedMaterial};
 
 use crate::Error;
 
@@ -37,19 +35,14 @@ pub(crate) fn made_by(
     artifact: &Artifact<'_>,
     evidence: &Evidence,
 ) -> Result<(), String> {
-    let not_made = || Requirement::NotChecked {
-        reason: "it was just made".to_owned(),
-    };
-    let policy = Policy {
-        kind,
-        signers: vec![sealmark_verify::Signer::Key(signer.public_key().clone())],
-        threshold: 1,
-        annotations: BTreeMap::new(),
-        check_claims: true,
+    let not_made = || Requirement::not_checked("it was just made");
+    let signers = vec![sealmark_verify::Signer::Key(signer.public_key().clone())];
+    let policy = Policy::from(Demand {
         log: not_made(),
         timestamp: not_made(),
         sct: not_made(),
-    };
+        ..Demand::new(kind, signers)
+    });
     let evidence = core::slice::from_ref(evidence);
     // Neither trusted material nor the time is asked for by such a policy.
     let report =
@@ -61,7 +54,7 @@ pub(crate) fn made_by(
 }
 
 fn first_failure(report: &Report) -> String {
-    let failure = report.attachments.iter().find_map(Attachment::failure);
+    let failure = report.attachments().find_map(Attachment::failure);
     match failure.map(|check| &check.outcome) {
         Some(Outcome::Failed {
             expected, found, ..

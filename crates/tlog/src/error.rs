@@ -8,6 +8,14 @@ use crate::Hash;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A text is not a verifier key.
+    #[error("{key:?} is not a verifier key: {reason}")]
+    VerifierKey {
+        /// The text.
+        key: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The numbers of a proof name nothing that exists.
     #[error("the {proof} proof makes no sense: {reason}")]
     Range {

@@ -200,18 +200,30 @@ impl EnvironmentFiles {
         };
         Ok(Self {
             authorities: file("SIGSTORE_ROOT_FILE")?
-                .map(|(from, pem)| authorities(&from, &pem))
+                .map(|(from, pem)| authorities(&from, &service::chain(&from, &pem)?))
                 .transpose()?,
             tlogs: logs("SIGSTORE_REKOR_PUBLIC_KEY")?,
             ctlogs: logs("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE")?,
             timestamp_authorities: file("SIGSTORE_TSA_CERTIFICATE_FILE")?
-                .map(|(from, pem)| {
-                    let chain = service::chain(&from, &pem)?;
-                    service::timestamp_authority(&from, &chain, "", TimeRange::ALWAYS)
-                        .map(|authority| vec![unbounded(authority)])
-                })
+                .map(|(from, pem)| tsa(&from, &pem).map(|authority| vec![authority]))
                 .transpose()?,
         })
+    }
+
+    /// The variables that are set.
+    pub fn names(&self) -> Vec<&'static str> {
+        [
+            (self.authorities.is_some(), "SIGSTORE_ROOT_FILE"),
+            (self.tlogs.is_some(), "SIGSTORE_REKOR_PUBLIC_KEY"),
+            (self.ctlogs.is_some(), "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE"),
+            (
+                self.timestamp_authorities.is_some(),
+                "SIGSTORE_TSA_CERTIFICATE_FILE",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(set, name)| set.then_some(name))
+        .collect()
     }
 
     /// Whether no variable is set.
@@ -244,6 +256,35 @@ impl EnvironmentFiles {
     }
 }
 
+/// Authorities from PEM files: roots and intermediates in any order and any number of files. They count as long as their
+/// certificates do.
+///
+/// # Errors
+/// If a file cannot be read or has something else than certificates of authorities.
+pub fn authorities_from_files(paths: &[&Path]) -> Result<Vec<CertificateAuthority>, Error> {
+    let mut certificates = Vec::new();
+    let mut from = Vec::new();
+    for path in paths {
+        let name = path.display().to_string();
+        certificates.extend(service::chain(&name, &read(path)?)?);
+        from.push(name);
+    }
+    authorities(&from.join(", "), &certificates)
+}
+
+/// A timestamp authority from a PEM file: its own certificate first, the anchor last.
+///
+/// # Errors
+/// If the file cannot be read or has something else.
+pub fn timestamp_authority_from_file(path: &Path) -> Result<CertificateAuthority, Error> {
+    tsa(&path.display().to_string(), &read(path)?)
+}
+
+fn tsa(from: &str, pem: &[u8]) -> Result<CertificateAuthority, Error> {
+    let chain = service::chain(from, pem)?;
+    service::timestamp_authority(from, &chain, "", TimeRange::ALWAYS).map(unbounded)
+}
+
 /// The pieces of a file with several PEM blocks; the whole if there is no mark, so that the error is about it.
 fn pem_blocks(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
     const MARK: &[u8] = b"-----BEGIN ";
@@ -264,8 +305,10 @@ fn pem_blocks(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// A bundle of roots and intermediates in any order: one entry for each, with its issuers in the same file.
-fn authorities(from: &str, pem: &[u8]) -> Result<Vec<CertificateAuthority>, Error> {
-    let certificates = service::chain(from, pem)?;
+fn authorities(
+    from: &str,
+    certificates: &[Certificate],
+) -> Result<Vec<CertificateAuthority>, Error> {
     certificates
         .iter()
         .map(|first| {

@@ -46,11 +46,19 @@ impl Artifact<'_> {
 pub fn needed_hashes(evidence: &[Evidence], policy: &Policy) -> Vec<HashAlgorithm> {
     let mut hashes = vec![HashAlgorithm::Sha256];
     // A bare Ed25519 signature is over the bytes; only its pre-hashed form needs a digest (RFC 8032, section 5.1).
-    hashes.extend(policy.signers.iter().filter_map(|signer| match signer {
-        Signer::Key(key) if key.key_type() == KeyType::Ed25519 => Some(HashAlgorithm::Sha512),
-        Signer::Key(key) => Some(key.hash()),
-        Signer::Identity(_) => None,
-    }));
+    hashes.extend(
+        policy
+            .demands
+            .iter()
+            .flat_map(|demand| &demand.signers)
+            .filter_map(|signer| match signer {
+                Signer::Key(key) if key.key_type() == KeyType::Ed25519 => {
+                    Some(HashAlgorithm::Sha512)
+                }
+                Signer::Key(key) => Some(key.hash()),
+                Signer::Identity(_) => None,
+            }),
+    );
     hashes.extend(
         evidence
             .iter()

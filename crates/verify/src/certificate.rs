@@ -1,12 +1,18 @@
 //! The signer's certificate: is it by a trusted authority, valid when the signature was made, promised to a CT log, and
 //! for an identity that the policy names?
 
-use sealmark_x509::{Certificate, Purpose, verify_chain, verify_embedded_sct};
+use std::collections::BTreeSet;
+
+use sealmark_keys::PublicKey;
+use sealmark_x509::{
+    Certificate, Purpose, SctError, SignedCertificateTimestamp, verify_chain, verify_detached_sct,
+    verify_embedded_sct,
+};
 
 use crate::checks::Failure;
 use crate::log::time_text;
 use crate::policy::{Identity, Signer};
-use crate::trust::TrustedMaterial;
+use crate::trust::{Log, TrustedMaterial};
 
 /// Certificates of an attachment beyond these are not tried: path building costs the product of all names.
 const MAX_INTERMEDIATES: usize = 8;
@@ -74,47 +80,76 @@ fn chain_at(
     Err(Failure::new(expected(), found))
 }
 
-/// At least one trusted CT log must have promised to log the certificate.
+/// So many trusted CT logs must have promised to log the certificate, in it or in `detached`.
 pub(crate) fn sct(
     leaf: &Certificate,
     issuer: &Certificate,
+    detached: Option<&SignedCertificateTimestamp>,
+    needed: usize,
     trust: &TrustedMaterial,
 ) -> Result<String, Failure> {
-    let expected = "a promise of a trusted CT log (SCT) in the certificate";
-    let timestamps = leaf.signed_certificate_timestamps();
-    let mut found = match timestamps.len() {
-        0 => "no SCT".to_owned(),
-        _ => "an SCT of a log that is not trusted".to_owned(),
-    };
-    for sct in timestamps {
-        // Milliseconds since 1970.
-        let seconds = i64::try_from(sct.timestamp / 1000).unwrap_or(i64::MAX);
-        for log in trust
-            .ct_logs
-            .iter()
-            .filter(|log| log.id == *sct.log_id.as_slice())
-        {
-            if !log.valid_for.contains_seconds(seconds) {
-                found = format!("an SCT of {} from outside of its time", log.url);
-                continue;
-            }
-            match verify_embedded_sct(leaf, issuer, sct, &log.key) {
-                Ok(()) => return Ok(format!("{} at {}", log.url, time_text(seconds))),
-                Err(error) => found = format!("{}: {error}", log.url),
-            }
+    let embedded = leaf.signed_certificate_timestamps();
+    let mut logs = BTreeSet::new();
+    let mut good = Vec::new();
+    let mut rejected = Vec::new();
+    let all = embedded.iter().map(|sct| (sct, true));
+    for (sct, is_embedded) in all.chain(detached.map(|sct| (sct, false))) {
+        let promise = promised(sct, trust, |log_key| match is_embedded {
+            true => verify_embedded_sct(leaf, issuer, sct, log_key),
+            false => verify_detached_sct(leaf, sct, log_key),
+        });
+        match promise {
+            Ok((log, text)) if logs.insert(&log.id) => good.push(text),
+            Ok((_, text)) => rejected.push(format!("another promise: {text}")),
+            Err(reason) => rejected.push(reason),
         }
     }
-    Err(Failure::new(expected, found))
+    if good.len() >= needed {
+        return Ok(good.join(", "));
+    }
+    good.extend(rejected);
+    Err(Failure::new(
+        match needed {
+            1 => "a promise of a trusted CT log (SCT) in the certificate".to_owned(),
+            several => format!("promises of {several} trusted CT logs (SCT) in the certificate"),
+        },
+        match good.is_empty() {
+            true => "no SCT".to_owned(),
+            false => good.join("; "),
+        },
+    ))
+}
+
+/// The log that made this promise, and the promise for people.
+fn promised<'a>(
+    sct: &SignedCertificateTimestamp,
+    trust: &'a TrustedMaterial,
+    verify: impl Fn(&PublicKey) -> Result<(), SctError>,
+) -> Result<(&'a Log, String), String> {
+    // Milliseconds since 1970.
+    let seconds = i64::try_from(sct.timestamp / 1000).unwrap_or(i64::MAX);
+    let mut reason = "an SCT of a log that is not trusted".to_owned();
+    for log in trust
+        .ct_logs
+        .iter()
+        .filter(|log| log.id == *sct.log_id.as_slice())
+    {
+        if !log.valid_for.contains_seconds(seconds) {
+            reason = format!("an SCT of {} from outside of its time", log.url);
+            continue;
+        }
+        match verify(&log.key) {
+            Ok(()) => return Ok((log, format!("{} at {}", log.url, time_text(seconds)))),
+            Err(error) => reason = format!("{}: {error}", log.url),
+        }
+    }
+    Err(reason)
 }
 
 /// The index of the policy's signer that the certificate is for, and the identity for people.
 pub(crate) fn identity(leaf: &Certificate, signers: &[Signer]) -> Result<(usize, String), Failure> {
     let issuer = leaf.fulcio().issuer().unwrap_or_default();
-    let subjects: Vec<String> = leaf
-        .subject_alt_names()
-        .iter()
-        .map(|name| name.value().to_string())
-        .collect();
+    let subjects = subjects(leaf);
     let matches = |identity: &Identity| {
         identity.issuer.matches(issuer)
             && subjects
@@ -125,7 +160,7 @@ pub(crate) fn identity(leaf: &Certificate, signers: &[Signer]) -> Result<(usize,
                 .iter()
                 .all(|(extension, value)| leaf.fulcio().get(*extension) == Some(value.as_str()))
     };
-    let found = format!("identity {} of issuer {issuer:?}", quoted(&subjects));
+    let found = describe(leaf);
     for (index, signer) in signers.iter().enumerate() {
         if let Signer::Identity(identity) = signer
             && matches(identity)
@@ -147,6 +182,19 @@ pub(crate) fn identity(leaf: &Certificate, signers: &[Signer]) -> Result<(usize,
         }
     }
     Err(Failure::new(wanted.join(" or "), found))
+}
+
+/// The identity that a certificate is for, for people.
+pub(crate) fn describe(leaf: &Certificate) -> String {
+    let issuer = leaf.fulcio().issuer().unwrap_or_default();
+    format!("identity {} of issuer {issuer:?}", quoted(&subjects(leaf)))
+}
+
+fn subjects(leaf: &Certificate) -> Vec<String> {
+    leaf.subject_alt_names()
+        .iter()
+        .map(|name| name.value().to_string())
+        .collect()
 }
 
 fn quoted(list: &[String]) -> String {

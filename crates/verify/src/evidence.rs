@@ -99,6 +99,8 @@ pub struct Detached {
     pub log_entry: Option<legacy::RekorBundle>,
     /// RFC 3161 responses, DER.
     pub timestamps: Vec<Vec<u8>>,
+    /// A CT log's promise for the certificate, as JSON or in TLS form.
+    pub sct: Option<Vec<u8>>,
 }
 
 impl Content {

@@ -9,6 +9,8 @@ mod checks;
 pub mod evidence;
 mod log;
 pub mod policy;
+pub mod policy_file;
+mod predicate;
 pub mod report;
 mod signed;
 mod timestamp;
@@ -18,15 +20,15 @@ use std::collections::HashMap;
 
 pub use artifact::Artifact;
 pub use evidence::Evidence;
-pub use policy::{Kind, Policy, Requirement, Signer};
+pub use policy::{Demand, Kind, Policy, Requirement, Signer};
 pub use report::Report;
+use report::{Attachment, DemandReport};
 pub use trust::TrustedMaterial;
 
 /// Checks every piece of evidence for `artifact` against `policy`. `now` is in seconds since 1970.
 ///
-/// An attachment counts if it passes every check, whatever others say, and the artifact is verified if as many of the
-/// policy's signers as its threshold asks for have attachments that count. See
-/// [`report::verdict`](Report::verdict) for what the caller may conclude.
+/// An attachment counts for a demand if it passes every check, whatever others say. A demand is met if as many of its
+/// signers as its threshold asks for have attachments that count, and the artifact is verified if every demand is met.
 pub fn verify(
     artifact: &Artifact<'_>,
     evidence: &[Evidence],
@@ -34,17 +36,54 @@ pub fn verify(
     policy: &Policy,
     now: i64,
 ) -> Report {
+    let demands = policy
+        .demands
+        .iter()
+        .map(|demand| {
+            let context = checks::Context {
+                artifact,
+                trust,
+                demand,
+                now,
+                explain: false,
+            };
+            DemandReport::new(demand, attachments(&context, evidence))
+        })
+        .collect();
+    Report::new(artifact.digest.clone(), demands)
+}
+
+/// Tells of every piece of evidence who signed it, when, and how that is known. Nothing is asked for and nothing is
+/// accepted: this is no verification of the artifact. `keys` may have made signatures that name no certificate.
+pub fn explain(
+    artifact: &Artifact<'_>,
+    evidence: &[Evidence],
+    trust: &TrustedMaterial,
+    keys: &[sealmark_keys::PublicKey],
+    now: i64,
+) -> Vec<Attachment> {
+    let signers = keys.iter().cloned().map(Signer::Key).collect();
+    let demand = Demand {
+        log: Requirement::IfPresent,
+        sct: Requirement::IfPresent,
+        ..Demand::new(Kind::BlobSignatureOrStatement, signers)
+    };
     let context = checks::Context {
         artifact,
         trust,
-        policy,
+        demand: &demand,
         now,
+        explain: true,
     };
+    attachments(&context, evidence)
+}
+
+fn attachments(context: &checks::Context<'_>, evidence: &[Evidence]) -> Vec<Attachment> {
     let mut seen: HashMap<(&[u8], &[u8]), &str> = HashMap::new();
-    let attachments: Vec<_> = evidence
+    evidence
         .iter()
         .map(|evidence| {
-            let mut attachment = checks::run(&context, evidence);
+            let mut attachment = checks::run(context, evidence);
             if let Some(identity) = evidence.content.identity() {
                 match seen.get(&identity) {
                     Some(first) => attachment.duplicate_of = Some((*first).to_owned()),
@@ -55,12 +94,5 @@ pub fn verify(
             }
             attachment
         })
-        .collect();
-    let verdict = report::verdict(&attachments, policy.threshold);
-    Report {
-        digest: artifact.digest.clone(),
-        verdict,
-        threshold: policy.threshold,
-        attachments,
-    }
+        .collect()
 }

@@ -8,18 +8,21 @@ use sealmark_formats::bundle::{InclusionProof, LogEntry};
 use sealmark_formats::log_entry::{self, EntryBody, EntryClaims, Verifier};
 use sealmark_formats::{Digest, HashAlgorithm};
 use sealmark_keys::PublicKey;
-use sealmark_tlog::{Checkpoint, Hash, Origin, merkle};
+use sealmark_tlog::{Checkpoint, Hash, Note, Origin, cosignature, merkle};
 
 use crate::artifact::Artifact;
-use crate::checks::Failure;
+use crate::checks::{Context, Failure};
+use crate::policy::Witnesses;
 use crate::signed::{By, EntryProof, Payload, Signed};
-use crate::trust::{Log, TrustedMaterial};
+use crate::trust::Log;
 
 /// What the good entries of an attachment prove.
 #[derive(Debug, Default)]
 pub(crate) struct Proven {
     /// For people: which log, which index.
     pub(crate) evidence: Vec<String>,
+    /// The ids of the logs that have it.
+    pub(crate) logs: BTreeSet<Vec<u8>>,
     /// The times, in seconds since 1970, at which a log promised to have included the entry.
     pub(crate) times: Vec<i64>,
     /// Why other entries do not count.
@@ -30,8 +33,7 @@ pub(crate) struct Proven {
 pub(crate) fn check(
     signed: &Signed,
     signer: &PublicKey,
-    artifact: &Artifact<'_>,
-    trust: &TrustedMaterial,
+    context: &Context<'_>,
     stamped: &[i64],
 ) -> Result<Proven, Failure> {
     let mut seen = BTreeSet::new();
@@ -43,8 +45,9 @@ pub(crate) fn check(
                 "the same log entry twice",
             ));
         }
-        match one(entry, signed, signer, artifact, trust, stamped) {
+        match one(entry, signed, signer, context, stamped) {
             Ok((log, time)) => {
+                proven.logs.insert(log.id.clone());
                 proven
                     .evidence
                     .push(format!("entry {} of {}", entry.log_index, log.url));
@@ -62,12 +65,11 @@ fn one<'a>(
     entry: &LogEntry,
     signed: &Signed,
     signer: &PublicKey,
-    artifact: &Artifact<'_>,
-    trust: &'a TrustedMaterial,
+    context: &Context<'a>,
     stamped: &[i64],
 ) -> Result<(&'a Log, Option<i64>), String> {
-    bound(entry, signed, signer, artifact)?;
-    let mut logs = trust
+    let mut logs = context
+        .trust
         .logs
         .iter()
         .filter(|log| log.id == entry.log_id)
@@ -75,10 +77,12 @@ fn one<'a>(
     if logs.peek().is_none() {
         return Err(format!("no trusted log has the id {}", hex(&entry.log_id)));
     }
+    bound(entry, signed, signer, context.artifact)?;
+    let witnesses = context.demand.witnesses.as_ref();
     // One log can be listed with several times of validity.
     let mut reason = String::new();
     for log in logs {
-        match in_log(entry, signed.entries_need, log, stamped) {
+        match in_log(entry, signed.entries_need, log, stamped, witnesses) {
             Ok(time) => return Ok((log, time)),
             Err(error) => reason = format!("{}: {error}", log.url),
         }
@@ -92,6 +96,7 @@ fn in_log(
     need: EntryProof,
     log: &Log,
     stamped: &[i64],
+    witnesses: Option<&Witnesses>,
 ) -> Result<Option<i64>, String> {
     match need {
         EntryProof::Promise if entry.inclusion_promise.is_none() => {
@@ -104,6 +109,13 @@ fn in_log(
     }
     if let Some(proof) = &entry.inclusion_proof {
         included(entry, proof, log)?;
+    }
+    if let Some(wanted) = witnesses {
+        let proof = entry
+            .inclusion_proof
+            .as_ref()
+            .ok_or("witnesses were asked for, and there is no checkpoint")?;
+        witnessed(&proof.checkpoint, wanted)?;
     }
     let Some(promise) = &entry.inclusion_promise else {
         // Only the proof speaks for the index then.
@@ -170,6 +182,42 @@ fn included(entry: &LogEntry, proof: &InclusionProof, log: &Log) -> Result<(), S
         return Err("the checkpoint is of another tree than the inclusion proof".to_owned());
     }
     Ok(())
+}
+
+/// So many witnesses must have cosigned the checkpoint. Cosignatures of others neither help nor hurt.
+fn witnessed(checkpoint: &str, wanted: &Witnesses) -> Result<(), String> {
+    let note = Note::parse(checkpoint).map_err(|error| format!("the checkpoint: {error}"))?;
+    let mut keys = BTreeSet::new();
+    for (name, key) in &wanted.witnesses {
+        if cosignature::verify(&note, name, key).is_ok() {
+            keys.insert(key.spki_der());
+        }
+    }
+    let needed = wanted.threshold.max(1);
+    match keys.len() {
+        enough if enough >= needed => Ok(()),
+        have => Err(format!(
+            "{have} of the {needed} witnesses that are needed have cosigned the checkpoint"
+        )),
+    }
+}
+
+/// The keys that log entries name as the signer's, believed or not.
+pub(crate) fn named_keys(signed: &Signed) -> Vec<PublicKey> {
+    let mut keys = Vec::new();
+    for entry in &signed.log_entries {
+        let Ok(EntryBody::Claims(claims)) = EntryBody::parse(&entry.canonicalized_body) else {
+            continue;
+        };
+        for recorded in claims.signatures {
+            if let Verifier::PublicKey(spki) = &recorded.verifier
+                && let Ok(key) = PublicKey::from_spki_der(spki)
+            {
+                keys.push(key);
+            }
+        }
+    }
+    keys
 }
 
 /// The host of a log's URL, which is the origin of a Rekor v2.

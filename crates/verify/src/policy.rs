@@ -7,12 +7,31 @@ use regex::{Regex, RegexBuilder};
 use sealmark_keys::PublicKey;
 use sealmark_x509::FulcioExtension;
 
+pub use sealmark_formats::predicate_type::PredicateType;
+
+pub use crate::predicate::{Condition, Test};
+
 /// A compiled pattern is not larger than this, in bytes.
 const MAX_PATTERN: usize = 1 << 20;
 
-/// Every condition that attachments must meet to be accepted, and how many of them are needed.
+/// What is asked of an artifact: it is verified if every demand is met.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// The demands; at least one.
+    pub demands: Vec<Demand>,
+}
+
+impl From<Demand> for Policy {
+    fn from(demand: Demand) -> Self {
+        Self {
+            demands: vec![demand],
+        }
+    }
+}
+
+/// Attachments of one kind, by so many of these signers, that meet every condition.
+#[derive(Clone, Debug)]
+pub struct Demand {
     /// What kind of attachment speaks for the artifact.
     pub kind: Kind,
     /// Who may have signed.
@@ -23,16 +42,36 @@ pub struct Policy {
     pub annotations: BTreeMap<String, String>,
     /// Whether the signed claims must name this artifact; `false` only on the user's demand.
     pub check_claims: bool,
-    /// Whether a transparency log must prove the signature.
+    /// Whether transparency logs must prove the signature.
     pub log: Requirement,
-    /// Whether a timestamp authority must prove the time of the signature.
+    /// Witnesses that must have seen the log.
+    pub witnesses: Option<Witnesses>,
+    /// Whether timestamp authorities must prove the time of the signature.
     pub timestamp: Requirement,
-    /// Whether a CT log must have promised to log the signer's certificate.
+    /// Whether CT logs must have promised to log the signer's certificate.
     pub sct: Requirement,
 }
 
+impl Demand {
+    /// The strictest demand that any signature can meet: one of these signers, proven by a log, and, if it is by a
+    /// certificate, that one promised to a CT log. Timestamps are checked where there are some.
+    pub fn new(kind: Kind, signers: Vec<Signer>) -> Self {
+        Self {
+            kind,
+            signers,
+            threshold: 1,
+            annotations: BTreeMap::new(),
+            check_claims: true,
+            log: Requirement::AtLeast(1),
+            witnesses: None,
+            timestamp: Requirement::IfPresent,
+            sct: Requirement::AtLeast(1),
+        }
+    }
+}
+
 /// What kind of attachment speaks for the artifact.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Kind {
     /// A signature of an image. An attestation is not one, whatever it says.
     ImageSignature,
@@ -40,6 +79,29 @@ pub enum Kind {
     BlobSignature,
     /// A signature over a file's own bytes, or a statement that has the file as a subject.
     BlobSignatureOrStatement,
+    /// An attestation: a statement that has the artifact as a subject.
+    Attestation(Attestation),
+}
+
+/// Which attestations speak for the artifact.
+#[derive(Clone, Debug, Default)]
+pub struct Attestation {
+    /// The predicate types that count; with none of them, every type but that of an image signature.
+    pub types: Vec<PredicateType>,
+    /// What the predicate must say.
+    pub predicate: Vec<Condition>,
+    /// Every attestation of these types that is otherwise good must say so: one that does not makes the demand fail,
+    /// whatever the others say.
+    pub every: bool,
+}
+
+/// Witnesses of a log's checkpoints (<https://c2sp.org/tlog-cosignature>).
+#[derive(Clone, Debug)]
+pub struct Witnesses {
+    /// Names and Ed25519 keys.
+    pub witnesses: Vec<(String, PublicKey)>,
+    /// How many of them must have cosigned the checkpoint that an entry is proven by; at least 1.
+    pub threshold: usize,
 }
 
 /// Who may have signed.
@@ -105,6 +167,23 @@ impl fmt::Display for Match {
     }
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImageSignature => f.write_str("image signature"),
+            Self::BlobSignature => f.write_str("signature over the file"),
+            Self::BlobSignatureOrStatement => {
+                f.write_str("signature over the file, or statement about it")
+            }
+            Self::Attestation(wanted) if wanted.types.is_empty() => f.write_str("attestation"),
+            Self::Attestation(wanted) => {
+                let types: Vec<_> = wanted.types.iter().map(ToString::to_string).collect();
+                write!(f, "attestation of type {}", types.join(" or "))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -127,8 +206,8 @@ impl fmt::Display for Signer {
 /// Whether a kind of proof is demanded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Requirement {
-    /// An attachment without it is not accepted.
-    Required,
+    /// An attachment with fewer, each from another log or authority, is not accepted. At least 1.
+    AtLeast(usize),
     /// It is checked where it is there and can be, and counts only if it is good.
     IfPresent,
     /// It is not looked at, for this reason.
@@ -136,4 +215,21 @@ pub enum Requirement {
         /// Why not, for people: `no trusted root`.
         reason: String,
     },
+}
+
+impl Requirement {
+    /// Not looked at, for this reason.
+    pub fn not_checked(reason: impl Into<String>) -> Self {
+        Self::NotChecked {
+            reason: reason.into(),
+        }
+    }
+
+    /// How many proofs are demanded.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::AtLeast(count) => (*count).max(1),
+            Self::IfPresent | Self::NotChecked { .. } => 0,
+        }
+    }
 }

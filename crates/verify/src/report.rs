@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::evidence::Layout;
+use crate::policy::{Demand, Kind};
 
 /// The result.
 #[derive(Clone, Debug, Serialize)]
@@ -16,19 +17,43 @@ use crate::evidence::Layout;
 pub struct Report {
     /// Digest of the artifact.
     pub digest: Digest,
+    /// What follows from the demands.
+    pub verdict: Verdict,
+    /// Each demand of the policy, in its order.
+    pub demands: Vec<DemandReport>,
+}
+
+/// What came of one demand.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemandReport {
+    /// What kind of attachment was asked for.
+    pub kind: String,
     /// What follows from the attachments.
     pub verdict: Verdict,
-    /// How many of the policy's signers were needed.
+    /// How many of the signers were needed.
     pub threshold: usize,
+    /// Who may sign, and who did.
+    pub signers: Vec<SignerReport>,
     /// Every attachment that was considered, in the order in which it was found.
     pub attachments: Vec<Attachment>,
 }
 
-/// What follows from the attachments of an artifact.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+/// One of a demand's signers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignerReport {
+    /// The signer, for people.
+    pub signer: String,
+    /// Whether there is an accepted attachment by this signer.
+    pub signed: bool,
+}
+
+/// What follows from the attachments of an artifact, the best first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// At least one attachment passed every check.
+    /// As many attachments as were asked for passed every check.
     Verified,
     /// There is no attachment of the kind that was asked for.
     NoSignatures,
@@ -50,12 +75,16 @@ pub struct Attachment {
     pub manifest_digest: Option<Digest>,
     /// Whether it passed every check.
     pub accepted: bool,
-    /// Which of the policy's signers made it, if it is accepted.
+    /// Which of the demand's signers made it, and the id of the key, if it is accepted.
     #[serde(skip)]
-    pub satisfies: Option<usize>,
-    /// Who made the signature; only if that signature was verified.
+    pub(crate) satisfies: Option<(usize, Digest)>,
+    /// Who made the signature; only if the attachment is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signer: Option<Signer>,
+    /// Whom an attachment that is not accepted names as its signer. The signature is that key's, and a check after it
+    /// failed: nobody trusted may have vouched for the identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_signer: Option<Signer>,
     /// What is signed; only if the signature was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Claims>,
@@ -121,6 +150,9 @@ pub struct Claims {
     /// Where the signer saw the image; signed, yet not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub docker_reference: Option<String>,
+    /// The first digests that are signed for, `ALGORITHM:HEX`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub digests: Vec<String>,
     /// The signer's annotations.
     pub annotations: BTreeMap<String, Value>,
 }
@@ -160,11 +192,13 @@ pub enum CheckName {
     Certificate,
     /// A CT log promised to log the certificate.
     Sct,
+    /// The predicate says what the policy asks for.
+    Predicate,
 }
 
 impl CheckName {
     /// Every check, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Format,
         Self::Kind,
         Self::Signature,
@@ -175,6 +209,7 @@ impl CheckName {
         Self::Timestamp,
         Self::Certificate,
         Self::Sct,
+        Self::Predicate,
     ];
 
     /// The name for people.
@@ -190,6 +225,7 @@ impl CheckName {
             Self::Timestamp => "timestamp",
             Self::Certificate => "certificate",
             Self::Sct => "certificate transparency",
+            Self::Predicate => "predicate",
         }
     }
 }
@@ -228,16 +264,51 @@ pub enum Outcome {
 }
 
 impl Report {
-    /// How many of the policy's signers have attachments that passed every check.
-    pub fn signers(&self) -> usize {
-        signers(&self.attachments)
+    pub(crate) fn new(digest: Digest, demands: Vec<DemandReport>) -> Self {
+        Self {
+            digest,
+            verdict: demands
+                .iter()
+                .map(|demand| demand.verdict)
+                .max()
+                .unwrap_or(Verdict::NoSignatures),
+            demands,
+        }
+    }
+
+    /// Every attachment of every demand.
+    pub fn attachments(&self) -> impl Iterator<Item = &Attachment> {
+        self.demands.iter().flat_map(|demand| &demand.attachments)
     }
 
     /// The attachments that passed every check.
     pub fn accepted(&self) -> impl Iterator<Item = &Attachment> {
-        self.attachments
-            .iter()
-            .filter(|attachment| attachment.accepted)
+        self.attachments().filter(|attachment| attachment.accepted)
+    }
+}
+
+impl DemandReport {
+    pub(crate) fn new(demand: &Demand, attachments: Vec<Attachment>) -> Self {
+        let signed_by = |index| {
+            attachments
+                .iter()
+                .any(|attachment| matches!(&attachment.satisfies, Some((by, _)) if *by == index))
+        };
+        Self {
+            kind: demand.kind.to_string(),
+            verdict: verdict(demand, &attachments),
+            threshold: demand.threshold,
+            signers: demand
+                .signers
+                .iter()
+                .enumerate()
+                .map(|(index, signer)| SignerReport {
+                    signer: signer.to_string(),
+                    signed: signed_by(index),
+                })
+                .collect(),
+            attachments,
+        }
     }
 }
 
@@ -248,29 +319,71 @@ impl Attachment {
             .iter()
             .find(|check| matches!(check.outcome, Outcome::Failed { .. }))
     }
+
+    fn failed_at(&self, name: CheckName) -> bool {
+        self.failure().is_some_and(|check| check.name == name)
+    }
 }
 
 /// The verdict that follows from the attachments alone.
-pub(crate) fn verdict(attachments: &[Attachment], threshold: usize) -> Verdict {
-    if signers(attachments) >= threshold.max(1) {
+fn verdict(demand: &Demand, attachments: &[Attachment]) -> Verdict {
+    let every = matches!(&demand.kind, Kind::Attestation(wanted) if wanted.every);
+    let one_says_otherwise = every
+        && attachments
+            .iter()
+            .any(|attachment| attachment.failed_at(CheckName::Predicate));
+    if !one_says_otherwise && signers(attachments) >= demand.threshold.max(1) {
         return Verdict::Verified;
     }
     // Something unreadable may have been a signature: it is a failure, not an absence.
-    let of_other_kind = |attachment: &Attachment| {
-        attachment
-            .failure()
-            .is_some_and(|check| check.name == CheckName::Kind)
-    };
-    if attachments.iter().all(of_other_kind) {
+    if attachments
+        .iter()
+        .all(|attachment| attachment.failed_at(CheckName::Kind))
+    {
         Verdict::NoSignatures
     } else {
         Verdict::NoMatchingSignatures
     }
 }
 
+/// How many signers there are such that each has a key of its own: whoever is named twice, by key and by identity, is
+/// one signer all the same.
 fn signers(attachments: &[Attachment]) -> usize {
-    let good = attachments.iter().filter(|attachment| attachment.accepted);
-    good.filter_map(|attachment| attachment.satisfies)
-        .collect::<BTreeSet<_>>()
-        .len()
+    let mut keys_of: BTreeMap<usize, BTreeSet<&Digest>> = BTreeMap::new();
+    for (signer, key) in attachments
+        .iter()
+        .filter(|attachment| attachment.accepted)
+        .filter_map(|attachment| attachment.satisfies.as_ref())
+    {
+        keys_of.entry(*signer).or_default().insert(key);
+    }
+    let mut signer_of: BTreeMap<&Digest, usize> = BTreeMap::new();
+    let signers: Vec<usize> = keys_of.keys().copied().collect();
+    signers
+        .into_iter()
+        .filter(|signer| assign(*signer, &keys_of, &mut signer_of, &mut BTreeSet::new()))
+        .count()
+}
+
+/// Gives the signer a key of its own, if need be by giving others another of theirs (Kuhn's bipartite matching).
+fn assign<'a>(
+    signer: usize,
+    keys_of: &BTreeMap<usize, BTreeSet<&'a Digest>>,
+    signer_of: &mut BTreeMap<&'a Digest, usize>,
+    tried: &mut BTreeSet<&'a Digest>,
+) -> bool {
+    for key in &keys_of[&signer] {
+        if !tried.insert(key) {
+            continue;
+        }
+        let free = match signer_of.get(key).copied() {
+            None => true,
+            Some(other) => assign(other, keys_of, signer_of, tried),
+        };
+        if free {
+            signer_of.insert(key, signer);
+            return true;
+        }
+    }
+    false
 }

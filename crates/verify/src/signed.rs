@@ -6,12 +6,15 @@ use sealmark_formats::bundle::{self, Bundle, LogEntry, Material, MessageSignatur
 use sealmark_formats::simple_signing::SimpleSigning;
 use sealmark_formats::statement::Statement;
 use sealmark_formats::{Digest, dsse};
-use sealmark_x509::Certificate;
+use sealmark_x509::{Certificate, SignedCertificateTimestamp};
 use serde_json::Value;
 
 use crate::checks::Failure;
 use crate::evidence::{Content, Detached};
 use crate::report::Claims;
+
+/// Digests that are listed for people.
+const MAX_LISTED: usize = 16;
 
 /// An attachment in the form that all checks use, whatever layout it came in.
 pub(crate) struct Signed {
@@ -29,6 +32,8 @@ pub(crate) struct Signed {
     pub(crate) entries_need: EntryProof,
     /// RFC 3161 responses.
     pub(crate) timestamps: Vec<Vec<u8>>,
+    /// A CT log's promise that came beside the certificate.
+    pub(crate) sct: Option<SignedCertificateTimestamp>,
 }
 
 /// What is signed.
@@ -119,6 +124,7 @@ impl Signed {
             } => Some(Claims {
                 claim_type: payload.critical.kind.clone(),
                 docker_reference: Some(payload.critical.identity.docker_reference.clone()),
+                digests: vec![payload.critical.image.docker_manifest_digest.to_string()],
                 annotations: payload.optional.clone().unwrap_or_default(),
             }),
             Payload::Claims {
@@ -127,6 +133,13 @@ impl Signed {
             } => Some(Claims {
                 claim_type: statement.predicate_type.clone(),
                 docker_reference: None,
+                digests: statement
+                    .subject
+                    .iter()
+                    .flat_map(|subject| &subject.digest)
+                    .map(|(name, hex)| format!("{name}:{hex}"))
+                    .take(MAX_LISTED)
+                    .collect(),
                 annotations: match statement.subject.as_slice() {
                     [subject] => subject.annotations.clone(),
                     _ => BTreeMap::new(),
@@ -215,6 +228,7 @@ fn from_bundle(bundle: &Bundle) -> Result<Signed, Failure> {
             Version::V0_2 | Version::V0_3 => EntryProof::InclusionProof,
         },
         timestamps: bundle.timestamps.clone(),
+        sct: None,
     })
 }
 
@@ -268,6 +282,10 @@ fn from_detached(
             }
         }
     };
+    let sct = match &detached.sct {
+        None => None,
+        Some(bytes) => Some(sct(bytes)?),
+    };
     let log_entries = match &detached.log_entry {
         None => Vec::new(),
         Some(entry) => vec![legacy_entry(entry)?],
@@ -280,7 +298,19 @@ fn from_detached(
         log_entries,
         entries_need: EntryProof::Promise,
         timestamps: detached.timestamps.clone(),
+        sct,
     })
+}
+
+/// An SCT in either of the forms in which CAs and tools hand it on: the log's JSON answer (RFC 6962, section 4.1), or the
+/// TLS structure (section 3.2).
+fn sct(bytes: &[u8]) -> Result<SignedCertificateTimestamp, Failure> {
+    let json = bytes.trim_ascii_start().starts_with(b"{");
+    match json {
+        true => SignedCertificateTimestamp::from_json(bytes),
+        false => SignedCertificateTimestamp::from_tls(bytes),
+    }
+    .map_err(|error| malformed(format!("the detached SCT: {error}")))
 }
 
 /// The log's promise of cosign 1 and 2, in the form of today. Kind and version stand in the body.

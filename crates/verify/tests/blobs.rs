@@ -8,7 +8,7 @@ use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_verify::artifact::{Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
 use sealmark_verify::report::{CheckName, Verdict};
-use sealmark_verify::{Artifact, Kind, Policy, Report, Requirement, Signer, TrustedMaterial};
+use sealmark_verify::{Artifact, Demand, Kind, Report, Requirement, Signer, TrustedMaterial};
 
 const FILE: &[u8] = b"the content of a file";
 
@@ -21,19 +21,14 @@ impl Bytes for Slice {
     }
 }
 
-fn policy(key: &PrivateKey) -> Policy {
-    let not_checked = || Requirement::NotChecked {
-        reason: "test".to_owned(),
-    };
-    Policy {
-        kind: Kind::BlobSignature,
-        signers: vec![Signer::Key(key.public_key().clone())],
-        threshold: 1,
-        annotations: BTreeMap::new(),
-        check_claims: true,
-        log: not_checked(),
-        timestamp: not_checked(),
-        sct: Requirement::Required,
+fn policy(key: &PrivateKey) -> Demand {
+    Demand {
+        log: Requirement::not_checked("no trusted root"),
+        timestamp: Requirement::not_checked("none"),
+        ..Demand::new(
+            Kind::BlobSignature,
+            vec![Signer::Key(key.public_key().clone())],
+        )
     }
 }
 
@@ -69,7 +64,7 @@ fn in_bundle(signature: Vec<u8>, digest: Option<Digest>) -> Evidence {
 }
 
 fn verify(file: &'static [u8], evidence: Evidence, key: &PrivateKey) -> Report {
-    let (evidence, policy) = ([evidence], policy(key));
+    let (evidence, policy) = ([evidence], policy(key).into());
     let mut digests: Vec<_> = needed_hashes(&evidence, &policy)
         .into_iter()
         .map(|algorithm| Digest::of(algorithm, file))
@@ -137,11 +132,11 @@ fn ed25519_needs_the_bytes_and_says_so() {
         &artifact,
         &evidence,
         &TrustedMaterial::default(),
-        &policy(&key),
+        &policy(&key).into(),
         0,
     );
     assert_eq!(report.verdict, Verdict::NoMatchingSignatures);
-    let check = report.attachments[0].failure().unwrap();
+    let check = report.demands[0].attachments[0].failure().unwrap();
     assert_eq!(check.name, CheckName::Signature);
     let text = format!("{:?}", check.outcome);
     assert!(text.contains("digest"), "{text}");
@@ -173,7 +168,7 @@ fn an_attestation_of_the_file_is_no_signature_of_it() {
     };
     let report = verify(FILE, evidence, &key);
     assert_eq!(
-        report.attachments[0].failure().unwrap().name,
+        report.demands[0].attachments[0].failure().unwrap().name,
         CheckName::Kind
     );
 }

@@ -8,7 +8,7 @@ use sealmark_formats::{Digest, dsse, statement};
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
 use sealmark_verify::report::{CheckName, Outcome, Report, Verdict};
-use sealmark_verify::{Artifact, Kind, Policy, Requirement, Signer, TrustedMaterial};
+use sealmark_verify::{Artifact, Demand, Kind, Requirement, Signer, TrustedMaterial};
 
 fn key() -> PrivateKey {
     PrivateKey::generate(Algorithm::EcdsaP256).expect("a key")
@@ -18,20 +18,14 @@ fn image() -> Digest {
     Digest::sha256(b"an image")
 }
 
-fn policy(key: &PrivateKey) -> Policy {
-    Policy {
-        kind: Kind::ImageSignature,
-        signers: vec![Signer::Key(key.public_key().clone())],
-        threshold: 1,
-        annotations: BTreeMap::new(),
-        check_claims: true,
-        log: Requirement::NotChecked {
-            reason: "no trusted root".to_owned(),
-        },
-        timestamp: Requirement::NotChecked {
-            reason: "none".to_owned(),
-        },
-        sct: Requirement::Required,
+fn policy(key: &PrivateKey) -> Demand {
+    Demand {
+        log: Requirement::not_checked("no trusted root"),
+        timestamp: Requirement::not_checked("none"),
+        ..Demand::new(
+            Kind::ImageSignature,
+            vec![Signer::Key(key.public_key().clone())],
+        )
     }
 }
 
@@ -91,21 +85,23 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn verify(evidence: &[Evidence], policy: &Policy) -> Report {
+fn verify(evidence: &[Evidence], policy: &Demand) -> Report {
     sealmark_verify::verify(
         &Artifact::by_digest(image()),
         evidence,
         &TrustedMaterial::default(),
-        policy,
+        &policy.clone().into(),
         0,
     )
 }
 
 /// The check that failed on the only attachment, with what was found.
 fn failure(report: &Report) -> (CheckName, String) {
-    assert_eq!(report.attachments.len(), 1);
-    assert!(!report.attachments[0].accepted);
-    let check = report.attachments[0].failure().expect("a check failed");
+    assert_eq!(report.demands[0].attachments.len(), 1);
+    assert!(!report.demands[0].attachments[0].accepted);
+    let check = report.demands[0].attachments[0]
+        .failure()
+        .expect("a check failed");
     let Outcome::Failed { found, .. } = &check.outcome else {
         unreachable!()
     };
@@ -118,7 +114,7 @@ fn a_signature_by_the_key_over_the_image_is_good_in_every_layout() {
     for evidence in [signature(&key, &image(), &[]), legacy(&key, &image(), &[])] {
         let report = verify(&[evidence], &policy(&key));
         assert_eq!(report.verdict, Verdict::Verified, "{report:#?}");
-        let signer = report.attachments[0].signer.as_ref().unwrap();
+        let signer = report.demands[0].attachments[0].signer.as_ref().unwrap();
         assert_eq!(signer.key_id, Some(key.public_key().id().to_string()));
     }
 }
@@ -175,7 +171,7 @@ fn another_key_is_named() {
         "{found}"
     );
     assert!(
-        report.attachments[0].signer.is_none(),
+        report.demands[0].attachments[0].signer.is_none(),
         "an unverified signer must not be shown"
     );
 }
@@ -246,7 +242,7 @@ fn one_good_signature_is_enough_whatever_else_is_attached() {
     let report = verify(&evidence, &policy(&good));
     assert_eq!(report.verdict, Verdict::Verified);
     assert_eq!(report.accepted().count(), 1);
-    assert_eq!(report.attachments.len(), 3, "each is reported");
+    assert_eq!(report.demands[0].attachments.len(), 3, "each is reported");
 }
 
 #[test]
@@ -270,9 +266,9 @@ fn copies_are_marked() {
     let mut two = one.clone();
     two.source.location = "its copy".to_owned();
     let report = verify(&[one, two], &policy(&key));
-    assert_eq!(report.attachments[0].duplicate_of, None);
+    assert_eq!(report.demands[0].attachments[0].duplicate_of, None);
     assert_eq!(
-        report.attachments[1].duplicate_of.as_deref(),
+        report.demands[0].attachments[1].duplicate_of.as_deref(),
         Some("a bundle")
     );
 }
@@ -281,17 +277,15 @@ fn copies_are_marked() {
 fn a_log_that_is_demanded_is_never_waved_through() {
     let key = key();
     let mut policy = policy(&key);
-    policy.log = Requirement::Required;
+    policy.log = Requirement::AtLeast(1);
     for evidence in [signature(&key, &image(), &[]), legacy(&key, &image(), &[])] {
         assert_eq!(
             failure(&verify(&[evidence], &policy)).0,
             CheckName::TransparencyLog
         );
     }
-    policy.log = Requirement::NotChecked {
-        reason: "x".to_owned(),
-    };
-    policy.timestamp = Requirement::Required;
+    policy.log = Requirement::not_checked("x");
+    policy.timestamp = Requirement::AtLeast(1);
     let report = verify(&[signature(&key, &image(), &[])], &policy);
     assert_eq!(failure(&report).0, CheckName::Timestamp);
 }
@@ -306,7 +300,7 @@ fn without_claims_check_the_report_says_so() {
         &policy,
     );
     assert_eq!(report.verdict, Verdict::Verified);
-    let digest = &report.attachments[0].checks[4];
+    let digest = &report.demands[0].attachments[0].checks[4];
     assert_eq!(digest.name, CheckName::Digest);
     assert!(matches!(digest.outcome, Outcome::Skipped { .. }));
 }
@@ -318,7 +312,7 @@ fn every_report_lists_every_check_once_in_order() {
         signature(&key, &image(), &[]),
         signature(&other, &image(), &[]),
     ];
-    for attachment in verify(&evidence, &policy(&key)).attachments {
+    for attachment in verify(&evidence, &policy(&key)).attachments() {
         let names: Vec<_> = attachment.checks.iter().map(|check| check.name).collect();
         assert_eq!(names, CheckName::ALL);
         assert!(names.is_sorted());

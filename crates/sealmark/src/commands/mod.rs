@@ -18,6 +18,7 @@ pub(crate) mod triangulate;
 pub(crate) mod trusted_root;
 pub(crate) mod verify;
 pub(crate) mod verify_blob;
+mod verify_images;
 pub(crate) mod version;
 
 use std::sync::PoisonError;

@@ -10,16 +10,18 @@ use sealmark_formats::legacy::BlobBundle;
 use sealmark_sign::blob::{self, FileBytes};
 use sealmark_verify::artifact::{Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
+use sealmark_verify::policy_file;
 use sealmark_verify::report::Verdict;
-use sealmark_verify::{Artifact, Kind, Policy, TrustedMaterial};
+use sealmark_verify::{Artifact, Policy, TrustedMaterial};
 use serde::Serialize;
 
 use crate::error::{Error, VerificationExit};
 use crate::flags::Format;
 use crate::input::Input;
+use crate::policy_flags::{PolicyFlags, Wanted};
 use crate::report;
 use crate::terminal::Terminal;
-use crate::trust_flags::{self, SignerFlags, TrustFlags};
+use crate::trust_flags::{self, TrustFlags};
 
 /// A bundle or signature file is not larger than this, in bytes: as much as an attachment of an image.
 const MAX_BUNDLE: u64 = 128 << 20;
@@ -31,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "FILE")]
     file: String,
     #[command(flatten)]
-    signer: SignerFlags,
+    policy: PolicyFlags,
     /// The bundle, of any version, or as cosign 1 and 2 wrote it
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
@@ -67,18 +69,18 @@ struct BlobJson {
 /// Verifies the file against the signature.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let evidence = [arguments.evidence()?];
-    let demands = trust_flags::demands(&arguments.signer, &arguments.trust, terminal).await?;
-    let policy = Policy {
-        kind: Kind::BlobSignature,
-        signers: demands.signers,
-        threshold: demands.threshold,
-        annotations: std::collections::BTreeMap::new(),
-        check_claims: true,
-        log: demands.log,
-        timestamp: demands.timestamp,
-        sct: demands.sct,
-    };
-    let report = verify(&arguments.file, &evidence, &demands.trust, &policy)?;
+    let mut asking = arguments
+        .policy
+        .asking(&arguments.trust, Wanted::BlobSignature, terminal)
+        .await?;
+    let artifact = policy_file::Artifact::File(&arguments.file);
+    let policy = asking.policy(artifact, terminal).await?;
+    let report = verify(
+        &arguments.file,
+        &evidence,
+        &asking.trusted.material,
+        &policy,
+    )?;
     let verdict = report.verdict;
     let failure = report::no_match(&arguments.file, &report);
     match arguments.output {
@@ -86,6 +88,15 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             file: arguments.file,
             report,
         })?,
+        Format::Text if arguments.policy.explain => {
+            terminal.line(asking.describe())?;
+            let word = match verdict {
+                Verdict::Verified => "verified",
+                _ => "NOT verified",
+            };
+            terminal.line(format!("{word} {} ({})", arguments.file, report.digest))?;
+            report::explain(&report, terminal)?;
+        }
         Format::Text if verdict == Verdict::Verified => {
             terminal.line(format!("verified {} ({})", arguments.file, report.digest))?;
             report::print(&report, terminal)?;

@@ -91,7 +91,7 @@ fn signed_text_does_not_command_the_terminal() {
     assert!(verify("text").contains(&line));
     // Programs get the very text.
     let json: Value = serde_json::from_str(&verify("json")).unwrap();
-    let annotations = &json[0]["attachments"][0]["claims"]["annotations"];
+    let annotations = &json[0]["demands"][0]["attachments"][0]["claims"]["annotations"];
     assert_eq!(annotations[HOSTILE], HOSTILE);
     let json: Value = serde_json::from_str(&verify("cosign")).unwrap();
     assert_eq!(json[0]["optional"][HOSTILE], HOSTILE);

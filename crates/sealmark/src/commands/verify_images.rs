@@ -1,0 +1,359 @@
+//! What `verify` and `verify-attestation` share: look at everything that is attached to each image, and say what it is
+//! worth.
+
+use sealmark_formats::{Digest, dsse};
+use sealmark_oci::{Client, Layout, Reference, Repository, Source, Want};
+use sealmark_verify::evidence::{Content, Evidence};
+use sealmark_verify::policy_file;
+use sealmark_verify::report::{Attachment, Report, Verdict};
+use sealmark_verify::{Artifact, Kind, Policy};
+use serde::Serialize;
+
+use crate::error::{Error, VerificationExit};
+use crate::flags;
+use crate::policy_flags::Asking;
+use crate::printable::printable_json;
+use crate::report::{self, OutputFormat};
+use crate::terminal::Terminal;
+use crate::trust_flags;
+
+/// What is verified and how it is shown.
+pub(crate) struct Settings<'a> {
+    /// As the user wrote them.
+    pub(crate) images: &'a [String],
+    /// They are layouts on disk.
+    pub(crate) local: bool,
+    /// Whether the signed claims must name the image.
+    pub(crate) check_claims: bool,
+    /// Show the policy and every check.
+    pub(crate) explain: bool,
+    pub(crate) output: OutputFormat,
+    /// Which attachments can be what is asked for.
+    pub(crate) want: Want,
+    /// Where there is none of them, it helps to hear that there are these.
+    pub(crate) instead: Want,
+    /// A policy file may ask for more; only attestations are looked at.
+    pub(crate) only_attestations: bool,
+}
+
+/// An image whose evidence was gathered and verified.
+struct Verified {
+    /// As the user wrote it.
+    name: String,
+    /// What to deploy: the image by digest.
+    pinned: String,
+    evidence: Vec<Evidence>,
+    report: Report,
+    /// Identities were asked for, and no key.
+    by_identity: bool,
+}
+
+/// An image as it was found.
+struct Found {
+    /// Registry and repository, or the directory.
+    repository: String,
+    pinned: String,
+    digest: Digest,
+    source: Source,
+    /// The user gave the digest, and nobody has looked whether there is such an image.
+    looked_up: bool,
+}
+
+/// Verifies each image; the first that fails decides the exit code, after all were looked at.
+pub(crate) async fn run(
+    settings: Settings<'_>,
+    mut asking: Asking,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> Result<(), Error> {
+    if settings.explain && settings.output == OutputFormat::Text {
+        terminal.line(asking.describe())?;
+    }
+    let mut first_failure = None;
+    let mut json = Vec::new();
+    for (name, looked_at) in settings.images.iter().zip(1..) {
+        let failure = match one(name, &settings, &mut asking, client, terminal).await {
+            Ok(verified) => {
+                let failure = verified.failure();
+                match settings.output {
+                    OutputFormat::Text => verified.print_text(&settings, terminal)?,
+                    OutputFormat::Json => json.push(verified.json()),
+                    OutputFormat::Cosign if failure.is_none() => {
+                        verified.print_cosign(&settings, terminal)?;
+                    }
+                    OutputFormat::Cosign => {}
+                }
+                failure
+            }
+            Err(Error::Oci(error)) if error.is_not_found() => Some(Error::Verification {
+                exit: VerificationExit::ImageMissing,
+                message: error.to_string(),
+            }),
+            Err(error) => Some(error),
+        };
+        if let Some(failure) = &failure
+            && json.len() < looked_at
+        {
+            json.push(ImageJson::Failed {
+                image: name.clone(),
+                error: failure.to_string(),
+            });
+        }
+        match failure {
+            Some(failure) if first_failure.is_some() => terminal.note(format!("error: {failure}")),
+            failure => first_failure = first_failure.or(failure),
+        }
+    }
+    if settings.output == OutputFormat::Json {
+        terminal.json(&json)?;
+    }
+    first_failure.map_or(Ok(()), Err)
+}
+
+async fn one(
+    name: &str,
+    settings: &Settings<'_>,
+    asking: &mut Asking,
+    client: &Client,
+    terminal: &Terminal,
+) -> Result<Verified, Error> {
+    let found = match settings.local {
+        true => find_local(name)?,
+        false => find(client, name).await?,
+    };
+    let artifact = policy_file::Artifact::Image(&found.repository);
+    let mut policy = asking.policy(artifact, terminal).await?;
+    if settings.only_attestations {
+        policy
+            .demands
+            .retain(|demand| matches!(demand.kind, Kind::Attestation(_)));
+        if policy.demands.is_empty() {
+            return Err(Error::Usage(format!(
+                "the policy asks for no attestation of {}: verify looks at signatures",
+                found.repository
+            )));
+        }
+    }
+    for demand in &mut policy.demands {
+        demand.check_claims = settings.check_claims;
+    }
+    let evidence = gather(&found, wanted(settings, &policy), settings.instead, client).await?;
+    let report = sealmark_verify::verify(
+        &Artifact::by_digest(found.digest),
+        &evidence,
+        &asking.trusted.material,
+        &policy,
+        trust_flags::now(),
+    );
+    Ok(Verified {
+        name: name.to_owned(),
+        pinned: found.pinned,
+        evidence,
+        report,
+        by_identity: Asking::by_identity(&policy),
+    })
+}
+
+/// A policy file may ask for signatures and attestations at once.
+fn wanted(settings: &Settings<'_>, policy: &Policy) -> Want {
+    let attestations =
+        |demand: &&sealmark_verify::Demand| matches!(demand.kind, Kind::Attestation(_));
+    let asked = policy.demands.iter().filter(attestations).count();
+    match (asked, asked == policy.demands.len()) {
+        (0, _) => settings.want,
+        (_, true) => Want::ATTESTATIONS,
+        _ => Want::ALL,
+    }
+}
+
+async fn find(client: &Client, name: &str) -> Result<Found, Error> {
+    let image: Reference = name.parse().map_err(sealmark_oci::Error::from)?;
+    let repository: Repository = flags::signature_repository(&image)?;
+    let digest = match &image.digest {
+        Some(digest) => digest.clone(),
+        None => client.resolve(&image).await?.digest,
+    };
+    Ok(Found {
+        repository: image.repository.to_string(),
+        pinned: image.by_digest(&digest).to_string(),
+        looked_up: image.digest.is_none(),
+        digest,
+        source: Source::Registry {
+            client: client.clone(),
+            repository,
+        },
+    })
+}
+
+fn find_local(name: &str) -> Result<Found, Error> {
+    let (directory, image) = flags::layout_and_image(name);
+    let layout = Layout::open(directory)?;
+    let digest = layout.resolve(image)?.digest;
+    Ok(Found {
+        repository: directory.to_owned(),
+        pinned: format!("{directory}@{digest}"),
+        digest,
+        source: Source::Layout(layout),
+        looked_up: true,
+    })
+}
+
+async fn gather(
+    found: &Found,
+    want: Want,
+    instead: Want,
+    client: &Client,
+) -> Result<Vec<Evidence>, Error> {
+    let evidence = sealmark_oci::gather(&found.source, &found.digest, want).await?;
+    if !evidence.is_empty() || want == Want::ALL {
+        return Ok(evidence);
+    }
+    // No signature, or no image?
+    if !found.looked_up {
+        let image: Reference = found.pinned.parse().map_err(sealmark_oci::Error::from)?;
+        client.resolve(&image).await?;
+    }
+    Ok(sealmark_oci::gather(&found.source, &found.digest, instead).await?)
+}
+
+/// One image in `--output json`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ImageJson {
+    /// It was looked at.
+    Looked {
+        image: String,
+        pinned: String,
+        #[serde(flatten)]
+        report: Report,
+    },
+    /// It could not be looked at.
+    Failed { image: String, error: String },
+}
+
+/// One signature in `--output cosign`, as `cosign verify` prints it.
+#[derive(Serialize)]
+struct CosignJson {
+    critical: serde_json::Value,
+    optional: serde_json::Value,
+}
+
+impl Verified {
+    fn failure(&self) -> Option<Error> {
+        let (exit, message) = match self.report.verdict {
+            Verdict::Verified => return None,
+            Verdict::NoSignatures => (
+                VerificationExit::Unsigned,
+                report::none_there(&self.name, &self.report),
+            ),
+            Verdict::NoMatchingSignatures => {
+                let exit = match self.by_identity
+                    && !self.evidence.iter().any(Evidence::has_certificate)
+                {
+                    true => VerificationExit::CertificateMissing,
+                    false => VerificationExit::NoMatch,
+                };
+                (exit, report::no_match(&self.name, &self.report))
+            }
+        };
+        Some(Error::Verification { exit, message })
+    }
+
+    fn print_text(&self, settings: &Settings<'_>, terminal: &mut Terminal) -> Result<(), Error> {
+        let verified = self.report.verdict == Verdict::Verified;
+        if verified {
+            terminal.line(format!("verified {}", self.pinned))?;
+        } else if settings.explain {
+            terminal.line(format!("NOT verified {}", self.pinned))?;
+        }
+        match (settings.explain, verified) {
+            (true, _) => report::explain(&self.report, terminal),
+            (false, true) => report::print(&self.report, terminal),
+            // A failure is said once, by its message.
+            (false, false) => Ok(()),
+        }
+    }
+
+    fn json(self) -> ImageJson {
+        ImageJson::Looked {
+            image: self.name,
+            pinned: self.pinned,
+            report: self.report,
+        }
+    }
+
+    /// The accepted attachments, each once, with what they were read from.
+    fn accepted(&self) -> impl Iterator<Item = (&Attachment, &Evidence)> {
+        let all = |index: usize| {
+            self.report
+                .demands
+                .iter()
+                .filter_map(move |demand| demand.attachments.get(index))
+                .find(|attachment| attachment.accepted)
+        };
+        self.evidence
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, evidence)| Some((all(index)?, evidence)))
+    }
+
+    /// cosign's own output: a list of signatures, or a line with the envelope of each attestation.
+    fn print_cosign(&self, settings: &Settings<'_>, terminal: &mut Terminal) -> Result<(), Error> {
+        let failed = |error: serde_json::Error| Error::Stream {
+            action: "write JSON",
+            cause: error.into(),
+        };
+        if settings.only_attestations {
+            for (_, evidence) in self.accepted() {
+                if let Some(envelope) = envelope(&evidence.content) {
+                    let json = serde_json::to_string(&envelope).map_err(failed)?;
+                    terminal.line(printable_json(&json))?;
+                }
+            }
+            return Ok(());
+        }
+        let list: Vec<_> = self
+            .accepted()
+            .filter_map(|(attachment, evidence)| match &evidence.content {
+                Content::SimpleSigning(detached) => {
+                    let payload: serde_json::Value =
+                        serde_json::from_slice(&detached.payload).ok()?;
+                    Some(CosignJson {
+                        critical: payload["critical"].clone(),
+                        optional: payload["optional"].clone(),
+                    })
+                }
+                _ => {
+                    let claims = attachment.claims.clone().unwrap_or_default();
+                    // With --check-claims=false the signature may be of another image.
+                    let digest = match settings.check_claims {
+                        true => self.report.digest.to_string(),
+                        false => claims.digests.first().cloned().unwrap_or_default(),
+                    };
+                    Some(CosignJson {
+                        critical: serde_json::json!({
+                            "identity": { "docker-reference": self.name },
+                            "image": { "docker-manifest-digest": digest },
+                            "type": claims.claim_type,
+                        }),
+                        optional: serde_json::json!(claims.annotations),
+                    })
+                }
+            })
+            .collect();
+        let json = serde_json::to_string(&list).map_err(failed)?;
+        terminal.line(printable_json(&json))
+    }
+}
+
+/// The DSSE envelope of an attestation.
+fn envelope(content: &Content) -> Option<dsse::Envelope> {
+    match content {
+        Content::Bundle(bundle) => match &bundle.content {
+            sealmark_formats::bundle::Content::Dsse(envelope) => Some(envelope.clone()),
+            _ => None,
+        },
+        Content::Envelope(detached) => dsse::Envelope::parse(&detached.payload).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,504 @@
+//! Flags of the commands that verify: what is asked of the artifact, by flags or in a policy file.
+//!
+//! The flags are a shorthand: they make a policy file with one rule, and the same code turns either into a policy.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sealmark_keys::PublicKey;
+use sealmark_kms::KeyRef;
+use sealmark_verify::policy::Match;
+use sealmark_verify::policy_file::{
+    Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
+    PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
+};
+use sealmark_verify::{Policy, Requirement, Signer};
+
+use crate::error::{Error, VerificationExit};
+use crate::terminal::Terminal;
+use crate::trust_flags::{Asked, TrustFlags, Trusted};
+
+/// Who must have signed.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct PolicyFlags {
+    /// Public key of the signer: a file, env://VARIABLE, or https://…; several by repeating
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+    /// Policy file: which artifacts need whose signatures and which attestations
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
+    /// Show the policy, and every check with what was expected and found
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Identity that the signer's certificate must be for; several by repeating
+    #[arg(
+        long,
+        value_name = "IDENTITY",
+        alias = "cert-identity",
+        help_heading = "Identity options"
+    )]
+    certificate_identity: Vec<String>,
+    /// Pattern (RE2) that must be found in the identity; ^ and $ tie it to the ends
+    #[arg(long, value_name = "PATTERN", help_heading = "Identity options")]
+    certificate_identity_regexp: Vec<String>,
+    /// Identity provider that must have vouched for the identity
+    #[arg(
+        long,
+        value_name = "URL",
+        alias = "cert-oidc-issuer",
+        help_heading = "Identity options"
+    )]
+    certificate_oidc_issuer: Option<String>,
+    /// Pattern (RE2) that must be found in the identity provider's URL
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        conflicts_with = "certificate_oidc_issuer",
+        help_heading = "Identity options"
+    )]
+    certificate_oidc_issuer_regexp: Option<String>,
+    /// Event that must have started the GitHub workflow
+    #[arg(long, value_name = "EVENT", help_heading = "Identity options")]
+    certificate_github_workflow_trigger: Option<String>,
+    /// Commit that the GitHub workflow must have run for
+    #[arg(long, value_name = "COMMIT", help_heading = "Identity options")]
+    certificate_github_workflow_sha: Option<String>,
+    /// Name that the GitHub workflow must have
+    #[arg(long, value_name = "NAME", help_heading = "Identity options")]
+    certificate_github_workflow_name: Option<String>,
+    /// Repository that the GitHub workflow must be in
+    #[arg(long, value_name = "OWNER/NAME", help_heading = "Identity options")]
+    certificate_github_workflow_repository: Option<String>,
+    /// Git reference that the GitHub workflow must have run for
+    #[arg(long, value_name = "REF", help_heading = "Identity options")]
+    certificate_github_workflow_ref: Option<String>,
+    /// How many of the keys or identities must have signed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threshold: usize,
+}
+
+/// What kind of attachment the flags ask for.
+pub(crate) enum Wanted {
+    ImageSignature {
+        annotations: BTreeMap<String, String>,
+    },
+    BlobSignature,
+    Attestation {
+        /// Of an image, and not of a file.
+        of_image: bool,
+        /// Predicate types by name or URI; any if there is none.
+        types: Vec<String>,
+    },
+}
+
+/// What is asked, and whom to believe: made once for all artifacts of a command.
+pub(crate) struct Asking {
+    file: PolicyFile,
+    /// Key files are named relative to it.
+    directory: PathBuf,
+    /// The policy file's name; `None` if the flags made it.
+    name: Option<String>,
+    /// Why the flags ask for less than they could, for the report.
+    reasons: Reasons,
+    keys: BTreeMap<String, PublicKey>,
+    pub(crate) trusted: Trusted,
+}
+
+#[derive(Default)]
+struct Reasons {
+    log: Option<String>,
+    timestamp: Option<String>,
+    sct: Option<String>,
+}
+
+impl PolicyFlags {
+    /// Reads the policy file, or makes one of the flags, and reads the trusted material.
+    pub(crate) async fn asking(
+        &self,
+        trust: &TrustFlags,
+        wanted: Wanted,
+        terminal: &Terminal,
+    ) -> Result<Asking, Error> {
+        match self.policy.as_slice() {
+            [] => self.made_of_flags(trust, wanted, terminal).await,
+            [path] => self.read_file(path, trust, terminal).await,
+            _ => Err(Error::Usage(
+                "--policy is given several times: put the rules into one file".to_owned(),
+            )),
+        }
+    }
+
+    async fn read_file(
+        &self,
+        path: &Path,
+        trust: &TrustFlags,
+        terminal: &Terminal,
+    ) -> Result<Asking, Error> {
+        if let Some(language) = foreign_policy(path) {
+            return Err(Error::NotSupported(format!(
+                "{} is a policy in {language}; a policy of Sealmark is YAML, with conditions on the predicate \
+                 such as {{path: /builder/id, equals: …}}",
+                path.display()
+            )));
+        }
+        let given = [
+            (!self.key.is_empty(), "--key"),
+            (self.threshold != 1, "--threshold"),
+        ]
+        .into_iter()
+        .find_map(|(given, flag)| given.then_some(flag))
+        .or_else(|| self.identity_flag())
+        .or_else(|| trust.in_policy());
+        if let Some(flag) = given {
+            return Err(Error::Usage(format!(
+                "{flag} and --policy: the policy file says who must have signed and what must prove it; \
+                 leave one of them out"
+            )));
+        }
+        let failed = |cause| Error::file("read", path, cause);
+        let mut yaml = String::new();
+        std::fs::File::open(path)
+            .and_then(|file| {
+                use std::io::Read as _;
+                file.take(MAX_POLICY_FILE as u64 + 1)
+                    .read_to_string(&mut yaml)
+            })
+            .map_err(failed)?;
+        let file = PolicyFile::parse(&yaml)
+            .map_err(|cause| Error::Usage(format!("{}: {cause}", path.display())))?;
+        let directory = path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
+        let root = file.trusted_root.as_ref().map(|root| directory.join(root));
+        let by_identity = file.names_identities();
+        Ok(Asking {
+            trusted: trust.trusted(root, by_identity, terminal).await?,
+            file,
+            directory,
+            name: Some(path.display().to_string()),
+            reasons: Reasons::default(),
+            keys: BTreeMap::new(),
+        })
+    }
+
+    async fn made_of_flags(
+        &self,
+        trust: &TrustFlags,
+        wanted: Wanted,
+        terminal: &Terminal,
+    ) -> Result<Asking, Error> {
+        let identities = self.identities()?;
+        let by_identity = !identities.is_empty();
+        if self.key.is_empty() && !by_identity {
+            return Err(Error::Usage(
+                "who must have signed? Give a public key with --key, or an identity with \
+                 --certificate-identity and --certificate-oidc-issuer"
+                    .to_owned(),
+            ));
+        }
+        if !self.key.is_empty() && by_identity && self.threshold < 2 {
+            return Err(Error::Usage(
+                "a key or an identity? Either is asked for, or both with --threshold 2".to_owned(),
+            ));
+        }
+        let keys = self.key.iter().map(|key| SignerText {
+            key: Some(key.clone()),
+            ..SignerText::default()
+        });
+        let signers: Vec<SignerRef> = keys
+            .chain(identities)
+            .map(|signer| SignerRef::Here(Box::new(signer)))
+            .collect();
+        if self.threshold == 0 || self.threshold > signers.len() {
+            return Err(Error::Usage(format!(
+                "--threshold {}: of {} signers between 1 and {} can be asked for",
+                self.threshold,
+                signers.len(),
+                signers.len()
+            )));
+        }
+        // Before trusted material is fetched: a key that cannot be read is the plainer mistake.
+        let mut loaded = BTreeMap::new();
+        for name in &self.key {
+            let key = load(name, Path::new(""), terminal).await?;
+            if loaded.values().any(|known| *known == key) {
+                return Err(Error::Usage(format!(
+                    "key {} is given twice: that is one signer",
+                    key.id()
+                )));
+            }
+            loaded.insert(name.clone(), key);
+        }
+        let trusted = trust.trusted(None, by_identity, terminal).await?;
+        let mut reasons = Reasons::default();
+        let log = number(trust.log(&trusted, by_identity, terminal), &mut reasons.log);
+        let mut rule = Rule {
+            log: LogWanted::Simple(log),
+            timestamp: number(trust.timestamp(&trusted), &mut reasons.timestamp),
+            sct: number(trust.sct(), &mut reasons.sct),
+            ..Rule::default()
+        };
+        let everything = vec!["**".to_owned()];
+        match &wanted {
+            Wanted::ImageSignature { .. } | Wanted::Attestation { of_image: true, .. } => {
+                rule.images = everything;
+            }
+            Wanted::BlobSignature | Wanted::Attestation { .. } => rule.files = everything,
+        }
+        match wanted {
+            Wanted::Attestation { types, .. } => rule.attestations.push(AttestationWanted {
+                types: (!types.is_empty()).then_some(OneOrMore::More(types)),
+                signers,
+                threshold: self.threshold,
+                predicate: Vec::new(),
+                every: false,
+            }),
+            Wanted::BlobSignature => {
+                rule.signature = Some(self.signature(signers, BTreeMap::new()));
+            }
+            Wanted::ImageSignature { annotations } => {
+                rule.signature = Some(self.signature(signers, annotations));
+            }
+        }
+        Ok(Asking {
+            file: PolicyFile {
+                version: VERSION,
+                rules: vec![rule],
+                ..PolicyFile::default()
+            },
+            directory: PathBuf::new(),
+            name: None,
+            reasons,
+            keys: loaded,
+            trusted,
+        })
+    }
+
+    fn signature(
+        &self,
+        signers: Vec<SignerRef>,
+        annotations: BTreeMap<String, String>,
+    ) -> SignatureWanted {
+        SignatureWanted {
+            signers,
+            threshold: self.threshold,
+            annotations,
+        }
+    }
+
+    /// The first flag about identities that is given.
+    fn identity_flag(&self) -> Option<&'static str> {
+        [
+            (
+                !self.certificate_identity.is_empty(),
+                "--certificate-identity",
+            ),
+            (
+                !self.certificate_identity_regexp.is_empty(),
+                "--certificate-identity-regexp",
+            ),
+            (
+                self.certificate_oidc_issuer.is_some(),
+                "--certificate-oidc-issuer",
+            ),
+            (
+                self.certificate_oidc_issuer_regexp.is_some(),
+                "--certificate-oidc-issuer-regexp",
+            ),
+            (
+                self.github_workflow().is_some(),
+                "--certificate-github-workflow-…",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(given, flag)| given.then_some(flag))
+    }
+
+    fn identities(&self) -> Result<Vec<SignerText>, Error> {
+        // An empty pattern is found in everything, and usually is a variable that was not set.
+        let texts = self
+            .certificate_identity
+            .iter()
+            .chain(&self.certificate_identity_regexp);
+        let issuers = [
+            &self.certificate_oidc_issuer,
+            &self.certificate_oidc_issuer_regexp,
+        ];
+        if texts
+            .chain(issuers.into_iter().flatten())
+            .any(String::is_empty)
+        {
+            return Err(Error::Usage(
+                "an identity, issuer or pattern is empty: is a variable not set?".to_owned(),
+            ));
+        }
+        let patterns = self
+            .certificate_identity_regexp
+            .iter()
+            .map(|text| ("--certificate-identity-regexp", text))
+            .chain(
+                self.certificate_oidc_issuer_regexp
+                    .iter()
+                    .map(|text| ("--certificate-oidc-issuer-regexp", text)),
+            );
+        for (flag, text) in patterns {
+            Match::pattern(text)
+                .map_err(|error| Error::Usage(format!("{flag} {text:?}: {error}")))?;
+        }
+        let issuer =
+            self.certificate_oidc_issuer.is_some() || self.certificate_oidc_issuer_regexp.is_some();
+        let subjects =
+            !self.certificate_identity.is_empty() || !self.certificate_identity_regexp.is_empty();
+        match (subjects, issuer) {
+            (true, true) => {}
+            (false, false) if self.github_workflow().is_none() => return Ok(Vec::new()),
+            (true, false) => {
+                return Err(Error::Usage(
+                    "an identity is worth what its identity provider is: name it with \
+                     --certificate-oidc-issuer (or --certificate-oidc-issuer-regexp)"
+                        .to_owned(),
+                ));
+            }
+            (false, _) => {
+                return Err(Error::Usage(
+                    "whose signature? Name the identity with --certificate-identity (or \
+                     --certificate-identity-regexp)"
+                        .to_owned(),
+                ));
+            }
+        }
+        let common = SignerText {
+            issuer: self.certificate_oidc_issuer.clone(),
+            issuer_pattern: self.certificate_oidc_issuer_regexp.clone(),
+            github_workflow: self.github_workflow(),
+            ..SignerText::default()
+        };
+        let exact = self.certificate_identity.iter().map(|text| SignerText {
+            subject: Some(text.clone()),
+            ..common.clone()
+        });
+        let patterns = self
+            .certificate_identity_regexp
+            .iter()
+            .map(|text| SignerText {
+                subject_pattern: Some(text.clone()),
+                ..common.clone()
+            });
+        Ok(exact.chain(patterns).collect())
+    }
+
+    fn github_workflow(&self) -> Option<GithubWorkflow> {
+        let workflow = GithubWorkflow {
+            trigger: self.certificate_github_workflow_trigger.clone(),
+            sha: self.certificate_github_workflow_sha.clone(),
+            name: self.certificate_github_workflow_name.clone(),
+            repository: self.certificate_github_workflow_repository.clone(),
+            git_ref: self.certificate_github_workflow_ref.clone(),
+        };
+        (!workflow.extensions().is_empty()).then_some(workflow)
+    }
+}
+
+/// The language of a policy that another program reads.
+fn foreign_policy(path: &Path) -> Option<&'static str> {
+    match path.extension()?.to_str()? {
+        "cue" => Some("CUE"),
+        "rego" => Some("Rego"),
+        _ => None,
+    }
+}
+
+fn number(asked: Asked, reason: &mut Option<String>) -> Number {
+    Number::Word(match asked {
+        Asked::Required => Word::Required,
+        Asked::IfPresent => Word::IfPresent,
+        Asked::Ignored(why) => {
+            *reason = Some(why);
+            Word::Ignored
+        }
+    })
+}
+
+async fn load(name: &str, directory: &Path, terminal: &Terminal) -> Result<PublicKey, Error> {
+    let reference = match KeyRef::parse(name)? {
+        KeyRef::File(path) => KeyRef::File(directory.join(path)),
+        other => other,
+    };
+    let key = sealmark_kms::load_public(&reference).await?;
+    terminal.detail(format!(
+        "verifying with {} key {}",
+        key.algorithm_name(),
+        key.id()
+    ));
+    Ok(key)
+}
+
+impl Asking {
+    /// What is asked of this artifact.
+    pub(crate) async fn policy(
+        &mut self,
+        artifact: Artifact<'_>,
+        terminal: &Terminal,
+    ) -> Result<Policy, Error> {
+        let name = self.name.as_deref().unwrap_or("the flags");
+        let failed = |cause| Error::Usage(format!("{name}: {cause}"));
+        let rule = self
+            .file
+            .rule(artifact)
+            .ok_or_else(|| Error::Verification {
+                exit: VerificationExit::NoMatch,
+                message: match artifact {
+                    Artifact::Image(image) => format!("{name} has no rule for the image {image}"),
+                    Artifact::File(path) => format!("{name} has no rule for the file {path}"),
+                },
+            })?;
+        for key in rule.keys(&self.file).map_err(failed)? {
+            if !self.keys.contains_key(key) {
+                let loaded = load(key, &self.directory, terminal).await?;
+                self.keys.insert(key.to_owned(), loaded);
+            }
+        }
+        let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;
+        for demand in &mut policy.demands {
+            let Reasons {
+                log,
+                timestamp,
+                sct,
+            } = &self.reasons;
+            for (requirement, reason) in [
+                (&mut demand.log, log),
+                (&mut demand.timestamp, timestamp),
+                (&mut demand.sct, sct),
+            ] {
+                if let (Requirement::NotChecked { .. }, Some(reason)) = (&requirement, reason) {
+                    *requirement = Requirement::not_checked(reason);
+                }
+            }
+        }
+        Ok(policy)
+    }
+
+    /// Whether identities are asked for, and no key.
+    pub(crate) fn by_identity(policy: &Policy) -> bool {
+        let mut signers = policy.demands.iter().flat_map(|demand| &demand.signers);
+        signers.all(|signer| matches!(signer, Signer::Identity(_)))
+    }
+
+    /// The policy and the trusted material, for people: what `--explain` shows first.
+    pub(crate) fn describe(&self) -> String {
+        let from = match &self.name {
+            Some(name) => format!("policy ({name}):"),
+            None => "policy (made of the flags):".to_owned(),
+        };
+        let trusting = self
+            .trusted
+            .origin
+            .as_deref()
+            .unwrap_or("nobody but the keys");
+        let yaml: String = self
+            .file
+            .to_yaml()
+            .lines()
+            .map(|line| format!("  {line}\n"))
+            .collect();
+        format!("{from}\n{yaml}trusting: {trusting}")
+    }
+}

@@ -1,0 +1,379 @@
+//! What a policy can ask for: attestations and what they say, how many signers, witnesses; and the policy file.
+
+use std::collections::BTreeMap;
+
+use sealmark_formats::bundle::{self, Bundle, Material};
+use sealmark_formats::predicate_type::PredicateType;
+use sealmark_formats::{Digest, dsse};
+use sealmark_keys::{Algorithm, PrivateKey};
+use sealmark_verify::evidence::{Content, Evidence, Layout, Source};
+use sealmark_verify::policy::{Attestation, Condition, Test};
+use sealmark_verify::policy_file::{self, PolicyFile};
+use sealmark_verify::report::{CheckName, Report, Verdict};
+use sealmark_verify::{Artifact, Demand, Kind, Requirement, Signer, TrustedMaterial};
+use serde_json::{Value, json};
+
+const SLSA: &str = "https://slsa.dev/provenance/v1";
+/// 2023-11-14T22:13:20Z
+const NOW: i64 = 1_700_000_000;
+
+fn key() -> PrivateKey {
+    PrivateKey::generate(Algorithm::EcdsaP256).expect("a key")
+}
+
+fn image() -> Digest {
+    Digest::sha256(b"an image")
+}
+
+fn attested(key: &PrivateKey, predicate_type: &str, predicate: &Value) -> Evidence {
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "app", "digest": {"sha256": image().hex()}}],
+        "predicateType": predicate_type,
+        "predicate": predicate,
+    });
+    let mut envelope = dsse::Envelope {
+        payload: statement.to_string().into_bytes(),
+        payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
+        signatures: Vec::new(),
+    };
+    let sig = key.sign(&envelope.pae()).expect("a signature");
+    envelope
+        .signatures
+        .push(dsse::Signature { sig, keyid: None });
+    let hint = key.public_key().id().hint();
+    let bundle = Bundle::new(
+        Material::PublicKey { hint },
+        bundle::Content::Dsse(envelope),
+    );
+    Evidence {
+        source: Source {
+            layout: Layout::Bundle,
+            manifest: None,
+            location: format!("a bundle of type {predicate_type}"),
+        },
+        content: Content::from_bundle(&bundle.to_json()),
+    }
+}
+
+fn demand(keys: &[&PrivateKey], attestation: Attestation) -> Demand {
+    let signers = keys.iter().map(|key| Signer::Key(key.public_key().clone()));
+    Demand {
+        log: Requirement::not_checked("no log in this test"),
+        ..Demand::new(Kind::Attestation(attestation), signers.collect())
+    }
+}
+
+fn of_type(uri: &str) -> Attestation {
+    Attestation {
+        types: vec![PredicateType::Exact(uri.to_owned())],
+        ..Attestation::default()
+    }
+}
+
+fn verify(evidence: &[Evidence], demands: Vec<Demand>) -> Report {
+    sealmark_verify::verify(
+        &Artifact::by_digest(image()),
+        evidence,
+        &TrustedMaterial::default(),
+        &sealmark_verify::Policy { demands },
+        NOW,
+    )
+}
+
+fn failed(report: &Report) -> Vec<CheckName> {
+    report
+        .attachments()
+        .filter_map(|attachment| attachment.failure())
+        .map(|check| check.name)
+        .collect()
+}
+
+/// CVE-2022-35929: cosign took an attestation of any type for the one that was asked for.
+#[test]
+fn an_attestation_of_another_type_is_none_of_this_type() {
+    let key = key();
+    let evidence = [attested(
+        &key,
+        "https://example.com/review",
+        &json!({"ok": true}),
+    )];
+    let report = verify(&evidence, vec![demand(&[&key], of_type(SLSA))]);
+    assert_eq!(report.verdict, Verdict::NoSignatures);
+    assert_eq!(failed(&report), [CheckName::Kind]);
+}
+
+#[test]
+fn an_image_signature_is_no_attestation_unless_its_type_is_asked_for() {
+    let key = key();
+    let sign = sealmark_formats::statement::COSIGN_SIGN_V1;
+    let evidence = [attested(&key, sign, &json!({}))];
+    let any = verify(&evidence, vec![demand(&[&key], Attestation::default())]);
+    assert_eq!(any.verdict, Verdict::NoSignatures);
+    let this = verify(&evidence, vec![demand(&[&key], of_type(sign))]);
+    assert_eq!(this.verdict, Verdict::Verified);
+}
+
+#[test]
+fn a_predicate_that_says_otherwise_is_not_accepted() {
+    let key = key();
+    let wanted = || Attestation {
+        predicate: vec![Condition {
+            path: "/scanner/findings/*/severity".to_owned(),
+            test: Test::NoneOf(vec![json!("CRITICAL")]),
+        }],
+        ..of_type(SLSA)
+    };
+    let scan = |severity: &str| {
+        let predicate =
+            json!({"scanner": {"findings": [{"severity": "LOW"}, {"severity": severity}]}});
+        attested(&key, SLSA, &predicate)
+    };
+    let bad = verify(&[scan("CRITICAL")], vec![demand(&[&key], wanted())]);
+    assert_eq!(bad.verdict, Verdict::NoMatchingSignatures);
+    assert_eq!(failed(&bad), [CheckName::Predicate]);
+
+    // One that is good is enough, unless every one is asked for.
+    let both = [scan("CRITICAL"), scan("MEDIUM")];
+    let any = verify(&both, vec![demand(&[&key], wanted())]);
+    assert_eq!(any.verdict, Verdict::Verified);
+    let every = Attestation {
+        every: true,
+        ..wanted()
+    };
+    let all = verify(&both, vec![demand(&[&key], every.clone())]);
+    assert_eq!(all.verdict, Verdict::NoMatchingSignatures);
+    // What a stranger attests can't block.
+    let other = PrivateKey::generate(Algorithm::EcdsaP256).expect("a key");
+    let predicate = json!({"scanner": {"findings": [{"severity": "CRITICAL"}]}});
+    let by_stranger = [scan("LOW"), attested(&other, SLSA, &predicate)];
+    let report = verify(&by_stranger, vec![demand(&[&key], every)]);
+    assert_eq!(report.verdict, Verdict::Verified);
+}
+
+#[test]
+fn every_demand_must_be_met() {
+    let key = key();
+    let evidence = [attested(&key, SLSA, &json!({}))];
+    let report = verify(
+        &evidence,
+        vec![
+            demand(&[&key], of_type(SLSA)),
+            demand(&[&key], of_type("https://spdx.dev/Document")),
+        ],
+    );
+    assert_eq!(report.verdict, Verdict::NoSignatures);
+    assert_eq!(report.demands[0].verdict, Verdict::Verified);
+    assert_eq!(report.demands[1].verdict, Verdict::NoSignatures);
+}
+
+#[test]
+fn a_threshold_counts_signers_and_says_who_is_missing() {
+    let (one, two) = (key(), key());
+    let evidence = [
+        attested(&one, SLSA, &json!({})),
+        attested(&one, SLSA, &json!({"again": 1})),
+    ];
+    let both = Demand {
+        threshold: 2,
+        ..demand(&[&one, &two], of_type(SLSA))
+    };
+    let report = verify(&evidence, vec![both.clone()]);
+    assert_eq!(report.verdict, Verdict::NoMatchingSignatures);
+    let signed: Vec<_> = report.demands[0]
+        .signers
+        .iter()
+        .map(|signer| signer.signed)
+        .collect();
+    assert_eq!(signed, [true, false]);
+
+    let evidence = [
+        attested(&one, SLSA, &json!({})),
+        attested(&two, SLSA, &json!({})),
+    ];
+    assert_eq!(verify(&evidence, vec![both]).verdict, Verdict::Verified);
+}
+
+const FILE: &str = r#"
+version: 1
+signers:
+  release: {key: release.pub}
+  ci:
+    issuerPattern: ^https://token\.actions\.
+    subject: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main
+    githubWorkflow: {repository: acme/app, ref: refs/heads/main}
+rules:
+  - images: ["registry.example.com/acme/*"]
+    signature: {signers: [release], annotations: {stage: prod}}
+    attestations:
+      - type: [slsaprovenance1, sbom]
+        signers: [ci, {key: "awskms:///alias/x"}]
+        threshold: 2
+        every: true
+        predicate:
+          - path: /buildDefinition/buildType
+            oneOf: [a, 1, true]
+          - {path: /metadata/finished, maxAge: 7d}
+    log: 2
+    timestamp: required
+    sct: ignored
+  - files: ["*.tar.gz", dist/**]
+    signature: {signers: [release]}
+    log: ignored
+"#;
+
+#[test]
+fn a_policy_file_becomes_a_policy() {
+    let file = PolicyFile::parse(FILE).expect("a policy");
+    let rule = file
+        .rule(policy_file::Artifact::Image(
+            "registry.example.com/acme/app",
+        ))
+        .expect("a rule");
+    assert_eq!(
+        rule.keys(&file).expect("keys"),
+        ["awskms:///alias/x", "release.pub"]
+    );
+    let (one, two) = (key(), key());
+    let keys = BTreeMap::from([
+        ("release.pub".to_owned(), one.public_key().clone()),
+        ("awskms:///alias/x".to_owned(), two.public_key().clone()),
+    ]);
+    let policy = rule.policy(&file, &keys).expect("a policy");
+    let [signature, attestation] = policy.demands.as_slice() else {
+        panic!("two demands, not {:#?}", policy.demands);
+    };
+    assert!(matches!(signature.kind, Kind::ImageSignature));
+    assert_eq!(signature.annotations["stage"], "prod");
+    assert_eq!(signature.log, Requirement::AtLeast(2));
+    assert_eq!(signature.timestamp, Requirement::AtLeast(1));
+    assert!(matches!(signature.sct, Requirement::NotChecked { .. }));
+    assert_eq!((attestation.threshold, attestation.signers.len()), (2, 2));
+    assert_eq!(
+        attestation.signers[0].to_string(),
+        "identity \"https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main\" of issuer \
+         /^https://token\\.actions\\./ with GitHub workflow repository \"acme/app\" with GitHub workflow ref \
+         \"refs/heads/main\"",
+    );
+    let Kind::Attestation(wanted) = &attestation.kind else {
+        panic!("an attestation, not {}", attestation.kind);
+    };
+    assert_eq!(
+        (wanted.types.len(), wanted.predicate.len(), wanted.every),
+        (3, 2, true)
+    );
+    assert_eq!(
+        rule.policy(&file, &BTreeMap::new())
+            .expect_err("no keys")
+            .to_string(),
+        "the key awskms:///alias/x was not loaded",
+    );
+}
+
+#[test]
+fn the_first_rule_that_fits_decides() {
+    let file = PolicyFile::parse(FILE).expect("a policy");
+    let fits = |artifact| file.rule(artifact).is_some();
+    assert!(fits(policy_file::Artifact::File("out/app.tar.gz")));
+    assert!(fits(policy_file::Artifact::File("dist/x/y")));
+    assert!(!fits(policy_file::Artifact::File("app.zip")));
+    assert!(!fits(policy_file::Artifact::Image("app.tar.gz")));
+    assert!(!fits(policy_file::Artifact::Image(
+        "registry.example.com/acme/app/sub"
+    )));
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let file = PolicyFile::parse(FILE).expect("a policy");
+    let yaml = file.to_yaml();
+    let again = PolicyFile::parse(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+    assert_eq!(again.to_yaml(), yaml);
+    assert_eq!(format!("{again:?}"), format!("{file:?}"));
+}
+
+/// What is wrong, and the message.
+#[test]
+fn mistakes_are_told_where_they_are() {
+    let rule = |rule: &str| format!("version: 1\nrules:\n  - {rule}\n");
+    let key = "signature: {signers: [{key: a}]}";
+    let table = [
+        (
+            "version: 2\nrules: []".to_owned(),
+            "version is 2, and this program reads version 1",
+        ),
+        (
+            rule("{signature: {signers: [{key: a}]}}"),
+            "rules[0]: it is for nothing: give images or files",
+        ),
+        (
+            rule("{images: [a]}"),
+            "rules[0]: it asks for nothing: give signature or attestations",
+        ),
+        (
+            rule(&format!("{{images: [a], files: [b], {key}}}")),
+            "rules[0]: it is for images and files: make two rules of it",
+        ),
+        (
+            rule(&format!("{{images: ['a/b:v1'], {key}}}")),
+            "names a tag or digest",
+        ),
+        (
+            rule("{images: [a], signature: {signers: [x]}}"),
+            "rules[0]: signature: there is no signer \"x\"; signers has none",
+        ),
+        (
+            rule("{images: [a], signature: {signers: []}}"),
+            "rules[0]: signature: threshold 1: of 0 signers",
+        ),
+        (
+            rule("{images: [a], signature: {signers: [{key: a}], threshold: 2}}"),
+            "threshold 2: of 1 signers between 1 and 1",
+        ),
+        (
+            rule("{images: [a], signature: {signers: [{key: a, subject: b}]}}"),
+            "a signer is a key or an identity, not both",
+        ),
+        (
+            rule("{images: [a], signature: {signers: [{subject: b}]}}"),
+            "an identity needs issuer or issuerPattern",
+        ),
+        (
+            rule("{images: [a], signature: {signers: [{subjectPattern: '(', issuer: b}]}}"),
+            "subjectPattern \"(\": regex parse error",
+        ),
+        (
+            rule("{images: [a], signature: {signers: [{subjectPattern: '', issuer: b}]}}"),
+            "it is empty, and would be found in everything",
+        ),
+        (
+            rule(&format!("{{images: [a], {key}, log: 0}}")),
+            "log: 0 is asked for; write ignored",
+        ),
+        (rule(&format!("{{images: [a], {key}, logs: 1}}")), "logs"),
+        (
+            rule("{images: [a], attestations: [{type: slsa1, signers: [{key: a}]}]}"),
+            "\"slsa1\" is no predicate type: did you mean slsa?",
+        ),
+        (
+            rule(
+                "{images: [a], attestations: [{signers: [{key: a}], predicate: [{path: a, exists: true}]}]}",
+            ),
+            "rules[0]: attestations[0]: predicate[0]: \"a\" is not a JSON pointer",
+        ),
+        (
+            rule("{images: [a], attestations: [{signers: [{key: a}], predicate: [{path: /a}]}]}"),
+            "nothing is asked of \"/a\"",
+        ),
+        (
+            rule(
+                "{images: [a], attestations: [{signers: [{key: a}], predicate: [{path: /a, maxAge: 7}]}]}",
+            ),
+            "maxAge",
+        ),
+    ];
+    for (yaml, expected) in table {
+        let error = PolicyFile::parse(&yaml).expect_err(&yaml).to_string();
+        assert!(error.contains(expected), "{yaml}\n{error}");
+    }
+}
