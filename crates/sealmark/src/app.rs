@@ -66,6 +66,8 @@ pub(crate) enum Command {
     VerifyBlob(commands::verify_blob::Arguments),
     /// Show what is attached to an image
     Tree(commands::tree::Arguments),
+    /// Tell who signed a bundle or an image, when, and how that is known
+    Explain(commands::explain::Arguments),
     /// Say what an image, bundle, signature manifest, certificate or key is and what is in it
     Inspect(commands::inspect::Arguments),
     /// Print where the signatures of an image are kept

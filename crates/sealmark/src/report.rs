@@ -82,23 +82,22 @@ pub(crate) fn explain(report: &Report, terminal: &mut Terminal) -> Result<(), Er
             } else {
                 "not accepted"
             };
-            explain_attachment(attachment, verdict, terminal)?;
+            let location = printable(&attachment.location);
+            terminal.line(format!(
+                "  {} {location}: {verdict}",
+                attachment.layout.name()
+            ))?;
+            explain_checks(attachment, terminal)?;
         }
     }
     Ok(())
 }
 
-/// Prints one attachment with every check.
-pub(crate) fn explain_attachment(
+/// Prints every check of one attachment.
+pub(crate) fn explain_checks(
     attachment: &Attachment,
-    verdict: &str,
     terminal: &mut Terminal,
 ) -> Result<(), Error> {
-    terminal.line(format!(
-        "  {} {}: {verdict}",
-        attachment.layout.name(),
-        printable(&attachment.location)
-    ))?;
     if let Some(first) = &attachment.duplicate_of {
         terminal.line(format!("    a copy of {}", printable(first)))?;
     }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use sealmark_formats::bundle::{self, Bundle};
 use sealmark_formats::legacy;
+use sealmark_formats::log_entry::EntryBody;
+use sealmark_formats::simple_signing::SimpleSigning;
+use sealmark_formats::statement::Statement;
 use sealmark_formats::{Digest, dsse};
 
 /// One attachment, before anything about it is believed.
@@ -28,6 +31,51 @@ impl Evidence {
             Content::Unreadable(_) => false,
         }
     }
+}
+
+impl Evidence {
+    /// The digest of what it says it is about, believed or not: the first, if there are several.
+    pub fn claimed_digest(&self) -> Option<Digest> {
+        match &self.content {
+            Content::Bundle(bundle) => match &bundle.content {
+                bundle::Content::MessageSignature(message) => {
+                    message.digest.clone().or_else(|| {
+                        logged_digest(bundle.log_entries.iter().map(|e| &*e.canonicalized_body))
+                    })
+                }
+                bundle::Content::Dsse(envelope) => subject(&envelope.payload),
+            },
+            Content::SimpleSigning(detached) => SimpleSigning::parse(&detached.payload)
+                .ok()
+                .map(|payload| payload.critical.image.docker_manifest_digest),
+            Content::Envelope(detached) => dsse::Envelope::parse(&detached.payload)
+                .ok()
+                .and_then(|envelope| subject(&envelope.payload)),
+            Content::Blob(detached) => {
+                logged_digest(detached.log_entry.iter().map(|entry| &*entry.payload.body))
+            }
+            Content::Unreadable(_) => None,
+        }
+    }
+}
+
+fn subject(statement: &[u8]) -> Option<Digest> {
+    let statement = Statement::parse(statement).ok()?;
+    statement
+        .subject
+        .iter()
+        .flat_map(|subject| &subject.digest)
+        .find_map(|(name, hex)| format!("{name}:{hex}").parse().ok())
+}
+
+/// What log entries say that the signature is over.
+fn logged_digest<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> Option<Digest> {
+    bodies
+        .filter_map(|body| EntryBody::parse(body).ok())
+        .find_map(|body| match body {
+            EntryBody::Claims(claims) => claims.artifact_digest,
+            EntryBody::Other { .. } => None,
+        })
 }
 
 /// Where evidence was found.

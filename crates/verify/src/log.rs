@@ -27,6 +27,8 @@ pub(crate) struct Proven {
     pub(crate) times: Vec<i64>,
     /// Why other entries do not count.
     pub(crate) rejected: Vec<String>,
+    /// One of these is in a log that is not trusted.
+    pub(crate) in_foreign_log: bool,
 }
 
 /// Checks every entry. `stamped` are the times that timestamps prove. Some may be of logs that are not trusted: these do not count, and do not hurt.
@@ -45,12 +47,15 @@ pub(crate) fn check(
                 "the same log entry twice",
             ));
         }
+        let is_trusted = |log: &Log| log.id == entry.log_id;
+        proven.in_foreign_log |= !context.trust.logs.iter().any(is_trusted);
         match one(entry, signed, signer, context, stamped) {
             Ok((log, time)) => {
                 proven.logs.insert(log.id.clone());
+                let at = time.map_or_else(String::new, |time| format!(" at {}", time_text(time)));
                 proven
                     .evidence
-                    .push(format!("entry {} of {}", entry.log_index, log.url));
+                    .push(format!("entry {} of {}{at}", entry.log_index, log.url));
                 proven.times.extend(time);
             }
             Err(reason) => proven

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 }
 
 /// What is inspected.
-enum Subject {
+pub(super) enum Subject {
     Bytes(Vec<u8>),
     Layout(Layout),
     Image(Reference),
@@ -81,7 +81,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
 }
 
 /// A file or directory that exists wins over an image of the same name.
-fn subject(what: &str) -> Result<Subject, Error> {
+pub(super) fn subject(what: &str) -> Result<Subject, Error> {
     if what == "-" {
         let stdin = std::io::stdin();
         return read(stdin.lock(), Path::new("-")).map(Subject::Bytes);

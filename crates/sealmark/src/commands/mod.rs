@@ -3,6 +3,7 @@
 pub(crate) mod clean;
 pub(crate) mod completion;
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod generate_key_pair;
 pub(crate) mod import_key_pair;
 pub(crate) mod initialize;
@@ -63,6 +64,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::SignBlob(arguments) => sign_blob::run(arguments, terminal).await,
         Command::VerifyBlob(arguments) => verify_blob::run(arguments, terminal).await,
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
+        Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
         Command::Triangulate(arguments) => triangulate::run(&arguments, terminal).await,
         Command::Clean(arguments) => clean::run(arguments, terminal).await,

@@ -125,23 +125,30 @@ impl Arguments {
 }
 
 fn from_bundle(path: &Path) -> Result<Evidence, Error> {
-    let json = read_bounded(path)?;
+    Ok(read_bundle(
+        path.display().to_string(),
+        &read_bounded(path)?,
+    ))
+}
+
+/// A bundle of any version, or as cosign 1 and 2 wrote it.
+pub(super) fn read_bundle(location: String, json: &[u8]) -> Evidence {
     let source = Source {
         layout: Layout::File,
         manifest: None,
-        location: path.display().to_string(),
+        location,
     };
     // A legacy bundle carries a key of its own; it is a claim, and --key is what counts.
-    let content = match BlobBundle::parse(&json) {
+    let content = match BlobBundle::parse(json) {
         Ok(legacy) => Content::Blob(Detached {
             signature: legacy.signature,
             certificate: certificate(legacy.certificate),
             log_entry: legacy.rekor_bundle,
             ..Detached::default()
         }),
-        Err(_) => Content::from_bundle(&json),
+        Err(_) => Content::from_bundle(json),
     };
-    Ok(Evidence { source, content })
+    Evidence { source, content }
 }
 
 /// A legacy bundle has a certificate or a public key in the same field; only a certificate names another signer.

@@ -68,7 +68,10 @@ fn log_check(
             },
             found,
         )
-        .remedy("--insecure-ignore-tlog accepts signatures without a look at the log")),
+        .remedy(match proven.in_foreign_log {
+            true => "give the trusted root that has this log with --trusted-root",
+            false => "--insecure-ignore-tlog accepts signatures without a look at the log",
+        })),
     }
 }
 
