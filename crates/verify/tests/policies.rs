@@ -377,3 +377,27 @@ fn mistakes_are_told_where_they_are() {
         assert!(error.contains(expected), "{yaml}\n{error}");
     }
 }
+
+/// `docs/policy.md`
+#[test]
+fn the_examples_of_the_manual_are_policies() {
+    let manual = include_str!("../../../docs/policy.md");
+    let examples: Vec<&str> = manual
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().expect("an end"))
+        .collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        PolicyFile::parse(example).unwrap_or_else(|error| panic!("{error}\n{example}"));
+    }
+    // Every name that the manual lists is known, and the other way round.
+    let unknown = PredicateType::named("?").expect_err("no type").to_string();
+    let known = unknown.split("Known are ").nth(1).expect("a list");
+    for name in known.trim_end_matches(", and every URI").split(", ") {
+        assert!(
+            manual.contains(&format!("`{name}`")),
+            "{name} is not in the manual"
+        );
+    }
+}
