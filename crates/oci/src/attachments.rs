@@ -7,7 +7,7 @@
 //! One listing, one request for `.sig` (and `.att` if wanted), and for each attachment one for its manifest and one
 //! for its blob. Blobs that several attachments share (the payload of two signatures) are fetched once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 
 use bytes::Bytes;
@@ -29,6 +29,8 @@ pub const MAX_ATTACHMENT: u64 = 128 << 20;
 pub const MAX_ATTACHMENTS: usize = 1000;
 /// Bytes of all attachments of one artifact together: they are held in memory at once.
 pub const MAX_ATTACHED: u64 = 512 << 20;
+/// Images inside one index, with those of indexes inside it.
+pub const MAX_IMAGES: usize = 1000;
 /// Requests at the same time.
 pub(crate) const PARALLEL: usize = 16;
 
@@ -109,6 +111,37 @@ impl Source {
                 blocking(move || layout.manifest(&digest)).await
             }
         }
+    }
+
+    /// The image or index, and if it is an index everything inside it, each once: BuildKit lists the same attestation
+    /// manifest several times. The source is the repository that the image itself is in.
+    ///
+    /// # Errors
+    /// As reading manifests; [`Error::TooMany`] if there are more than [`MAX_IMAGES`].
+    pub async fn with_children(&self, root: Descriptor) -> Result<Vec<Descriptor>, Error> {
+        let mut seen = BTreeSet::from([root.digest.clone()]);
+        let location = self.location(&root.digest);
+        let mut subjects = vec![root];
+        let mut next = 0;
+        while let Some(subject) = subjects.get(next) {
+            next += 1;
+            if !subject.is_index() {
+                continue;
+            }
+            let index = self.manifest(&subject.digest).await?.index()?;
+            for child in index.manifests {
+                if seen.insert(child.digest.clone()) {
+                    subjects.push(child);
+                }
+                if subjects.len() > MAX_IMAGES {
+                    return Err(Error::TooMany {
+                        what: format!("images in {location}"),
+                        limit: MAX_IMAGES,
+                    });
+                }
+            }
+        }
+        Ok(subjects)
     }
 
     async fn blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, Error> {

@@ -20,12 +20,4 @@ pub enum Error {
         /// The check that failed.
         reason: String,
     },
-    /// An index has more images than are signed in one run.
-    #[error("{reference} has more than {limit} images inside, and not one was signed")]
-    TooManyImages {
-        /// The index.
-        reference: String,
-        /// The bound.
-        limit: usize,
-    },
 }

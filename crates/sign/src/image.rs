@@ -1,6 +1,6 @@
 //! Signing an image in a registry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use sealmark_formats::bundle::{self, Bundle, Material};
@@ -16,9 +16,6 @@ use sealmark_verify::evidence::{Content, Detached, Evidence, Layout};
 use sealmark_verify::{Artifact, Kind};
 
 use crate::{Error, check};
-
-/// Images inside one index, with those of indexes inside it, that `recursive` signs.
-pub const MAX_IMAGES: usize = 1000;
 
 /// What to sign, and how.
 pub struct Request<'a> {
@@ -110,7 +107,13 @@ pub struct Location {
 pub async fn sign(request: &Request<'_>) -> Result<Vec<Signed>, Error> {
     let root = request.client.resolve(request.image).await?;
     let subjects = match request.recursive && root.is_index() {
-        true => with_children(request, root).await?,
+        true => {
+            let source = Source::Registry {
+                client: request.client.clone(),
+                repository: request.image.in_repository(),
+            };
+            source.with_children(root).await?
+        }
         false => vec![root],
     };
     let mut signed = Vec::with_capacity(subjects.len());
@@ -118,38 +121,6 @@ pub async fn sign(request: &Request<'_>) -> Result<Vec<Signed>, Error> {
         signed.push(sign_one(request, subject).await?);
     }
     Ok(signed)
-}
-
-/// The index and everything inside it, each once: BuildKit lists the same attestation manifest several times.
-async fn with_children(request: &Request<'_>, root: Descriptor) -> Result<Vec<Descriptor>, Error> {
-    let repository = request.image.in_repository();
-    let mut seen = BTreeSet::from([root.digest.clone()]);
-    let mut subjects = vec![root];
-    let mut next = 0;
-    while let Some(subject) = subjects.get(next) {
-        next += 1;
-        if !subject.is_index() {
-            continue;
-        }
-        let index = request
-            .client
-            .manifest(&repository, &subject.digest.to_string())
-            .await?
-            .index()?;
-        for child in index.manifests {
-            if seen.insert(child.digest.clone()) {
-                subjects.push(child);
-            }
-            if subjects.len() > MAX_IMAGES {
-                let reference = request.image.to_string();
-                return Err(Error::TooManyImages {
-                    reference,
-                    limit: MAX_IMAGES,
-                });
-            }
-        }
-    }
-    Ok(subjects)
 }
 
 async fn sign_one(request: &Request<'_>, subject: &Descriptor) -> Result<Signed, Error> {

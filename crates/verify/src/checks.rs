@@ -131,6 +131,7 @@ pub(crate) fn run(context: &Context<'_>, evidence: &Evidence) -> Attachment {
         signer: None,
         claimed_signer: None,
         claims: None,
+        seen: Vec::new(),
         duplicate_of: None,
         checks: Vec::new(),
     };
@@ -218,7 +219,7 @@ fn in_order(
         &artifact.digest,
         &demand.annotations,
     ))?;
-    let times = proofs::times(&signed, key, context, run)?;
+    let times = proofs::times(&signed, key, context, &mut attachment.seen, run)?;
     match certificate {
         None => {
             run.done(Ok(not_applicable("signed with a key")))?;

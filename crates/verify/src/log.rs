@@ -13,6 +13,7 @@ use sealmark_tlog::{Checkpoint, Hash, Note, Origin, cosignature, merkle};
 use crate::artifact::Artifact;
 use crate::checks::{Context, Failure};
 use crate::policy::Witnesses;
+use crate::report::Sighting;
 use crate::signed::{By, EntryProof, Payload, Signed};
 use crate::trust::Log;
 
@@ -21,6 +22,8 @@ use crate::trust::Log;
 pub(crate) struct Proven {
     /// For people: which log, which index.
     pub(crate) evidence: Vec<String>,
+    /// The same for programs.
+    pub(crate) seen: Vec<Sighting>,
     /// The ids of the logs that have it.
     pub(crate) logs: BTreeSet<Vec<u8>>,
     /// The times, in seconds since 1970, at which a log promised to have included the entry.
@@ -56,6 +59,11 @@ pub(crate) fn check(
                 proven
                     .evidence
                     .push(format!("entry {} of {}{at}", entry.log_index, log.url));
+                proven.seen.push(Sighting {
+                    by: log.url.clone(),
+                    log_index: Some(entry.log_index),
+                    time: time.map(time_text),
+                });
                 proven.times.extend(time);
             }
             Err(reason) => proven

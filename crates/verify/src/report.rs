@@ -88,6 +88,9 @@ pub struct Attachment {
     /// What is signed; only if the signature was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Claims>,
+    /// Where trusted logs and timestamp authorities have seen the signature, and when.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<Sighting>,
     /// The location of an earlier attachment that has the same signature over the same content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicate_of: Option<String>,
@@ -138,6 +141,20 @@ impl Signer {
             algorithm,
         }
     }
+}
+
+/// A trusted log or timestamp authority has seen the signature.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sighting {
+    /// Its URL.
+    pub by: String,
+    /// Which entry of the log; `None` for a timestamp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_index: Option<u64>,
+    /// When, RFC 3339; a Rekor v2 gives no time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
 }
 
 /// What a verified signature says.

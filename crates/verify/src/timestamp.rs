@@ -3,6 +3,7 @@
 use sealmark_x509::TimestampToken;
 
 use crate::log::time_text;
+use crate::report::Sighting;
 use crate::signed::Signed;
 use crate::trust::TrustedMaterial;
 
@@ -11,6 +12,8 @@ use crate::trust::TrustedMaterial;
 pub(crate) struct Proven {
     /// For people: which authority, which time.
     pub(crate) evidence: Vec<String>,
+    /// The same for programs.
+    pub(crate) seen: Vec<Sighting>,
     /// The times, in seconds since 1970.
     pub(crate) times: Vec<i64>,
     /// Why other timestamps do not count.
@@ -33,6 +36,11 @@ pub(crate) fn check(signed: &Signed, trust: &TrustedMaterial) -> Proven {
                 proven
                     .evidence
                     .push(format!("{} by {uri}", time_text(time)));
+                proven.seen.push(Sighting {
+                    by: uri.clone(),
+                    log_index: None,
+                    time: Some(time_text(time)),
+                });
                 proven.times.push(time);
             }
             Err(reason) => proven.rejected.push(reason),

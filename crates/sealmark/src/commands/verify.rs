@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// =false: do not check that the signature is of this image
     #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     check_claims: bool,
+    /// Of an index, verify every image in it too
+    #[arg(short, long)]
+    recursive: bool,
     /// The images are OCI layouts on disk; DIR:NAME picks one of several
     #[arg(long)]
     local_image: bool,
@@ -68,6 +71,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             output: arguments.output,
             want: Want::SIGNATURES,
             instead: Want::ATTESTATIONS,
+            recursive: arguments.recursive,
             only_attestations: false,
         },
         asking,

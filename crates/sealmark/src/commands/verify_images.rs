@@ -2,7 +2,7 @@
 //! worth.
 
 use sealmark_formats::{Digest, dsse};
-use sealmark_oci::{Client, Layout, Reference, Repository, Source, Want};
+use sealmark_oci::{Client, Descriptor, Layout, Reference, Repository, Source, Want};
 use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::policy_file;
 use sealmark_verify::report::{Attachment, Report, Verdict};
@@ -32,6 +32,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) want: Want,
     /// Where there is none of them, it helps to hear that there are these.
     pub(crate) instead: Want,
+    /// Verify every image of an index too.
+    pub(crate) recursive: bool,
     /// A policy file may ask for more; only attestations are looked at.
     pub(crate) only_attestations: bool,
 }
@@ -49,13 +51,16 @@ struct Verified {
 }
 
 /// An image as it was found.
+#[derive(Clone)]
 struct Found {
     /// Registry and repository, or the directory.
     repository: String,
     pinned: String,
     digest: Digest,
+    /// What points at it, if that was asked for.
+    descriptor: Option<Descriptor>,
     source: Source,
-    /// The user gave the digest, and nobody has looked whether there is such an image.
+    /// Whether there is such an image; otherwise the user gave a digest, and nobody has looked yet.
     looked_up: bool,
 }
 
@@ -71,8 +76,19 @@ pub(crate) async fn run(
     }
     let mut first_failure = None;
     let mut json = Vec::new();
-    for (name, looked_at) in settings.images.iter().zip(1..) {
-        let failure = match one(name, &settings, &mut asking, client, terminal).await {
+    let mut found = Vec::new();
+    for name in settings.images {
+        match find_all(name, &settings, client).await {
+            Ok(images) => found.extend(images.into_iter().map(|image| (name, Ok(image)))),
+            Err(error) => found.push((name, Err(error))),
+        }
+    }
+    for ((name, found), looked_at) in found.into_iter().zip(1..) {
+        let verified = match found {
+            Ok(found) => one(name, found, &settings, &mut asking, client, terminal).await,
+            Err(error) => Err(error),
+        };
+        let failure = match verified {
             Ok(verified) => {
                 let failure = verified.failure();
                 match settings.output {
@@ -110,17 +126,48 @@ pub(crate) async fn run(
     first_failure.map_or(Ok(()), Err)
 }
 
+/// The image, and if it is wanted every image inside it.
+async fn find_all(
+    name: &str,
+    settings: &Settings<'_>,
+    client: &Client,
+) -> Result<Vec<Found>, Error> {
+    let found = match settings.local {
+        true => find_local(name)?,
+        false => find(client, name, settings.recursive).await?,
+    };
+    let (true, Some(root)) = (settings.recursive, found.descriptor.clone()) else {
+        return Ok(vec![found]);
+    };
+    let own = match &found.source {
+        Source::Registry { client, .. } => {
+            let image: Reference = found.pinned.parse().map_err(sealmark_oci::Error::from)?;
+            Source::Registry {
+                client: client.clone(),
+                repository: image.in_repository(),
+            }
+        }
+        layout => layout.clone(),
+    };
+    let inside = own.with_children(root).await?.into_iter().skip(1);
+    let children = inside.map(|child| Found {
+        pinned: format!("{}@{}", found.repository, child.digest),
+        digest: child.digest,
+        descriptor: None,
+        ..found.clone()
+    });
+    let children: Vec<Found> = children.collect();
+    Ok(core::iter::once(found).chain(children).collect())
+}
+
 async fn one(
     name: &str,
+    found: Found,
     settings: &Settings<'_>,
     asking: &mut Asking,
     client: &Client,
     terminal: &Terminal,
 ) -> Result<Verified, Error> {
-    let found = match settings.local {
-        true => find_local(name)?,
-        false => find(client, name).await?,
-    };
     let artifact = policy_file::Artifact::Image(&found.repository);
     let mut policy = asking.policy(artifact, terminal).await?;
     if settings.only_attestations {
@@ -166,18 +213,24 @@ fn wanted(settings: &Settings<'_>, policy: &Policy) -> Want {
     }
 }
 
-async fn find(client: &Client, name: &str) -> Result<Found, Error> {
+async fn find(client: &Client, name: &str, look: bool) -> Result<Found, Error> {
     let image: Reference = name.parse().map_err(sealmark_oci::Error::from)?;
     let repository: Repository = flags::signature_repository(&image)?;
-    let digest = match &image.digest {
-        Some(digest) => digest.clone(),
-        None => client.resolve(&image).await?.digest,
+    let descriptor = match (&image.digest, look) {
+        (Some(_), false) => None,
+        _ => Some(client.resolve(&image).await?),
+    };
+    let digest = match (&image.digest, &descriptor) {
+        (Some(digest), _) => digest.clone(),
+        (None, Some(descriptor)) => descriptor.digest.clone(),
+        (None, None) => return Err(Error::Usage(format!("{name} has no digest"))),
     };
     Ok(Found {
-        repository: image.repository.to_string(),
+        repository: image.in_repository().to_string(),
         pinned: image.by_digest(&digest).to_string(),
-        looked_up: image.digest.is_none(),
+        looked_up: descriptor.is_some(),
         digest,
+        descriptor,
         source: Source::Registry {
             client: client.clone(),
             repository,
@@ -188,11 +241,12 @@ async fn find(client: &Client, name: &str) -> Result<Found, Error> {
 fn find_local(name: &str) -> Result<Found, Error> {
     let (directory, image) = flags::layout_and_image(name);
     let layout = Layout::open(directory)?;
-    let digest = layout.resolve(image)?.digest;
+    let descriptor = layout.resolve(image)?;
     Ok(Found {
         repository: directory.to_owned(),
-        pinned: format!("{directory}@{digest}"),
-        digest,
+        pinned: format!("{directory}@{}", descriptor.digest),
+        digest: descriptor.digest.clone(),
+        descriptor: Some(descriptor),
         source: Source::Layout(layout),
         looked_up: true,
     })

@@ -5,7 +5,7 @@ use sealmark_x509::Certificate;
 
 use super::{Context, Failure, Run, Stop, passed};
 use crate::policy::{Demand, Requirement};
-use crate::report::Outcome;
+use crate::report::{Outcome, Sighting};
 use crate::signed::Signed;
 use crate::{certificate, log, timestamp};
 
@@ -20,6 +20,7 @@ pub(super) fn times(
     signed: &Signed,
     signer: &PublicKey,
     context: &Context<'_>,
+    seen: &mut Vec<Sighting>,
     run: &mut Run,
 ) -> Result<Vec<i64>, Stop> {
     let demand = context.demand;
@@ -27,37 +28,30 @@ pub(super) fn times(
         Requirement::NotChecked { .. } => timestamp::Proven::default(),
         _ => timestamp::check(signed, context.trust),
     };
-    let mut times = stamped.times.clone();
-    run.done(log_check(
-        signed,
-        signer,
-        context,
-        &stamped.times,
-        &mut times,
-    ))?;
+    let logged = match demand.log {
+        Requirement::NotChecked { .. } => log::Proven::default(),
+        _ => run.need(log::check(signed, signer, context, &stamped.times))?,
+    };
+    seen.extend(logged.seen.iter().chain(&stamped.seen).cloned());
+    run.done(log_check(&logged, signed, &demand.log))?;
     run.done(timestamp_check(&stamped, signed, &demand.timestamp))?;
-    Ok(times)
+    Ok([stamped.times, logged.times].concat())
 }
 
 fn log_check(
+    proven: &log::Proven,
     signed: &Signed,
-    signer: &PublicKey,
-    context: &Context<'_>,
-    stamped: &[i64],
-    times: &mut Vec<i64>,
+    requirement: &Requirement,
 ) -> Result<Outcome, Failure> {
-    let demand = context.demand;
-    if let Requirement::NotChecked { reason } = &demand.log {
+    if let Requirement::NotChecked { reason } = requirement {
         return Ok(not_checked(reason));
     }
-    let proven = log::check(signed, signer, context, stamped)?;
-    times.extend(&proven.times);
-    let wanted = demand.log.count();
+    let wanted = requirement.count();
     if !proven.evidence.is_empty() && proven.logs.len() >= wanted {
         return Ok(passed(proven.evidence.join(", ")));
     }
     let found = found("log entry", &proven.evidence, &proven.rejected);
-    match demand.log {
+    match requirement {
         Requirement::IfPresent if signed.log_entries.is_empty() => {
             Ok(Outcome::Skipped { reason: found })
         }

@@ -1,5 +1,6 @@
 //! The check of the signature itself: which key made it?
 
+use sealmark_formats::Hasher;
 use sealmark_keys::{KeyType, PublicKey, Scheme};
 
 use super::Failure;
@@ -165,7 +166,15 @@ fn over_artifact(
     }
     if let (KeyType::Ed25519, Some(bytes)) = (key.key_type(), artifact.bytes) {
         let mut verifier = key.stream_verifier(signature, None);
-        bytes.read(&mut |piece| verifier.update(piece))?;
+        let mut hasher = Hasher::new(artifact.digest.algorithm());
+        bytes.read(&mut |piece| {
+            verifier.update(piece);
+            hasher.update(piece);
+        })?;
+        // The digest was made in an earlier reading, and it is what the report names.
+        if hasher.finish() != artifact.digest {
+            return Err("the file changed while it was read".to_owned());
+        }
         return verifier
             .finish()
             .map(|(scheme, _)| scheme)
