@@ -1,9 +1,11 @@
 //! `sign-blob`: sign files.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use sealmark_formats::legacy::BlobBundle;
+use sealmark_formats::simple_signing::SimpleSigning;
 use sealmark_kms::{KeyRef, Signer};
 use sealmark_sign::blob::{self, Signed};
 use serde::Serialize;
@@ -15,6 +17,9 @@ use crate::log_flags::SigningLogFlags;
 use crate::outputs;
 use crate::password;
 use crate::terminal::Terminal;
+
+/// Claims are not larger than this, in bytes; only the start of a file is looked at for them.
+const MAX_CLAIMS: u64 = 64 * 1024;
 
 /// Flags.
 #[derive(clap::Args, Debug)]
@@ -89,7 +94,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let legacy = arguments.legacy_bundle || arguments.new_bundle_format == Some(false);
     let mut results = Vec::new();
     for (name, target) in arguments.files.iter().zip(&targets) {
-        let signed = sign(&signer, &Input::open(name)?).await?;
+        let input = Input::open(name)?;
+        look_for_claims(name, &input, terminal)?;
+        let signed = sign(&signer, &input).await?;
         let bundle = match legacy {
             true => legacy_bundle(&signer, &signed),
             false => signed.bundle.clone(),
@@ -184,6 +191,36 @@ impl Arguments {
             },
         }
     }
+}
+
+/// The signature of a file is a signature over its bytes, and these can be claims about something else: then the same
+/// signature is good for that too.
+fn look_for_claims(name: &str, input: &Input, terminal: &Terminal) -> Result<(), Error> {
+    let path = match input {
+        Input::File(path) => path.as_path(),
+        Input::Standard(file) => file.path(),
+        Input::Digest(_) => return Ok(()),
+    };
+    let mut start = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(MAX_CLAIMS).read_to_end(&mut start));
+    if read.is_err() {
+        // Signing will read it and tell.
+        return Ok(());
+    }
+    if start.starts_with(b"DSSEv1 ") {
+        return Err(Error::Usage(format!(
+            "{name} is what the signature of a DSSE envelope is over: signing it as a file would make a good \
+             attestation of whatever is in it"
+        )));
+    }
+    if let Ok(claims) = SimpleSigning::parse(&start) {
+        terminal.warn(format!(
+            "{name} is the payload of an image signature: its signature is good for the image {} too",
+            claims.critical.image.docker_manifest_digest
+        ));
+    }
+    Ok(())
 }
 
 async fn sign(signer: &Signer, input: &Input) -> Result<Signed, Error> {

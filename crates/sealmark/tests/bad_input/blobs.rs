@@ -122,12 +122,18 @@ fn files_that_cannot_be_signed() {
     let ground = Ground::new();
     ground.write("two.txt", "two");
     ground.write("dir/file", "");
+    ground.write("pae", "DSSEv1 28 application/vnd.in-toto+json 2 {}");
     let mut table = Table::default();
     for (what, line, message) in [
         (
             "missing",
             "missing.txt",
             "cannot read missing.txt to sign it: No such file or directory (os error 2)",
+        ),
+        (
+            "an envelope's claims",
+            "pae",
+            "pae is what the signature of a DSSE envelope is over: signing it as a file would make a good attestation of whatever is in it",
         ),
         (
             "directory",
