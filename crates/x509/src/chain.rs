@@ -17,7 +17,7 @@ use crate::chain_error::explain;
 use crate::validity::UnixSeconds;
 use crate::{Certificate, ChainError, ExtendedKeyUsage};
 
-/// What a certificate is used for. Both demand more than RFC 5280, which lets a certificate without a purpose serve
+/// What a certificate is used for. All demand more than RFC 5280, which lets a certificate without a purpose serve
 /// every one.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Purpose {
@@ -26,6 +26,11 @@ pub enum Purpose {
     /// Signing timestamps: the authority's certificate has `timeStamping` as its only purpose, and critical
     /// (RFC 3161, section 2.3).
     TimeStamping,
+    /// TLS servers: their certificate has `serverAuth` among its purposes. Nothing is signed with those; public suites
+    /// for chains are about servers.
+    ServerAuth,
+    /// TLS clients, likewise.
+    ClientAuth,
 }
 
 impl Purpose {
@@ -34,6 +39,8 @@ impl Purpose {
         match self {
             Self::CodeSigning => ExtendedKeyUsage::CodeSigning,
             Self::TimeStamping => ExtendedKeyUsage::TimeStamping,
+            Self::ServerAuth => ExtendedKeyUsage::ServerAuth,
+            Self::ClientAuth => ExtendedKeyUsage::ClientAuth,
         }
     }
 }
