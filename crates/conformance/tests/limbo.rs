@@ -1,6 +1,8 @@
 //! The harness for x509-limbo, with a suite of a few cases about a certificate of the public instance (the fixtures of
 //! `sealmark-x509` say where they are from).
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 
