@@ -243,6 +243,19 @@ fn null_is_an_absent_field() {
     assert_eq!((entry.integrated_time, entry.log_id), (0, vec![]));
 }
 
+#[test]
+fn an_envelope_has_a_bound_of_signatures() {
+    use sealmark_formats::dsse::{Envelope, MAX_SIGNATURES};
+    let envelope = |count: usize| {
+        let list = vec![r#"{"sig":"AA=="}"#; count].join(",");
+        let json = format!(r#"{{"payload":"","payloadType":"x","signatures":[{list}]}}"#);
+        Envelope::parse(json.as_bytes()).map(|envelope| envelope.signatures.len())
+    };
+    assert_eq!(envelope(MAX_SIGNATURES), Ok(MAX_SIGNATURES));
+    let error = envelope(MAX_SIGNATURES + 1).unwrap_err().to_string();
+    assert!(error.contains("a list of more than 64 items"), "{error}");
+}
+
 /// `serde_json` stops at a depth of 128: nested input cannot overflow the stack.
 #[test]
 fn deep_nesting_is_an_error_and_no_overflow() {
