@@ -99,6 +99,27 @@ fn cas_that_certify_each_other_are_no_trap() {
     assert_eq!(verify(&leaf, &out, &[root()], NOW), Ok(4));
 }
 
+#[test]
+fn no_byte_of_a_ca_can_be_changed() {
+    let good = ca("root", "ca", &CA_KEY, &ROOT_KEY);
+    let (leaf, root) = (leaf("ca", &CA_KEY), root());
+    let count = verify(
+        &leaf,
+        std::slice::from_ref(&good),
+        std::slice::from_ref(&root),
+        NOW,
+    );
+    assert_eq!(count, Ok(3));
+    for index in 0..good.len() {
+        for flipped in [0x01, 0x20, 0x80] {
+            let mut changed = good.clone();
+            changed[index] ^= flipped;
+            let result = verify(&leaf, &[changed], std::slice::from_ref(&root), NOW);
+            assert!(result.is_err(), "byte {index} ^ {flipped:#x}");
+        }
+    }
+}
+
 /// Every CA of a level is certified by every CA of the next: a number of paths that nobody can try.
 #[test]
 fn a_maze_ends_soon() {
