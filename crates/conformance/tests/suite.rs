@@ -13,7 +13,7 @@ const ISSUER: &str = "https://token.actions.githubusercontent.com";
 const REASONS: &[(&str, &str)] = &[
     (
         "bundle-empty-certificate-chain_fail",
-        "x509CertificateChain is empty",
+        "x509CertificateChain has 0 certificates",
     ),
     (
         "bundle-invalid-base64-signature_fail",

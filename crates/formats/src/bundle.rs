@@ -8,6 +8,9 @@ use crate::dsse::Envelope;
 use crate::encoding::{ParseError, decode_base64};
 
 mod json;
+mod version;
+
+pub use version::Version;
 
 /// Media type of bundles version 0.3, also the `artifactType` of their manifests.
 pub const MEDIA_TYPE_V0_3: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -19,31 +22,8 @@ pub const MAX_LOG_ENTRIES: usize = 32;
 pub const MAX_CERTIFICATES: usize = 16;
 /// More timestamps than this are refused, as sigstore-go does.
 pub const MAX_TIMESTAMPS: usize = 32;
-
-/// The version of a bundle's format.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Version {
-    /// Version 0.1: log entries have an inclusion promise.
-    V0_1,
-    /// Version 0.2: log entries have an inclusion proof.
-    V0_2,
-    /// Version 0.3: a single certificate instead of a chain.
-    V0_3,
-}
-
-impl Version {
-    /// The version that a media type names.
-    pub fn from_media_type(media_type: &str) -> Option<Self> {
-        match media_type {
-            "application/vnd.dev.sigstore.bundle+json;version=0.1" => Some(Self::V0_1),
-            "application/vnd.dev.sigstore.bundle+json;version=0.2" => Some(Self::V0_2),
-            "application/vnd.dev.sigstore.bundle+json;version=0.3" | MEDIA_TYPE_V0_3 => {
-                Some(Self::V0_3)
-            }
-            _ => None,
-        }
-    }
-}
+/// More hashes in an inclusion proof are refused: a path in a tree of 2^64 leaves has 64.
+pub const MAX_HASHES: usize = 64;
 
 /// A bundle.
 #[derive(Clone, Debug, PartialEq)]

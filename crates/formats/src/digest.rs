@@ -54,6 +54,13 @@ impl HashAlgorithm {
             .find(|algorithm| algorithm.name() == name)
     }
 
+    /// The algorithm with this [`protobuf_name`](Self::protobuf_name).
+    pub fn from_protobuf_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.protobuf_name() == name)
+    }
+
     fn engine(self) -> &'static aws_lc_rs::digest::Algorithm {
         match self {
             Self::Sha256 => &aws_lc_rs::digest::SHA256,

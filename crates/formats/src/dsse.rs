@@ -4,10 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{ParseError, base64_bytes};
+use crate::encoding::{ParseError, at_most, base64_bytes};
 
 /// The payload type of an in-toto statement.
 pub const IN_TOTO_PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+
+/// More signatures are refused: what cosign writes has one, and each takes ten times the room that it has in JSON.
+pub const MAX_SIGNATURES: usize = 64;
 
 /// An envelope. The payload and the signatures are raw bytes here, base64 in JSON.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -19,6 +22,7 @@ pub struct Envelope {
     #[serde(rename = "payloadType", alias = "payload_type")]
     pub payload_type: String,
     /// The signatures; a Sigstore bundle has exactly one.
+    #[serde(deserialize_with = "at_most::<MAX_SIGNATURES, _, _>")]
     pub signatures: Vec<Signature>,
 }
 
@@ -37,7 +41,7 @@ impl Envelope {
     /// Parses the JSON form.
     ///
     /// # Errors
-    /// If it is not JSON of this shape, or base64 is invalid.
+    /// If it is not JSON of this shape, base64 is invalid, or it has more than [`MAX_SIGNATURES`].
     pub fn parse(json: &[u8]) -> Result<Self, ParseError> {
         serde_json::from_slice(json)
             .map_err(|error| ParseError::new("DSSE envelope", error.to_string()))

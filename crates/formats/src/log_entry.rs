@@ -17,7 +17,7 @@ mod leaf;
 mod verifier;
 
 pub use leaf::{Leaf, dsse_v2_body, hashedrekord_v2_body, leaf_of_bundle};
-pub use verifier::Verifier;
+pub use verifier::{KeyFormat, Verifier};
 
 /// Larger bodies are refused, in bytes. Rekor v2 takes requests of up to 4 MiB; the body of an entry is smaller than
 /// the request.
@@ -28,9 +28,9 @@ pub const MAX_SIGNATURES: usize = 64;
 /// The body of an entry.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum EntryBody {
-    /// Of a kind whose claims can be compared with a signature.
+    /// Of a kind that is known. Whether a bundle's signature can be what it is about, [`EntryClaims::signed`] says.
     Claims(EntryClaims),
-    /// Of any other kind, e.g. `rekord` or `helm`; all that is known is its name.
+    /// Of any other kind; all that is known is its name.
     Other {
         /// `kind` of the body.
         kind: String,
@@ -41,34 +41,85 @@ pub enum EntryBody {
 
 /// What an entry says about a signature. Which digests there are depends on the kind:
 ///
-/// | kind | version | `artifact_digest` | `payload_digest` | `envelope_digest` | signatures |
-/// |---|---|---|---|---|---|
-/// | `hashedrekord` | 0.0.1, 0.0.2 | yes | | | one |
-/// | `dsse` | 0.0.1 | | yes | yes | one or more |
-/// | `dsse` | 0.0.2 | | yes | | one or more |
-/// | `intoto` | 0.0.1 | | if given | yes | one, without the signature itself |
-/// | `intoto` | 0.0.2 | | yes | if given | one or more |
+/// | kind | version | `signed` | digests | signatures |
+/// |---|---|---|---|---|
+/// | `hashedrekord` | 0.0.1, 0.0.2 | data | artifact | one |
+/// | `rekord` | 0.0.1 | data | artifact | one, also by a PGP, minisign or SSH key |
+/// | `dsse` | 0.0.1 | envelope | payload, envelope | one or more |
+/// | `dsse` | 0.0.2 | envelope | payload | one or more |
+/// | `intoto` | 0.0.1 | envelope | envelope, payload if given | one, without the signature itself |
+/// | `intoto` | 0.0.2 | envelope | payload, envelope if given | one or more |
+/// | `cose` | 0.0.1 | COSE message | payload, envelope (the message) | one, without the signature itself |
+/// | `rfc3161` | 0.0.1 | timestamp response | subject (the response) | none |
+/// | `jar` | 0.0.1 | package | subject (the archive) | one, PKCS #7 in PEM |
+/// | `rpm` | 0.0.1 | package | subject (the package) | one by a PGP key, without the signature itself |
+/// | `alpine` | 0.0.1 | package | subject (the package) | one, without the signature itself |
+/// | `helm` | 0.0.1 | package | subject (the chart) | one by a PGP key |
+/// | `tuf` | 0.0.1 | TUF metadata | subject (the metadata) | one by a TUF root, without the signatures |
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EntryClaims {
-    /// `kind` of the body: `hashedrekord`, `dsse` or `intoto`.
+    /// `kind` of the body: `hashedrekord`, `dsse`, …
     pub kind: String,
     /// `apiVersion` of the body: `0.0.1` or `0.0.2`.
     pub version: String,
+    /// What the signatures are over.
+    pub signed: SignedForm,
     /// Digest of the data that is signed: the artifact, or for an envelope in Rekor v2 its
     /// [pre-authentication encoding](crate::dsse::pae).
     pub artifact_digest: Option<Digest>,
-    /// Digest of the payload of a DSSE envelope, decoded.
+    /// Digest of the payload of a DSSE envelope, decoded, or of a COSE message.
     pub payload_digest: Option<Digest>,
-    /// Digest of a DSSE envelope as it was sent to the log, byte for byte.
+    /// Digest of a DSSE envelope, or of a COSE message, as it was sent to the log, byte for byte.
     pub envelope_digest: Option<Digest>,
+    /// Digest of what the entry is about, where no signature is over that directly: of a whole package, say, whose
+    /// signature is over a part of it. It is not to be compared with what a signature is over.
+    pub subject_digest: Option<Digest>,
     /// The signatures, in the order of the body.
     pub signatures: Vec<EntrySignature>,
+}
+
+/// What the signatures of an entry are over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SignedForm {
+    /// Data, by the digest `artifact_digest`: a blob, a payload, or in Rekor v2 also an envelope.
+    Data,
+    /// A DSSE envelope.
+    Envelope,
+    /// A `COSE_Sign1` message (RFC 9052).
+    CoseMessage,
+    /// A part of a package, in the package's own way.
+    Package,
+    /// A timestamp's content (RFC 3161), by a timestamp authority.
+    TimestampResponse,
+    /// Metadata of a TUF repository.
+    TufMetadata,
+}
+
+impl SignedForm {
+    /// Whether a signature of a Sigstore bundle, or of what cosign wrote before them, is made this way, so that an
+    /// entry can be about it.
+    pub fn is_of_bundles(self) -> bool {
+        matches!(self, Self::Data | Self::Envelope)
+    }
+}
+
+impl core::fmt::Display for SignedForm {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Data => "data",
+            Self::Envelope => "a DSSE envelope",
+            Self::CoseMessage => "a COSE message",
+            Self::Package => "a package with a signature of its own format",
+            Self::TimestampResponse => "a timestamp",
+            Self::TufMetadata => "TUF metadata",
+        })
+    }
 }
 
 /// A signature that an entry records.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EntrySignature {
-    /// The raw signature. `None` in `intoto` 0.0.1, which records no more than the key.
+    /// The signature, as its format writes it. `None` in kinds that record no more than the key.
     pub signature: Option<Vec<u8>>,
     /// The key or certificate that the log checked the signature with.
     pub verifier: Verifier,

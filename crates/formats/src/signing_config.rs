@@ -1,7 +1,7 @@
 //! The signing configuration: which services a signer uses, and how many of them.
 //!
-//! Format: `SigningConfig` of `sigstore_trustroot.proto` in <https://github.com/sigstore/protobuf-specs>, version 0.2, in
-//! protobuf JSON. A service of these types has a URL and an API version, and a range that does not end before it
+//! Format: `SigningConfig` of `sigstore_trustroot.proto` in <https://github.com/sigstore/protobuf-specs>, version 0.2 (0.1
+//! is read too), in protobuf JSON. A service of these types has a URL and an API version, and a range that does not end before it
 //! begins. [`select`] decides which services are used.
 
 use jiff::Timestamp;
@@ -13,6 +13,10 @@ mod json;
 
 /// Media type of signing configurations version 0.2.
 pub const MEDIA_TYPE_V0_2: &str = "application/vnd.dev.sigstore.signingconfig.v0.2+json";
+/// Media type of signing configurations version 0.1, which the public TUF repository still has for old clients.
+pub const MEDIA_TYPE_V0_1: &str = "application/vnd.dev.sigstore.signingconfig.v0.1+json";
+/// Media types that are read. Only 0.2 is written.
+pub const MEDIA_TYPES: [&str; 2] = [MEDIA_TYPE_V0_2, MEDIA_TYPE_V0_1];
 /// A larger document is refused; the public one has 1 kB.
 pub const MAX_SIZE: usize = 1 << 20;
 /// More services of one kind are refused: with ALL every one of them would be asked for each signature.
@@ -241,7 +245,8 @@ impl SigningConfig {
         select(kind, &self.tsa_urls, selector, now, supported)
     }
 
-    /// Parses a signing configuration version 0.2.
+    /// Parses a signing configuration, version 0.2 or 0.1. A version 0.1 has one certificate authority and one provider,
+    /// and says neither API versions (1 then) nor how many services are used (one).
     ///
     /// # Errors
     /// If it is not JSON of this shape, its media type is another, a service has no URL or version, a range ends before

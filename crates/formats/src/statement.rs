@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::digest::Digest;
 use crate::encoding::ParseError;
+use crate::protobuf_json::null_as_default;
 
 /// `_type` of statements version 1.
 pub const STATEMENT_V1: &str = "https://in-toto.io/Statement/v1";
@@ -58,14 +59,6 @@ pub struct Subject {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, serde_json::Value>,
-}
-
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Statement {

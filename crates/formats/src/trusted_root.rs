@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::digest::HashAlgorithm;
 use crate::encoding::ParseError;
 
-pub(crate) mod json;
+mod json;
 
 /// Media type that every client writes today.
 pub const MEDIA_TYPE_V0_1: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";

@@ -72,7 +72,7 @@ fn malformed_bundles_are_refused_with_the_reason() {
         ),
         (
             fixture!("bad-empty-chain").to_vec(),
-            "x509CertificateChain is empty",
+            "x509CertificateChain has 0 certificates, from 1 to 16",
         ),
         (
             fixture!("bad-negative-index").to_vec(),
@@ -122,7 +122,7 @@ fn malformed_bundles_are_refused_with_the_reason() {
             edited(|b| {
                 b[material]["tlogEntries"][0]["inclusionProof"]["hashes"] = vec!["AA=="; 65].into();
             }),
-            "65 hashes, at most 64",
+            "65 tlogEntries[0].inclusionProof.hashes, at most 64",
         ),
         (
             edited(|b| b["messageSignature"]["messageDigest"]["digest"] = "AAAA".into()),
@@ -130,7 +130,7 @@ fn malformed_bundles_are_refused_with_the_reason() {
         ),
         (
             edited(|b| b["messageSignature"]["messageDigest"]["algorithm"] = "MD5".into()),
-            "\"MD5\" is unknown",
+            "messageDigest.algorithm \"MD5\" is none of SHA2_256",
         ),
     ] {
         let error = Bundle::parse(&json).expect_err(reason).to_string();
@@ -140,6 +140,120 @@ fn malformed_bundles_are_refused_with_the_reason() {
             "{error}"
         );
     }
+}
+
+/// The forms of the protobuf specifications, and what sigstore-go takes beside them.
+#[test]
+fn a_media_type_names_a_version() {
+    let base = "application/vnd.dev.sigstore.bundle";
+    for (suffix, version, why) in [
+        ("+json;version=0.1", Some(Version::V0_1), "specified"),
+        ("+json;version=0.2", Some(Version::V0_2), "specified"),
+        (
+            "+json;version=0.3",
+            Some(Version::V0_3),
+            "specified, the first form of 0.3",
+        ),
+        (
+            ".v0.3+json",
+            Some(Version::V0_3),
+            "specified, what is written today",
+        ),
+        (
+            ".v0.1+json",
+            Some(Version::V0_1),
+            "sigstore-go takes every version in this form",
+        ),
+        (".v0.2+json", Some(Version::V0_2), "the same"),
+        (
+            ".v0.3.0+json",
+            Some(Version::V0_3),
+            "a patch changes no meaning",
+        ),
+        (
+            ".v0.3.1+json",
+            Some(Version::V0_3),
+            "a patch changes no meaning",
+        ),
+        (
+            "+json;version=0.3.1",
+            Some(Version::V0_3),
+            "a patch changes no meaning",
+        ),
+        (".v0.4+json", None, "not specified yet"),
+        ("+json;version=0.4", None, "not specified yet"),
+        (".v1.0+json", None, "not specified yet"),
+        (
+            ".v0.4.0-rc1+json",
+            None,
+            "a draft of what is not specified yet",
+        ),
+        (
+            ".v0.3.0-rc1+json",
+            None,
+            "a draft may differ from what was specified",
+        ),
+        (".v0.0.1+json", None, "before the first version"),
+        (".v0.3.1.1+json", None, "no version has four numbers"),
+        (".v0.03+json", None, "no number has a leading zero"),
+        (".v0.+3+json", None, "no number has a sign"),
+        (".v3+json", None, "one number is not enough"),
+        (".vgarbage+json", None, "no version"),
+        (".v0.3", None, "not JSON"),
+        ("+json", None, "no version"),
+        ("+json; version=0.3", None, "no client writes a space"),
+    ] {
+        let media_type = format!("{base}{suffix}");
+        assert_eq!(
+            Version::from_media_type(&media_type),
+            version,
+            "{suffix}: {why}"
+        );
+        let json = edited(|b| b["mediaType"] = media_type.clone().into());
+        match Bundle::parse(&json) {
+            Ok(bundle) => assert_eq!(
+                (Some(bundle.version), bundle.media_type),
+                (version, media_type)
+            ),
+            Err(error) => assert!(
+                version.is_none() && error.to_string().contains(suffix),
+                "{error}"
+            ),
+        }
+    }
+    let newer = edited(|b| b["mediaType"] = format!("{base}.v0.4+json").into());
+    assert!(
+        Bundle::parse(&newer)
+            .unwrap_err()
+            .to_string()
+            .ends_with("is of version 0.4; this program reads 0.1, 0.2 and 0.3")
+    );
+}
+
+#[test]
+fn null_is_an_absent_field() {
+    let json = edited(|b| {
+        b["messageSignature"]["messageDigest"] = serde_json::Value::Null;
+        b["verificationMaterial"]["tlogEntries"][0]["logId"]["keyId"] = serde_json::Value::Null;
+        b["verificationMaterial"]["tlogEntries"][0]["integratedTime"] = serde_json::Value::Null;
+        b["verificationMaterial"]["timestampVerificationData"] =
+            serde_json::json!({"rfc3161Timestamps": null});
+    });
+    let entry = Bundle::parse(&json).unwrap().log_entries.remove(0);
+    assert_eq!((entry.integrated_time, entry.log_id), (0, vec![]));
+}
+
+#[test]
+fn an_envelope_has_a_bound_of_signatures() {
+    use sealmark_formats::dsse::{Envelope, MAX_SIGNATURES};
+    let envelope = |count: usize| {
+        let list = vec![r#"{"sig":"AA=="}"#; count].join(",");
+        let json = format!(r#"{{"payload":"","payloadType":"x","signatures":[{list}]}}"#);
+        Envelope::parse(json.as_bytes()).map(|envelope| envelope.signatures.len())
+    };
+    assert_eq!(envelope(MAX_SIGNATURES), Ok(MAX_SIGNATURES));
+    let error = envelope(MAX_SIGNATURES + 1).unwrap_err().to_string();
+    assert!(error.contains("a list of more than 64 items"), "{error}");
 }
 
 /// `serde_json` stops at a depth of 128: nested input cannot overflow the stack.

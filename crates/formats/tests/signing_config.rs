@@ -146,6 +146,53 @@ fn what_is_read_is_written_as_it_was() {
     );
 }
 
+/// What the public instance had until 2025, and its TUF repository still has as `signing_config.json`; the timestamp
+/// authority is added.
+#[test]
+fn version_0_1_names_one_service_of_a_kind_or_a_choice() {
+    let json = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.1+json",
+        "caUrl":"https://fulcio.sigstore.dev","oidcUrl":"https://oauth2.sigstore.dev/auth",
+        "tlogUrls":["https://rekor.sigstore.dev","https://rekor.example"],"tsa_urls":["https://tsa.example/timestamp"]}"#;
+    let config = SigningConfig::parse(json.as_bytes()).unwrap();
+    let now = at("2026-01-01T00:00:00Z");
+    let ca = config.ca(now, &[1]).unwrap().unwrap();
+    assert_eq!(ca.url, "https://fulcio.sigstore.dev");
+    let provider = config.oidc(now, &[1]).unwrap().unwrap();
+    assert_eq!(provider.url, "https://oauth2.sigstore.dev/auth");
+    let urls = |chosen: Vec<&Service>| -> Vec<String> {
+        chosen
+            .into_iter()
+            .map(|service| service.url.clone())
+            .collect()
+    };
+    assert_eq!(
+        urls(config.rekor(now, &[1, 2]).unwrap()),
+        ["https://rekor.sigstore.dev"]
+    );
+    assert!(
+        config.rekor(now, &[2]).is_err(),
+        "no log of that time speaks version 2"
+    );
+    assert_eq!(
+        urls(config.tsa(now, &[1]).unwrap()),
+        ["https://tsa.example/timestamp"]
+    );
+    // It is written as version 0.2, which says the same.
+    assert_eq!(SigningConfig::parse(&config.to_json()).unwrap(), config);
+
+    let nothing =
+        r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.1+json","caUrl":null}"#;
+    assert_eq!(
+        SigningConfig::parse(nothing.as_bytes()).unwrap(),
+        SigningConfig::default()
+    );
+    let empty = nothing.replace(r#""caUrl":null"#, r#""tlogUrls":[""]"#);
+    let error = SigningConfig::parse(empty.as_bytes())
+        .unwrap_err()
+        .to_string();
+    assert!(error.ends_with("tlogUrls[0] is empty"), "{error}");
+}
+
 #[test]
 fn a_log_without_a_selector_is_an_error_when_a_log_is_needed() {
     let mut value: Value = serde_json::from_slice(PUBLIC).unwrap();
@@ -160,7 +207,7 @@ fn what_is_no_signing_configuration_is_refused_with_the_place() {
     type Change = fn(&mut Value);
     let cases: [(&str, Change); 7] = [
         ("mediaType", |v| {
-            v["mediaType"] = json!("application/vnd.dev.sigstore.signingconfig.v0.1+json");
+            v["mediaType"] = json!("application/vnd.dev.sigstore.signingconfig.v0.3+json");
         }),
         ("caUrls[0].url is missing", |v| {
             v["caUrls"][0]["url"] = json!("")

@@ -57,7 +57,10 @@ impl PublicKey {
         if !engine::is_public_key(key_type, &raw) {
             let (what, reason) = match key_type {
                 KeyType::Ecdsa(_) => ("ECDSA public key", "the point is not on the curve"),
-                KeyType::Ed25519 => ("Ed25519 public key", "the point is not on the curve"),
+                KeyType::Ed25519 => (
+                    "Ed25519 public key",
+                    "the point is not on the curve, not in canonical form, or of small order",
+                ),
                 KeyType::Rsa { .. } => ("RSA public key", "the numbers are not an RSA key"),
             };
             return Err(Error::Malformed {

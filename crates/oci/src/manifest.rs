@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use sealmark_formats::Digest;
+use sealmark_formats::{Digest, null_as_default};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -57,7 +57,7 @@ pub struct Descriptor {
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "nullable"
+        deserialize_with = "null_as_default"
     )]
     pub annotations: BTreeMap<String, String>,
     /// In an index: what the image runs on.
@@ -135,13 +135,13 @@ pub struct ImageManifest {
     /// The configuration.
     pub config: Descriptor,
     /// The layers.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub layers: Vec<Descriptor>,
     /// Annotations.
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "nullable"
+        deserialize_with = "null_as_default"
     )]
     pub annotations: BTreeMap<String, String>,
     /// What this manifest is attached to.
@@ -178,13 +178,13 @@ pub struct Index {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The images.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub manifests: Vec<Descriptor>,
     /// Annotations.
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "nullable"
+        deserialize_with = "null_as_default"
     )]
     pub annotations: BTreeMap<String, String>,
     /// What this index is attached to.
@@ -271,15 +271,6 @@ impl Parsed {
             Self::Index(index) => index.subject.as_ref(),
         }
     }
-}
-
-/// Go's encoder writes an absent list or map as `null`.
-fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The media type of an index.

@@ -257,10 +257,15 @@ fn bound(
         ));
     }
     let claims = match body {
-        EntryBody::Claims(claims) => claims,
-        EntryBody::Other { kind, .. } => {
+        EntryBody::Claims(claims) if claims.signed.is_of_bundles() => claims,
+        EntryBody::Claims(EntryClaims { kind, signed, .. }) => {
             return Err(format!(
-                "entries of kind {kind} say nothing about such a signature"
+                "it is of kind {kind}, about {signed}, and says nothing about such a signature"
+            ));
+        }
+        EntryBody::Other { kind, version } => {
+            return Err(format!(
+                "entries of kind {kind} {version} are not supported"
             ));
         }
     };
@@ -278,7 +283,16 @@ fn bound(
             && by_signer(&recorded.verifier)
     });
     if !of_this {
-        return Err("it is of another signature or signer".to_owned());
+        let foreign = claims.signatures.iter().find_map(|s| match s.verifier {
+            Verifier::Other { format, .. } => Some(format),
+            _ => None,
+        });
+        return Err(match foreign {
+            Some(format) => format!(
+                "it is of a signature by {format}, which is neither a certificate nor a public key in PKIX form"
+            ),
+            None => "it is of another signature or signer".to_owned(),
+        });
     }
     over_content(&claims, &signed.payload, artifact)
 }

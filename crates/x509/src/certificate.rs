@@ -15,6 +15,9 @@ use crate::{
     SignedCertificateTimestamp, SubjectAltName, Unread, Validity, pem,
 };
 
+/// The longest serial number, in octets.
+const MAX_SERIAL: usize = 20;
+
 /// A certificate that is well formed. Nothing says that it is to be trusted.
 ///
 /// Two are equal if and only if their bytes are.
@@ -42,6 +45,7 @@ impl Certificate {
         let malformed = |reason: der::Error| Error::Malformed(reason.to_string());
         let parsed = x509_cert::Certificate::from_der(bytes).map_err(malformed)?;
         let fields = Fields::find(bytes).map_err(malformed)?;
+        check_serial(&bytes[fields.serial.clone()])?;
         let certificate = parsed.tbs_certificate();
         let spki = certificate
             .subject_public_key_info()
@@ -217,6 +221,20 @@ impl Certificate {
     pub fn fingerprint(&self) -> Digest {
         Digest::sha256(&self.der)
     }
+}
+
+/// RFC 5280, section 4.1.2.2: positive, and at most 20 octets. Zero is taken, which old roots have, and an octet more
+/// where it is only the sign's.
+fn check_serial(content: &[u8]) -> Result<(), Error> {
+    if content.first().is_some_and(|first| first & 0x80 != 0) {
+        return Err(Error::Malformed("its serial number is negative".to_owned()));
+    }
+    if content.strip_prefix(&[0]).unwrap_or(content).len() > MAX_SERIAL {
+        return Err(Error::Malformed(format!(
+            "its serial number has more than {MAX_SERIAL} octets"
+        )));
+    }
+    Ok(())
 }
 
 impl PartialEq for Certificate {

@@ -2,7 +2,8 @@
 //!
 //! Paths are built and their signatures, names and lengths checked by `rustls-webpki`. What it leaves to its caller
 //! is checked here, as Sigstore's other clients do: the purpose, in the signer's certificate and in every CA's that
-//! limits it; `keyCertSign`; and that the trust anchor, too, is valid at the time. Every certificate of the path must
+//! limits it; `keyCertSign`, which CAs need and others must not have; that every key is one that is supported, every
+//! CA has a name; and that the trust anchor, too, is understood and valid at the time. Every certificate of the path must
 //! be valid at that one time: one whose issuer was no longer valid when it was used is worth nothing.
 
 use core::cell::RefCell;
@@ -16,7 +17,7 @@ use crate::chain_error::explain;
 use crate::validity::UnixSeconds;
 use crate::{Certificate, ChainError, ExtendedKeyUsage};
 
-/// What a certificate is used for. Both demand more than RFC 5280, which lets a certificate without a purpose serve
+/// What a certificate is used for. All demand more than RFC 5280, which lets a certificate without a purpose serve
 /// every one.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Purpose {
@@ -25,6 +26,11 @@ pub enum Purpose {
     /// Signing timestamps: the authority's certificate has `timeStamping` as its only purpose, and critical
     /// (RFC 3161, section 2.3).
     TimeStamping,
+    /// TLS servers: their certificate has `serverAuth` among its purposes. Nothing is signed with those; public suites
+    /// for chains are about servers.
+    ServerAuth,
+    /// TLS clients, likewise.
+    ClientAuth,
 }
 
 impl Purpose {
@@ -33,6 +39,8 @@ impl Purpose {
         match self {
             Self::CodeSigning => ExtendedKeyUsage::CodeSigning,
             Self::TimeStamping => ExtendedKeyUsage::TimeStamping,
+            Self::ServerAuth => ExtendedKeyUsage::ServerAuth,
+            Self::ClientAuth => ExtendedKeyUsage::ClientAuth,
         }
     }
 }
@@ -107,7 +115,7 @@ pub fn verify_chain<'a>(
 
     let leaf_der = CertificateDer::from(leaf.der());
     let end_entity = EndEntityCert::try_from(&leaf_der)
-        .map_err(|error| ChainError::unusable(leaf, &format!("{error:?}")))?;
+        .map_err(|error| explain(&error, leaf, &[], roots, at_unix_seconds))?;
     let intermediate_ders = ders(intermediates);
     let root_ders = ders(roots);
     let mut unusable_root = None;
@@ -208,20 +216,71 @@ fn check_leaf(leaf: &Certificate, at: u64, purpose: Purpose) -> Result<(), Chain
     }
     match leaf.key_usage() {
         Some(usage) if !usage.digital_signature() && !usage.non_repudiation() => {
-            Err(ChainError::WrongKeyUsage {
+            return Err(ChainError::WrongKeyUsage {
                 certificate: name(leaf),
                 needed: "digitalSignature",
                 found: usage.names(),
-            })
+            });
         }
-        _ => Ok(()),
+        // RFC 5280, section 4.2.1.3: only a CA's key may be for that.
+        Some(usage) if usage.key_cert_sign() => {
+            return Err(ChainError::unusable(
+                leaf,
+                "its key is for keyCertSign, and it is not that of a CA",
+            ));
+        }
+        _ => {}
+    }
+    check_key(leaf)
+}
+
+/// The path builder looks only at the keys that check a signature, and not at whether they are any good.
+fn check_key(certificate: &Certificate) -> Result<(), ChainError> {
+    certificate
+        .public_key()
+        .map(drop)
+        .map_err(|error| ChainError::unusable(certificate, &error.to_string()))
+}
+
+/// The extensions about policies (RFC 5280, section 4.2.1): without a policy that is asked for they forbid nothing. And
+/// `nameConstraints`, which the path builder reads.
+const HARMLESS_IN_AN_ANCHOR: [&str; 5] = [
+    "2.5.29.30",
+    "2.5.29.32",
+    "2.5.29.33",
+    "2.5.29.36",
+    "2.5.29.54",
+];
+
+/// The path builder reads no more of an anchor than its name, its key and its name constraints.
+fn check_anchor(anchor: &Certificate) -> Result<(), ChainError> {
+    let unknown = anchor
+        .unread_extensions()
+        .iter()
+        .find(|it| it.critical && !HARMLESS_IN_AN_ANCHOR.contains(&it.oid.as_str()));
+    match unknown {
+        Some(unknown) => Err(ChainError::unusable(
+            anchor,
+            &format!("its critical extension {} is not known", unknown.oid),
+        )),
+        None => Ok(()),
     }
 }
 
 /// Checks the CAs of a path, that of the leaf first and the anchor last.
 fn check_issuers(issuers: &[&Certificate], at: u64, purpose: Purpose) -> Result<(), ChainError> {
+    if let Some(anchor) = issuers.last() {
+        check_anchor(anchor)?;
+    }
     for (below, issuer) in issuers.iter().enumerate() {
         check_validity(issuer, at)?;
+        if issuer.subject().is_empty() {
+            return Err(ChainError::unusable(
+                issuer,
+                "it is that of a CA without a name",
+            ));
+        }
+        check_key(issuer)?;
         let Some(constraints) = issuer.basic_constraints().filter(|it| it.ca) else {
             return Err(ChainError::NotCa {
                 certificate: name(issuer),

@@ -135,6 +135,16 @@ pub enum ChainError {
         /// How many are, if known.
         found: Option<usize>,
     },
+    /// A CA of the chain limits the names of the certificates below it.
+    #[error(
+        "the certificate {certificate} limits the names below it (nameConstraints), and a name in the chain is not \
+         among those that it permits, or of a kind whose limits are not supported: limits of host names and IP \
+         addresses are, those of e-mail addresses, URIs and directory names forbid every name of the kind"
+    )]
+    NameNotPermitted {
+        /// Which one.
+        certificate: String,
+    },
     /// A certificate cannot be used in a chain.
     #[error("the certificate {certificate} cannot be used in a chain: {reason}")]
     Unusable {
@@ -191,8 +201,9 @@ pub(crate) fn explain(
 ) -> ChainError {
     use webpki::Error::{
         CertExpired, CertNotValidYet, EndEntityUsedAsCa, InvalidSignatureForPublicKey,
-        MaximumPathDepthExceeded, PathLenConstraintViolated, UnknownIssuer,
-        UnsupportedSignatureAlgorithmContext, UnsupportedSignatureAlgorithmForPublicKeyContext,
+        MaximumPathDepthExceeded, NameConstraintViolation, PathLenConstraintViolated,
+        UnknownIssuer, UnsupportedCriticalExtension, UnsupportedSignatureAlgorithmContext,
+        UnsupportedSignatureAlgorithmForPublicKeyContext,
     };
     // Where the chain ends, going by names: the leaf, or the highest of the intermediates.
     let mut top = leaf;
@@ -233,6 +244,25 @@ pub(crate) fn explain(
             allowed: MAX_INTERMEDIATES,
             found: None,
         },
+        NameConstraintViolation => ChainError::NameNotPermitted {
+            certificate: intermediates
+                .iter()
+                .chain(roots)
+                .find(|it| {
+                    it.unread_extensions()
+                        .iter()
+                        .any(|e| e.oid == NAME_CONSTRAINTS)
+                })
+                .map_or_else(|| name(top), name),
+        },
+        UnsupportedCriticalExtension => {
+            let unknown = |it: &&Certificate| it.unread_extensions().iter().any(|e| e.critical);
+            let certificate = core::iter::once(leaf).chain(intermediates).find(unknown);
+            ChainError::unusable(
+                certificate.unwrap_or(top),
+                "it has a critical extension that is not known",
+            )
+        }
         EndEntityUsedAsCa => ChainError::NotCa {
             certificate: intermediates
                 .iter()
@@ -248,6 +278,8 @@ pub(crate) fn explain(
         other => ChainError::unusable(top, &format!("{other:?}")),
     }
 }
+
+const NAME_CONSTRAINTS: &str = "2.5.29.30";
 
 /// The path builder's limit.
 const MAX_INTERMEDIATES: usize = 6;

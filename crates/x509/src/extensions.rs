@@ -3,7 +3,7 @@
 use core::fmt;
 
 use der::Decode;
-use der::asn1::{ObjectIdentifier, OctetString};
+use der::asn1::{BitStringRef, ObjectIdentifier, OctetString};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{self, AuthorityKeyIdentifier};
 
@@ -171,7 +171,18 @@ impl Extensions {
     fn add(&mut self, extension: &Extension) -> Result<(), Error> {
         let bytes = extension.extn_value.as_bytes();
         match extension.extn_id {
-            KEY_USAGE => self.key_usage = Some(KeyUsage(decode("keyUsage", bytes)?)),
+            KEY_USAGE => {
+                let bits: BitStringRef<'_> = decode("keyUsage", bytes)?;
+                let unused = (1_u16 << bits.unused_bits()) - 1;
+                if bits
+                    .raw_bytes()
+                    .last()
+                    .is_some_and(|last| u16::from(*last) & unused != 0)
+                {
+                    return Err(Error::extension("keyUsage", "unused bits are set"));
+                }
+                self.key_usage = Some(KeyUsage(decode("keyUsage", bytes)?));
+            }
             EXTENDED_KEY_USAGE => {
                 let usages: pkix::ExtendedKeyUsage = decode("extKeyUsage", bytes)?;
                 self.extended_key_usage = usages.0.iter().map(Into::into).collect();

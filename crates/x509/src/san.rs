@@ -74,6 +74,9 @@ impl SubjectAltName {
     pub(crate) fn parse_all(extension: &[u8]) -> Result<Vec<Self>, Error> {
         let malformed = |reason: der::Error| Error::extension(EXTENSION, reason);
         let names = Vec::<Any>::from_der(extension).map_err(malformed)?;
+        if names.is_empty() {
+            return Err(Error::extension(EXTENSION, "it has no name"));
+        }
         if names.len() > MAX_NAMES {
             return Err(Error::extension(
                 EXTENSION,
@@ -127,13 +130,20 @@ impl fmt::Display for SubjectAltName {
     }
 }
 
-/// An IA5String is ASCII.
+/// An IA5String is ASCII. No address, URI or host name has a control character; one that stops at a NUL for one
+/// program and goes on for another would be two names.
 fn ia5(name: &Any) -> Result<String, Error> {
-    core::str::from_utf8(name.value())
+    let text = core::str::from_utf8(name.value())
         .ok()
         .filter(|text| text.is_ascii())
-        .map(str::to_owned)
-        .ok_or_else(|| Error::extension(EXTENSION, "a name is not ASCII"))
+        .ok_or_else(|| Error::extension(EXTENSION, "a name is not ASCII"))?;
+    if text.contains(|c: char| c.is_ascii_control()) {
+        return Err(Error::extension(
+            EXTENSION,
+            "a name has a control character",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 fn ip(bytes: &[u8]) -> Result<IpAddr, Error> {

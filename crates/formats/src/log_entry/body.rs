@@ -1,9 +1,14 @@
 //! Bodies, read kind by kind. One function per kind and version, named as the log names them.
 
 use super::field::{FORMAT, Field};
-use super::{EntryBody, EntryClaims, EntrySignature, MAX_BODY, MAX_SIGNATURES, Verifier};
+use super::{
+    EntryBody, EntryClaims, EntrySignature, KeyFormat, MAX_BODY, MAX_SIGNATURES, SignedForm,
+    Verifier,
+};
 use crate::encoding::{ParseError, decode_base64};
 use crate::jcs;
+
+mod foreign;
 
 pub(super) fn parse(json: &[u8]) -> Result<EntryBody, ParseError> {
     if json.len() > MAX_BODY {
@@ -17,21 +22,32 @@ pub(super) fn parse(json: &[u8]) -> Result<EntryBody, ParseError> {
     let root = Field::root(&value);
     let kind = root.get("kind")?.text()?.to_owned();
     let version = root.get("apiVersion")?.text()?.to_owned();
-    let read = match (kind.as_str(), version.as_str()) {
-        ("hashedrekord", "0.0.1") => hashedrekord_v1,
-        ("hashedrekord", "0.0.2") => hashedrekord_v2,
-        ("dsse", "0.0.1") => dsse_v1,
-        ("dsse", "0.0.2") => dsse_v2,
-        ("intoto", "0.0.1") => intoto_v1,
-        ("intoto", "0.0.2") => intoto_v2,
-        _ => return Ok(EntryBody::Other { kind, version }),
-    };
+    let (signed, read): (SignedForm, fn(&Field<'_>, &mut EntryClaims) -> Read) =
+        match (kind.as_str(), version.as_str()) {
+            ("hashedrekord", "0.0.1") => (SignedForm::Data, hashedrekord_v1),
+            ("hashedrekord", "0.0.2") => (SignedForm::Data, hashedrekord_v2),
+            ("rekord", "0.0.1") => (SignedForm::Data, rekord_v1),
+            ("dsse", "0.0.1") => (SignedForm::Envelope, dsse_v1),
+            ("dsse", "0.0.2") => (SignedForm::Envelope, dsse_v2),
+            ("intoto", "0.0.1") => (SignedForm::Envelope, intoto_v1),
+            ("intoto", "0.0.2") => (SignedForm::Envelope, intoto_v2),
+            ("cose", "0.0.1") => (SignedForm::CoseMessage, foreign::cose_v1),
+            ("rfc3161", "0.0.1") => (SignedForm::TimestampResponse, foreign::rfc3161_v1),
+            ("jar", "0.0.1") => (SignedForm::Package, foreign::jar_v1),
+            ("rpm", "0.0.1") => (SignedForm::Package, foreign::rpm_v1),
+            ("alpine", "0.0.1") => (SignedForm::Package, foreign::alpine_v1),
+            ("helm", "0.0.1") => (SignedForm::Package, foreign::helm_v1),
+            ("tuf", "0.0.1") => (SignedForm::TufMetadata, foreign::tuf_v1),
+            _ => return Ok(EntryBody::Other { kind, version }),
+        };
     let mut claims = EntryClaims {
         kind,
         version,
+        signed,
         artifact_digest: None,
         payload_digest: None,
         envelope_digest: None,
+        subject_digest: None,
         signatures: Vec::new(),
     };
     read(&root.get("spec")?, &mut claims)?;
@@ -73,6 +89,28 @@ fn dsse_v1(spec: &Field<'_>, claims: &mut EntryClaims) -> Read {
             key_details: None,
         });
     }
+    Ok(())
+}
+
+/// `pkg/types/rekord/v0.0.1/rekord_v0_0_1_schema.json`
+fn rekord_v1(spec: &Field<'_>, claims: &mut EntryClaims) -> Read {
+    let signature = spec.get("signature")?;
+    let format = signature.get("format")?;
+    let key = signature.get("publicKey")?.get("content")?;
+    let verifier = match format.text()? {
+        "x509" => Verifier::from_pem_field(&key)?,
+        other => {
+            let format = KeyFormat::from_name(other)
+                .ok_or_else(|| format.error("is none of x509, pgp, minisign, ssh"))?;
+            Verifier::other(format, &key)?
+        }
+    };
+    claims.artifact_digest = Some(spec.get("data")?.get("hash")?.hex_digest()?);
+    claims.signatures.push(EntrySignature {
+        signature: Some(signature.get("content")?.bytes()?),
+        verifier,
+        key_details: None,
+    });
     Ok(())
 }
 

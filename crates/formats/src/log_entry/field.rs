@@ -102,10 +102,7 @@ impl<'a> Field<'a> {
     /// `{"algorithm": "SHA2_256", "digest": BASE64}` of Rekor v2.
     pub(super) fn base64_digest(&self) -> Result<Digest, ParseError> {
         let algorithm = self.get("algorithm")?;
-        let name = algorithm.text()?;
-        let known = HashAlgorithm::ALL
-            .into_iter()
-            .find(|known| known.protobuf_name() == name)
+        let known = HashAlgorithm::from_protobuf_name(algorithm.text()?)
             .ok_or_else(|| algorithm.error("is none of SHA2_256, SHA2_384, SHA2_512"))?;
         let digest = self.get("digest")?;
         Digest::from_bytes(known, &digest.bytes()?)

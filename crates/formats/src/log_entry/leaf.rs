@@ -76,7 +76,7 @@ pub fn leaf_of_bundle(
 /// The body of a `hashedrekord` 0.0.2, as Rekor v2 writes it: the canonical protobuf JSON of `Entry`.
 ///
 /// # Errors
-/// If the signature has no bytes or no key details.
+/// If the signature has no bytes or no key details, or its verifier is neither key nor certificate.
 pub fn hashedrekord_v2_body(
     digest: &Digest,
     signature: &EntrySignature,
@@ -92,7 +92,7 @@ pub fn hashedrekord_v2_body(
 /// The body of a `dsse` 0.0.2, as Rekor v2 wrote it until version 2.2. The signatures are sorted by their bytes.
 ///
 /// # Errors
-/// If a signature has no bytes or no key details.
+/// If a signature has no bytes or no key details, or its verifier is neither key nor certificate.
 pub fn dsse_v2_body(
     payload: &Digest,
     signatures: &[EntrySignature],
@@ -171,6 +171,7 @@ fn signature_json(signature: &EntrySignature) -> Result<Value, ParseError> {
     let (kind, der) = match &signature.verifier {
         Verifier::PublicKey(der) => ("publicKey", der),
         Verifier::Certificate(der) => ("x509Certificate", der),
+        Verifier::Other { .. } => return Err(missing("key or certificate")),
     };
     Ok(json!({
         "content": encode_base64(content),

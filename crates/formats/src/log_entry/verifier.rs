@@ -3,13 +3,56 @@
 use super::field::Field;
 use crate::encoding::{ParseError, decode_base64};
 
-/// A key or certificate in a log entry, as raw DER: nothing but the armour around it was parsed.
+/// A format of keys that is neither X.509 nor PKIX. Nothing in this program checks signatures by such keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyFormat {
+    /// An OpenPGP key ring, armoured.
+    Pgp,
+    /// A minisign key: base64 of algorithm, key id and key.
+    Minisign,
+    /// An OpenSSH key: a line of `authorized_keys`.
+    Ssh,
+    /// The root of a TUF repository: JSON with the keys of its roles.
+    TufRoot,
+}
+
+impl KeyFormat {
+    /// By the name that an entry of kind `rekord` has for it.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "pgp" => Some(Self::Pgp),
+            "minisign" => Some(Self::Minisign),
+            "ssh" => Some(Self::Ssh),
+            _ => None,
+        }
+    }
+}
+
+impl core::fmt::Display for KeyFormat {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Pgp => "an OpenPGP key",
+            Self::Minisign => "a minisign key",
+            Self::Ssh => "an OpenSSH key",
+            Self::TufRoot => "a TUF root",
+        })
+    }
+}
+
+/// A key or certificate in a log entry: nothing but the armour around it was parsed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verifier {
     /// SubjectPublicKeyInfo, DER.
     PublicKey(Vec<u8>),
     /// The signer's certificate, DER. Issuers that Rekor v1 may keep behind it are left out.
     Certificate(Vec<u8>),
+    /// A key in another format.
+    Other {
+        /// Which format.
+        format: KeyFormat,
+        /// The key as the log has recorded it, armour included.
+        content: Vec<u8>,
+    },
 }
 
 impl Verifier {
@@ -28,6 +71,12 @@ impl Verifier {
                 )))
             }
         }
+    }
+
+    /// Reads a key that is no PEM of PKIX: the text of its format in base64.
+    pub(super) fn other(format: KeyFormat, field: &Field<'_>) -> Result<Self, ParseError> {
+        let content = field.bytes()?;
+        Ok(Self::Other { format, content })
     }
 
     /// Reads Rekor v2's form: exactly one of `publicKey` and `x509Certificate`, with `rawBytes`.

@@ -1,8 +1,9 @@
 //! What aws-lc-rs lacks of Ed25519 (RFC 8032): messages in pieces, and Ed25519ph. By ed25519-dalek.
 //!
 //! The acceptance of signatures is the same in both engines, and that of Go and the RFC's cofactorless equation:
-//! `S` must be reduced, and `R` is compared as encoded. Public keys of small order are accepted, as Go
-//! does; those not encoded canonically are refused, as the two engines differ on them. A test compares the engines over all points of small order.
+//! `S` must be reduced, and `R` is compared as encoded. Public keys of small order are refused: nobody has their
+//! private key, and some signatures are good by them over any message. So are those not encoded canonically, on which
+//! the two engines differ.
 
 use core::cell::RefCell;
 use std::io::{Read, Seek, SeekFrom};
@@ -20,10 +21,11 @@ use crate::Error;
 /// Size of the pieces in which data is read.
 const PIECE: usize = 64 * 1024;
 
-/// Whether the bytes are a point in its only canonical encoding. The engines differ on others, and a signature must
-/// not be good for a small file and bad for a large one.
+/// Whether the bytes are a point that is not of small order, in its only canonical encoding. The engines differ on
+/// other encodings, and a signature must not be good for a small file and bad for a large one.
 pub(crate) fn is_public_key(raw: &[u8]) -> bool {
-    verifying_key(raw).is_some_and(|key| key.to_edwards().compress().as_bytes() == raw)
+    verifying_key(raw)
+        .is_some_and(|key| !key.is_weak() && key.to_edwards().compress().as_bytes() == raw)
 }
 
 fn verifying_key(raw: &[u8]) -> Option<VerifyingKey> {

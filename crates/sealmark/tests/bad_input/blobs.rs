@@ -40,7 +40,7 @@ fn a_bundle_or_signature_that_is_none() {
         (
             "future.json",
             12,
-            "app.txt: its one signature is not good\n  future.json: format: expected a well-formed signature or attestation, found not a valid Sigstore bundle: mediaType \"application/vnd.dev.sigstore.bundle.v9.9+json\" is none that is known (bundle versions 0.1, 0.2, 0.3)",
+            "app.txt: its one signature is not good\n  future.json: format: expected a well-formed signature or attestation, found not a valid Sigstore bundle: mediaType \"application/vnd.dev.sigstore.bundle.v9.9+json\" is of version 9.9; this program reads 0.1, 0.2 and 0.3",
         ),
         (
             "fields.json",
