@@ -84,6 +84,11 @@ impl Certificate {
             .collect()
     }
 
+    /// The certificate in PEM, as Go and so every part of Sigstore writes it: 64 characters a line.
+    pub fn to_pem(&self) -> String {
+        pem::encode(&self.der)
+    }
+
     /// The certificate in DER, as it was read.
     pub fn der(&self) -> &[u8] {
         &self.der

@@ -96,22 +96,6 @@ fn fulcio_extensions() -> Vec<Extension> {
     ]
 }
 
-const PEM_LINE: usize = 64;
-
-fn pem(certificate: &Certificate) -> String {
-    use base64::Engine;
-    let text = base64::engine::general_purpose::STANDARD.encode(certificate.der());
-    let lines: Vec<&str> = text
-        .as_bytes()
-        .chunks(PEM_LINE)
-        .map(|line| core::str::from_utf8(line).unwrap())
-        .collect();
-    format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        lines.join("\n")
-    )
-}
-
 #[test]
 fn openssl_reads_what_was_written_and_finds_the_chain_good() {
     let openssl = require_or_skip!("openssl");
@@ -121,8 +105,8 @@ fn openssl_reads_what_was_written_and_finds_the_chain_good() {
         let leaf = leaf(&ca, &key, Name::empty(), fulcio_extensions());
         let leaf = leaf.sign(&ca.key).unwrap();
         let sandbox = Sandbox::new();
-        sandbox.write("root.pem", pem(&ca.certificate));
-        sandbox.write("leaf.pem", pem(&leaf));
+        sandbox.write("root.pem", ca.certificate.to_pem());
+        sandbox.write("leaf.pem", leaf.to_pem());
 
         let run = sandbox
             .command(&openssl)
@@ -225,7 +209,7 @@ fn openssl_accepts_the_timestamps_of_every_algorithm() {
             continue;
         }
         let sandbox = Sandbox::new();
-        sandbox.write("root.pem", pem(&ca.certificate));
+        sandbox.write("root.pem", ca.certificate.to_pem());
         sandbox.write("data", DATA);
         sandbox.write("reply.tsr", &reply);
         let at = (NOW + 60).to_string();
