@@ -10,7 +10,7 @@ use issuing::{
 };
 use sealmark_formats::Digest;
 use sealmark_keys::Algorithm;
-use sealmark_x509::issue::UnsignedTimestamp;
+use sealmark_x509::issue::{UnsignedTimestamp, granted};
 use sealmark_x509::{ChainError, ExtendedKeyUsage, TimestampError, TimestampToken};
 
 const MESSAGE: &[u8] = b"a signature";
@@ -242,6 +242,24 @@ fn one_that_is_malformed_is_refused_unverified() {
         assert_eq!(
             verify(&token),
             Err(TimestampError::Malformed { part, reason })
+        );
+    }
+}
+
+#[test]
+fn what_nobody_signs_is_of_the_right_shape_all_the_same() {
+    let (_, signer) = authority(TIME_STAMPING, true, Algorithm::EcdsaP256);
+    let reply = granted(&Token::good().write(&signer)).unwrap();
+    assert!(TimestampToken::parse(&reply).is_ok());
+    let sequences = reply.iter().enumerate().filter(|(_, byte)| **byte == 0x30);
+    // The reply, its status, the token, and in it the signed data.
+    for (position, _) in sequences.take(4) {
+        let mut changed = reply.clone();
+        changed[position] = 0x31;
+        let error = TimestampToken::parse(&changed).unwrap_err();
+        assert!(
+            error.to_string().contains("expected SEQUENCE"),
+            "{position}: {error}"
         );
     }
 }
