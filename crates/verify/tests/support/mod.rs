@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sealmark_formats::bundle::{Bundle, Version};
+use sealmark_formats::bundle::{Bundle, Material, Version};
 use sealmark_formats::simple_signing::SimpleSigning;
 use sealmark_formats::{Digest, HashAlgorithm, TrustedRoot};
 use sealmark_keys::{Algorithm, PrivateKey, PublicKey};
@@ -15,6 +15,7 @@ use sealmark_verify::policy::{Identity, Match};
 use sealmark_verify::report::{Outcome, Verdict};
 use sealmark_verify::{Artifact, Kind, Policy, Requirement, Signer, TrustedMaterial};
 use sealmark_virtual::{DAY, Legacy, START, Signed, VirtualSigstore};
+use sealmark_x509::Certificate;
 
 /// The file, or the manifest of the image, that tests are about.
 pub(crate) const FILE: &[u8] = b"the content of a file, or the manifest of an image";
@@ -79,6 +80,20 @@ impl Ask {
             signer: Signer::Key(key.clone()),
             ..Self::person()
         }
+    }
+
+    /// Whoever a bundle's certificate names.
+    pub(crate) fn signer_of(bundle: &Bundle) -> Self {
+        let der = match &bundle.material {
+            Material::Certificate(der) => der,
+            Material::CertificateChain(chain) => &chain[0],
+            Material::PublicKey { .. } => panic!("it has no certificate"),
+        };
+        let leaf = Certificate::from_der(der).unwrap();
+        Self::identity(
+            &leaf.subject_alt_names()[0].value(),
+            leaf.fulcio().issuer().unwrap_or_default(),
+        )
     }
 
     pub(crate) fn image(self) -> Self {
