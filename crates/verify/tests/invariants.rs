@@ -318,6 +318,11 @@ fn finding_7_a_proven_time_is_not_in_the_future() {
             (by_key, Ask::key(by.public_key())),
             (by_person, Ask::person()),
         ] {
+            // Where it is not asked for, a bad timestamp leaves the signature as if it had none.
+            let ask = match proofs.timestamp {
+                true => ask.timestamp(Need::Required),
+                false => ask,
+            };
             let root = sigstore.trusted_root();
             ask.clone().now(START).of(&root, v0_3(&signed)).is_good();
             let early = ask.now(START - 1).of(&root, v0_3(&signed));
