@@ -681,3 +681,93 @@ fn also_what_is_good_is_good_in_every_form() {
             .is_refused("digest", "another artifact");
     }
 }
+
+#[test]
+fn also_a_certificate_for_other_purposes_signs_nothing() {
+    let sigstore = VirtualSigstore::new();
+    let ca = &sigstore.ca;
+    let by = key();
+    let purpose = |purposes: &[ExtendedKeyUsage]| {
+        let mut template = ca.template(&person(), by.public_key());
+        template.extensions[1] = Extension::extended_key_usage(purposes, false).unwrap();
+        ca.certify(template, Some(&sigstore.ct))
+    };
+    let mut precertificate = ca.template(&person(), by.public_key());
+    precertificate.extensions.push(Extension::ct_poison());
+    let cases = [
+        (&by, purpose(&[ExtendedKeyUsage::ServerAuth]), "codeSigning"),
+        (&by, purpose(&[ExtendedKeyUsage::Any]), "codeSigning"),
+        (
+            &by,
+            purpose(&[ExtendedKeyUsage::TimeStamping]),
+            "codeSigning",
+        ),
+        // What the log of certificates gets, and nobody else.
+        (&by, ca.issuer.certify(&precertificate), "CriticalExtension"),
+        // The CA signs certificates and nothing else.
+        (&ca.issuer.key, ca.issuer.certificate.clone(), "identity"),
+    ];
+    for (by, certificate, reason) in cases {
+        let by = By::Certificate(by, &certificate);
+        let signed = sigstore.sign(What::File(FILE), by, Proofs::REKOR_V1);
+        let mut ask = Ask::person();
+        ask.sct = Need::NotChecked;
+        let answer = ask.of(&sigstore.trusted_root(), v0_3(&signed));
+        let check = match reason {
+            "identity" => "identity",
+            _ => "certificate",
+        };
+        answer.is_refused(check, reason);
+    }
+}
+
+#[test]
+fn also_an_intermediate_that_was_taken_out_does_not_come_back_with_the_signature() {
+    let mut sigstore = VirtualSigstore::new();
+    let (from, until) = (START - YEAR, START + YEAR);
+    let root = Issuer::root("a root", Algorithm::EcdsaP384, from, until);
+    let [lost, kept] = [0, 1].map(|_| {
+        let purpose = ExtendedKeyUsage::CodeSigning;
+        let issuer = root.intermediate("a CA", Algorithm::EcdsaP256, purpose, from, until);
+        CertificateAuthority::of(&sigstore.clock, issuer, vec![root.certificate.clone()])
+    });
+    sigstore.ca = lost;
+    let signed = keyless(&sigstore, Proofs::REKOR_V1);
+    let forms = [
+        v0_3(&signed),
+        bundle(&signed.bundle(Version::V0_2)),
+        support::detached(signed.legacy()),
+    ];
+    for content in forms {
+        let before = sigstore.trusted_root();
+        Ask::person().of(&before, content.clone()).is_good();
+        let after = root_with(&sigstore, |root| {
+            root.certificate_authorities = vec![kept.trusted()];
+        });
+        let answer = Ask::person().of(&after, content);
+        answer.is_refused("certificate", "was not issued by");
+    }
+}
+
+#[test]
+fn also_an_entry_under_the_id_of_another_log_is_in_neither() {
+    let sigstore = VirtualSigstore::new();
+    let by = key();
+    let signed = sigstore.sign(What::File(FILE), By::Key(&by), Proofs::ALL);
+    let ids = signed.log_entries.iter().map(|entry| entry.log_id.clone());
+    let ids: Vec<_> = ids.collect();
+    for (entry, id) in [(0, 1), (1, 0)] {
+        let mut signed = signed.clone();
+        signed.log_entries = vec![signed.log_entries[entry].clone()];
+        signed.log_entries[0].log_id.clone_from(&ids[id]);
+        let ask = Ask::key(by.public_key());
+        let answer = ask.of(&sigstore.trusted_root(), v0_3(&signed));
+        answer.is_refused("transparency log", "checkpoint");
+    }
+    // A proof of the one, and a promise of the other.
+    let mut mixed = signed.clone();
+    mixed.log_entries.truncate(1);
+    mixed.log_entries[0].inclusion_proof = signed.log_entries[1].inclusion_proof.clone();
+    let answer = Ask::key(by.public_key()).of(&sigstore.trusted_root(), v0_3(&mixed));
+    answer.is_refused("transparency log", "inclusion proof");
+}
