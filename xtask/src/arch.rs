@@ -19,7 +19,7 @@ const FLOORS: [&[&str]; 4] = [
 ];
 
 /// Crates that no other crate may use but for its tests.
-const TESTS_ONLY: &[&str] = &["testkit"];
+const TESTS_ONLY: &[&str] = &["testkit", "virtual"];
 
 /// What no ground crate may lead to, over however many crates: I/O, an async runtime, HTTP.
 const NOT_ON_THE_GROUND: &[&str] = &[

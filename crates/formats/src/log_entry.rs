@@ -14,9 +14,11 @@ use crate::jcs;
 mod body;
 mod field;
 mod leaf;
+mod rekor_v1;
 mod verifier;
 
 pub use leaf::{Leaf, dsse_v2_body, hashedrekord_v2_body, leaf_of_bundle};
+pub use rekor_v1::{dsse_v1_body, hashedrekord_v1_body, intoto_v2_body};
 pub use verifier::{KeyFormat, Verifier};
 
 /// Larger bodies are refused, in bytes. Rekor v2 takes requests of up to 4 MiB; the body of an entry is smaller than

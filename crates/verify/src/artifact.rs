@@ -1,7 +1,9 @@
 //! The thing whose evidence is verified: an image by digest, a file by its digests or its bytes.
 
+use sealmark_formats::bundle::Material;
 use sealmark_formats::{Digest, HashAlgorithm};
-use sealmark_keys::KeyType;
+use sealmark_keys::{KeyType, PublicKey};
+use sealmark_x509::Certificate;
 
 use crate::evidence::{Content, Evidence};
 use crate::policy::{Policy, Signer};
@@ -72,7 +74,28 @@ pub fn needed_hashes(evidence: &[Evidence], policy: &Policy) -> Vec<HashAlgorith
                 _ => None,
             }),
     );
+    hashes.extend(evidence.iter().filter_map(certificate_hash));
     hashes.sort();
     hashes.dedup();
     hashes
+}
+
+/// The hash that goes with the key of the signer's certificate, where a signature is over the artifact itself.
+fn certificate_hash(evidence: &Evidence) -> Option<HashAlgorithm> {
+    let leaf = match &evidence.content {
+        Content::Blob(detached) => {
+            let chain = Certificate::chain_from_pem(detached.certificate.as_ref()?).ok()?;
+            chain.into_iter().next()?
+        }
+        Content::Bundle(bundle) => {
+            let der = match &bundle.material {
+                Material::Certificate(der) => der,
+                Material::CertificateChain(chain) => chain.first()?,
+                Material::PublicKey { .. } => return None,
+            };
+            Certificate::from_der(der).ok()?
+        }
+        _ => return None,
+    };
+    leaf.public_key().ok().map(PublicKey::hash)
 }

@@ -99,7 +99,7 @@ pub(crate) fn sct(
             false => verify_detached_sct(leaf, sct, log_key),
         });
         match promise {
-            Ok((log, text)) if logs.insert(&log.id) => good.push(text),
+            Ok((log, text)) if logs.insert(log.key.spki_der()) => good.push(text),
             Ok((_, text)) => rejected.push(format!("another promise: {text}")),
             Err(reason) => rejected.push(reason),
         }

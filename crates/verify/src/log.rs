@@ -24,7 +24,7 @@ pub(crate) struct Proven {
     pub(crate) evidence: Vec<String>,
     /// The same for programs.
     pub(crate) seen: Vec<Sighting>,
-    /// The ids of the logs that have it.
+    /// The keys of the logs that have it: a log is one, under whatever ids it is listed.
     pub(crate) logs: BTreeSet<Vec<u8>>,
     /// The times, in seconds since 1970, at which a log promised to have included the entry.
     pub(crate) times: Vec<i64>,
@@ -54,7 +54,7 @@ pub(crate) fn check(
         proven.in_foreign_log |= !context.trust.logs.iter().any(is_trusted);
         match one(entry, signed, signer, context, stamped) {
             Ok((log, time)) => {
-                proven.logs.insert(log.id.clone());
+                proven.logs.insert(log.key.spki_der().to_vec());
                 let at = time.map_or_else(String::new, |time| format!(" at {}", time_text(time)));
                 proven
                     .evidence
@@ -96,6 +96,10 @@ fn one<'a>(
     let mut reason = String::new();
     for log in logs {
         match in_log(entry, signed.entries_need, log, stamped, witnesses) {
+            // No allowance for clocks that differ: it may be the verifier's, and then nothing else is in time.
+            Ok(Some(time)) if time > context.now => {
+                return Err(format!("its time {} is in the future", time_text(time)));
+            }
             Ok(time) => return Ok((log, time)),
             Err(error) => reason = format!("{}: {error}", log.url),
         }

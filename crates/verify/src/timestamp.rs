@@ -1,5 +1,7 @@
 //! Timestamp authorities: when did one that is trusted see this signature?
 
+use std::collections::BTreeSet;
+
 use sealmark_x509::TimestampToken;
 
 use crate::log::time_text;
@@ -20,28 +22,27 @@ pub(crate) struct Proven {
     pub(crate) rejected: Vec<String>,
 }
 
-/// Checks every timestamp. Each authority counts once, however many timestamps it gave.
-pub(crate) fn check(signed: &Signed, trust: &TrustedMaterial) -> Proven {
+/// Checks every timestamp. Each authority counts once, however many timestamps it gave and however often it is listed;
+/// every time that it gave is proven.
+pub(crate) fn check(signed: &Signed, trust: &TrustedMaterial, now: i64) -> Proven {
     let mut proven = Proven::default();
-    let mut counted = Vec::new();
+    let mut counted = BTreeSet::new();
     for response in &signed.timestamps {
-        match one(response, &signed.signature, trust) {
-            Ok((index, _)) if counted.contains(&index) => {
-                let uri = &trust.timestamp_authorities[index].uri;
-                proven.rejected.push(format!("another timestamp by {uri}"));
-            }
-            Ok((index, time)) => {
-                counted.push(index);
-                let uri = &trust.timestamp_authorities[index].uri;
+        match one(response, &signed.signature, trust, now) {
+            Ok(Stamp { uri, key, time }) => {
+                proven.times.push(time);
+                if !counted.insert(key) {
+                    proven.rejected.push(format!("another timestamp by {uri}"));
+                    continue;
+                }
                 proven
                     .evidence
                     .push(format!("{} by {uri}", time_text(time)));
                 proven.seen.push(Sighting {
-                    by: uri.clone(),
+                    by: uri.to_owned(),
                     log_index: None,
                     time: Some(time_text(time)),
                 });
-                proven.times.push(time);
             }
             Err(reason) => proven.rejected.push(reason),
         }
@@ -49,16 +50,36 @@ pub(crate) fn check(signed: &Signed, trust: &TrustedMaterial) -> Proven {
     proven
 }
 
-/// The authority that signed, and the time. A token is good only within the time of the authority that signed it.
-fn one(response: &[u8], over: &[u8], trust: &TrustedMaterial) -> Result<(usize, i64), String> {
+/// What a good token says, and who signed it.
+struct Stamp<'a> {
+    uri: &'a str,
+    /// The authority's key: it is one authority wherever it is listed.
+    key: Vec<u8>,
+    time: i64,
+}
+
+/// A token is good only within the time of the authority that signed it, and not before it was made.
+fn one<'a>(
+    response: &[u8],
+    over: &[u8],
+    trust: &'a TrustedMaterial,
+    now: i64,
+) -> Result<Stamp<'a>, String> {
     let token = TimestampToken::parse(response).map_err(|error| error.to_string())?;
     let mut reason = "no timestamp authority is trusted".to_owned();
-    for (index, authority) in trust.timestamp_authorities.iter().enumerate() {
+    for authority in &trust.timestamp_authorities {
         match token.verify(over, &authority.chain) {
             Ok(verified) => {
                 let time = i64::try_from(verified.unix_seconds).unwrap_or(i64::MAX);
+                if time > now {
+                    return Err(format!("the time {} is in the future", time_text(time)));
+                }
                 if authority.valid_for.contains_seconds(time) {
-                    return Ok((index, time));
+                    return Ok(Stamp {
+                        uri: &authority.uri,
+                        key: verified.signer.spki_der().to_vec(),
+                        time,
+                    });
                 }
                 reason = format!(
                     "the time {} is outside of the time for which {} is trusted",

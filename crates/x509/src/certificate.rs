@@ -88,6 +88,11 @@ impl Certificate {
             .collect()
     }
 
+    /// The certificate in PEM, as Go and so every part of Sigstore writes it: 64 characters a line.
+    pub fn to_pem(&self) -> String {
+        pem::encode(&self.der)
+    }
+
     /// The certificate in DER, as it was read.
     pub fn der(&self) -> &[u8] {
         &self.der
@@ -207,6 +212,11 @@ impl Certificate {
         &self.der[self.fields.spki.clone()]
     }
 
+    /// The subject's name as it stands in the certificate.
+    pub(crate) fn subject_der(&self) -> &[u8] {
+        &self.der[self.fields.subject.clone()]
+    }
+
     /// The issuer's name as it stands in the certificate.
     pub(crate) fn issuer_der(&self) -> &[u8] {
         &self.der[self.fields.issuer.clone()]
@@ -260,6 +270,8 @@ struct Fields {
     serial: Range<usize>,
     /// `issuer`.
     issuer: Range<usize>,
+    /// `subject`.
+    subject: Range<usize>,
     /// `subjectPublicKeyInfo`.
     spki: Range<usize>,
 }
@@ -275,7 +287,7 @@ impl Fields {
         fields.next()?; // signature
         let issuer = fields.next()?;
         fields.next()?; // validity
-        fields.next()?; // subject
+        let subject = fields.next()?;
         let spki = fields.next()?;
         // All of them are parts of `certificate`.
         let range = |part: &[u8]| {
@@ -286,6 +298,7 @@ impl Fields {
             tbs: range(tbs.der),
             serial: range(serial.content),
             issuer: range(issuer.der),
+            subject: range(subject.der),
             spki: range(spki.der),
         })
     }

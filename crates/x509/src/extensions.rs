@@ -13,15 +13,20 @@ use crate::{Error, FulcioExtension, SignedCertificateTimestamp, SubjectAltName};
 /// More extensions than this are refused; certificates of Fulcio have about 30.
 const MAX_EXTENSIONS: usize = 128;
 
-const SUBJECT_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
-const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
-const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
-const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
-const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
-const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+pub(crate) const SUBJECT_KEY_IDENTIFIER: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("2.5.29.14");
+pub(crate) const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+pub(crate) const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+pub(crate) const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+pub(crate) const AUTHORITY_KEY_IDENTIFIER: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("2.5.29.35");
+pub(crate) const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 /// RFC 6962, section 3.3.
 pub(crate) const SCT_LIST: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
+/// RFC 6962, section 3.1.
+pub(crate) const CT_POISON: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.3");
 
 /// What the key may be used for (section 4.2.1.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -86,16 +91,33 @@ pub enum ExtendedKeyUsage {
 
 impl From<&ObjectIdentifier> for ExtendedKeyUsage {
     fn from(oid: &ObjectIdentifier) -> Self {
+        const NAMED: [ExtendedKeyUsage; 7] = [
+            ExtendedKeyUsage::Any,
+            ExtendedKeyUsage::ServerAuth,
+            ExtendedKeyUsage::ClientAuth,
+            ExtendedKeyUsage::CodeSigning,
+            ExtendedKeyUsage::EmailProtection,
+            ExtendedKeyUsage::TimeStamping,
+            ExtendedKeyUsage::OcspSigning,
+        ];
         let text = oid.to_string();
-        match text.as_str() {
-            "2.5.29.37.0" => Self::Any,
-            "1.3.6.1.5.5.7.3.1" => Self::ServerAuth,
-            "1.3.6.1.5.5.7.3.2" => Self::ClientAuth,
-            "1.3.6.1.5.5.7.3.3" => Self::CodeSigning,
-            "1.3.6.1.5.5.7.3.4" => Self::EmailProtection,
-            "1.3.6.1.5.5.7.3.8" => Self::TimeStamping,
-            "1.3.6.1.5.5.7.3.9" => Self::OcspSigning,
-            _ => Self::Other(text),
+        let named = NAMED.into_iter().find(|named| named.oid() == text);
+        named.unwrap_or(Self::Other(text))
+    }
+}
+
+impl ExtendedKeyUsage {
+    /// The object identifier, in dots.
+    pub fn oid(&self) -> &str {
+        match self {
+            Self::Any => "2.5.29.37.0",
+            Self::ServerAuth => "1.3.6.1.5.5.7.3.1",
+            Self::ClientAuth => "1.3.6.1.5.5.7.3.2",
+            Self::CodeSigning => "1.3.6.1.5.5.7.3.3",
+            Self::EmailProtection => "1.3.6.1.5.5.7.3.4",
+            Self::TimeStamping => "1.3.6.1.5.5.7.3.8",
+            Self::OcspSigning => "1.3.6.1.5.5.7.3.9",
+            Self::Other(oid) => oid,
         }
     }
 }

@@ -75,6 +75,11 @@ impl FulcioExtension {
         format!("{ARC}{}", self.number())
     }
 
+    /// Whether the value is the bare text, not a DER UTF8String.
+    pub(crate) fn is_first_generation(self) -> bool {
+        self.number() <= 6
+    }
+
     pub(crate) fn from_oid(oid: &ObjectIdentifier) -> Option<Self> {
         let text = oid.to_string();
         let number: u8 = text.strip_prefix(ARC)?.parse().ok()?;
@@ -87,7 +92,7 @@ impl FulcioExtension {
     pub(crate) fn parse(self, bytes: &[u8]) -> Result<String, Error> {
         let malformed =
             |reason: &str| Error::extension(format!("{} ({})", self.label(), self.oid()), reason);
-        if self.number() <= 6 {
+        if self.is_first_generation() {
             let text = core::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
             return Ok(text.to_owned());
         }

@@ -1,4 +1,5 @@
-//! Certificates, and what others say about them: chains to a CA, promises of CT logs, words of timestamp authorities.
+//! Certificates, and what others say about them: chains to a CA, promises of CT logs, words of timestamp authorities;
+//! read, verified, and in [`issue`] written.
 //!
 //! Pure functions of bytes: no I/O, no clock; times are seconds since 1970 that the caller passes in. Reading and
 //! deciding are apart. A [`Certificate`], a [`SignedCertificateTimestamp`] or a [`TimestampToken`] that exists is well
@@ -27,6 +28,7 @@ mod element;
 mod error;
 mod extensions;
 mod fulcio;
+pub mod issue;
 mod pem;
 mod san;
 mod sct;

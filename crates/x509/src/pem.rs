@@ -9,6 +9,13 @@ use crate::{Error, MAX_CHAIN, MAX_PEM};
 /// `CERTIFICATE`, and two older labels that openssl writes or reads for the same thing.
 const LABELS: [&str; 2] = ["CERTIFICATE", "X509 CERTIFICATE"];
 
+/// A block, in lines of 64 characters, ending in a newline.
+pub(crate) fn encode(certificate: &[u8]) -> String {
+    // It fails for labels that are not ASCII, and when the length of the text overflows.
+    der::pem::encode_string(LABELS[0], der::pem::LineEnding::LF, certificate)
+        .expect("the label is ASCII, and certificates are far from filling memory")
+}
+
 /// The content of every block with a certificate, in the order of the text; at least one.
 pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     if text.len() > MAX_PEM {

@@ -16,7 +16,8 @@ use crate::Error;
 pub(crate) const MAX_NAMES: usize = 1024;
 /// The type of the `otherName` with which Fulcio names users of issuers that know only user names.
 /// See <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>.
-const FULCIO_USERNAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
+pub(crate) const FULCIO_USERNAME: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
 const EXTENSION: &str = "subjectAltName";
 
 /// A name of a certificate's subject.

@@ -9,7 +9,7 @@ use sealmark_formats::Digest;
 use sealmark_keys::{PublicKey, Scheme, VerifyError};
 
 use crate::element::{Element, constructed, encode};
-use crate::extensions::SCT_LIST;
+use crate::extensions::{CT_POISON, SCT_LIST};
 use crate::{Certificate, SignedCertificateTimestamp};
 
 /// `LogEntryType` of RFC 6962, section 3.1.
@@ -47,6 +47,9 @@ pub enum SctError {
     /// The certificate has no list of SCTs that could be taken out.
     #[error("the certificate has no embedded SCT; a detached one is needed")]
     NotEmbedded,
+    /// What should be a precertificate is none.
+    #[error("the certificate is no precertificate: it has no CT poison")]
+    NotPrecertificate,
     /// The certificate is too long for the structure that is signed.
     #[error("the certificate cannot be in a CT log: {0}")]
     Unloggable(String),
@@ -66,12 +69,8 @@ pub fn verify_embedded_sct(
     sct: &SignedCertificateTimestamp,
     log_key: &PublicKey,
 ) -> Result<(), SctError> {
-    let tbs = without_sct_list(leaf.tbs_der())
-        .map_err(|error| SctError::Unloggable(error.to_string()))?
-        .ok_or(SctError::NotEmbedded)?;
-    let mut entry = Digest::sha256(issuer.spki_der()).bytes().to_vec();
-    entry.extend(opaque24(&tbs)?);
-    verify(sct, PRECERT_ENTRY, &entry, log_key)
+    let entry = precert(leaf, SCT_LIST, issuer)?.ok_or(SctError::NotEmbedded)?;
+    verify(sct, (PRECERT_ENTRY, entry), log_key)
 }
 
 /// Verifies an SCT that came beside `leaf`, as from cosign's `--sct` file or in Fulcio's reply.
@@ -83,14 +82,13 @@ pub fn verify_detached_sct(
     sct: &SignedCertificateTimestamp,
     log_key: &PublicKey,
 ) -> Result<(), SctError> {
-    verify(sct, X509_ENTRY, &opaque24(leaf.der())?, log_key)
+    verify(sct, certificate_entry(leaf)?, log_key)
 }
 
 /// Checks the signature over the `digitally-signed struct` of RFC 6962, section 3.2.
 fn verify(
     sct: &SignedCertificateTimestamp,
-    entry_type: u16,
-    entry: &[u8],
+    entry: (u16, Vec<u8>),
     log_key: &PublicKey,
 ) -> Result<(), SctError> {
     if log_key.id().bytes() != sct.log_id {
@@ -108,30 +106,80 @@ fn verify(
             signature_algorithm: sct.signature_algorithm,
             key: log_key.key_type(),
         })?;
-    let extensions_len = u16::try_from(sct.extensions.len())
-        .map_err(|_| SctError::Unloggable("the SCT's extensions are too long".to_owned()))?;
-    let mut signed = vec![0, 0]; // v1, certificate_timestamp
-    signed.extend(sct.timestamp.to_be_bytes());
-    signed.extend(entry_type.to_be_bytes());
-    signed.extend(entry);
-    signed.extend(extensions_len.to_be_bytes());
-    signed.extend(&sct.extensions);
+    let signed = signed_struct(sct.timestamp, entry.0, &entry.1, &sct.extensions)?;
     log_key
         .verify_scheme(scheme, &signed, &sct.signature)
         .map_err(SctError::Mismatch)
 }
 
-/// The numbers of RFC 5246, section 7.4.1.4.1. RFC 6962 has SHA-256 only; logs with larger keys use larger hashes.
+/// Kind and bytes of the entry for a certificate.
+pub(crate) fn certificate_entry(certificate: &Certificate) -> Result<(u16, Vec<u8>), SctError> {
+    Ok((X509_ENTRY, opaque24(certificate.der())?))
+}
+
+/// Kind and bytes of the entry for a precertificate that `issuer` signed.
+pub(crate) fn precert_entry(
+    precertificate: &Certificate,
+    issuer: &Certificate,
+) -> Result<(u16, Vec<u8>), SctError> {
+    let entry = precert(precertificate, CT_POISON, issuer)?;
+    Ok((PRECERT_ENTRY, entry.ok_or(SctError::NotPrecertificate)?))
+}
+
+/// `PreCert`: the hash of the issuer's key, and the certificate's content without one of the CT extensions. `None` if
+/// it does not have that one.
+fn precert(
+    certificate: &Certificate,
+    extension: ObjectIdentifier,
+    issuer: &Certificate,
+) -> Result<Option<Vec<u8>>, SctError> {
+    let tbs = without(certificate.tbs_der(), extension)
+        .map_err(|error| SctError::Unloggable(error.to_string()))?;
+    let Some(tbs) = tbs else { return Ok(None) };
+    let mut entry = Digest::sha256(issuer.spki_der()).bytes().to_vec();
+    entry.extend(opaque24(&tbs)?);
+    Ok(Some(entry))
+}
+
+/// The `digitally-signed struct` of RFC 6962, section 3.2.
+pub(crate) fn signed_struct(
+    timestamp: u64,
+    entry_type: u16,
+    entry: &[u8],
+    extensions: &[u8],
+) -> Result<Vec<u8>, SctError> {
+    let extensions_len = u16::try_from(extensions.len())
+        .map_err(|_| SctError::Unloggable("the SCT's extensions are too long".to_owned()))?;
+    let mut signed = vec![0, 0]; // v1, certificate_timestamp
+    signed.extend(timestamp.to_be_bytes());
+    signed.extend(entry_type.to_be_bytes());
+    signed.extend(entry);
+    signed.extend(extensions_len.to_be_bytes());
+    signed.extend(extensions);
+    Ok(signed)
+}
+
+/// `SignatureAlgorithm` and `HashAlgorithm` of RFC 5246, section 7.4.1.4.1. RFC 6962 has SHA-256 only; logs with larger
+/// keys use larger hashes.
+const NUMBERS: [(u8, u8, Scheme); 6] = [
+    (1, 4, Scheme::RsaPkcs1Sha256),
+    (1, 5, Scheme::RsaPkcs1Sha384),
+    (1, 6, Scheme::RsaPkcs1Sha512),
+    (3, 4, Scheme::EcdsaSha256),
+    (3, 5, Scheme::EcdsaSha384),
+    (3, 6, Scheme::EcdsaSha512),
+];
+
 fn scheme(sct: &SignedCertificateTimestamp) -> Option<Scheme> {
-    Some(match (sct.signature_algorithm, sct.hash) {
-        (1, 4) => Scheme::RsaPkcs1Sha256,
-        (1, 5) => Scheme::RsaPkcs1Sha384,
-        (1, 6) => Scheme::RsaPkcs1Sha512,
-        (3, 4) => Scheme::EcdsaSha256,
-        (3, 5) => Scheme::EcdsaSha384,
-        (3, 6) => Scheme::EcdsaSha512,
-        _ => return None,
-    })
+    let numbers = (sct.signature_algorithm, sct.hash);
+    let mut table = NUMBERS.into_iter();
+    table.find_map(|(kind, hash, scheme)| ((kind, hash) == numbers).then_some(scheme))
+}
+
+/// The numbers of the kind of signature and of its hash, if CT logs sign so.
+pub(crate) fn signature_numbers(scheme: Scheme) -> Option<(u8, u8)> {
+    let mut table = NUMBERS.into_iter();
+    table.find_map(|(kind, hash, known)| (known == scheme).then_some((kind, hash)))
 }
 
 /// A vector with three bytes of length.
@@ -143,9 +191,9 @@ fn opaque24(bytes: &[u8]) -> Result<Vec<u8>, SctError> {
     Ok([&length.to_be_bytes()[1..], bytes].concat())
 }
 
-/// A `TBSCertificate` without the list of SCTs. Everything else keeps its very bytes, but for the lengths around it.
-/// `None` if there is no such list.
-fn without_sct_list(tbs: &[u8]) -> der::Result<Option<Vec<u8>>> {
+/// A `TBSCertificate` without one extension. Everything else keeps its very bytes, but for the lengths around it.
+/// `None` if there is no such extension.
+fn without(tbs: &[u8], unwanted: ObjectIdentifier) -> der::Result<Option<Vec<u8>>> {
     let outer = Element::only(tbs)?;
     let mut kept = Vec::with_capacity(tbs.len());
     let mut found = false;
@@ -162,7 +210,7 @@ fn without_sct_list(tbs: &[u8]) -> der::Result<Option<Vec<u8>>> {
         while !each.is_finished() {
             let extension = each.next()?;
             let oid: ObjectIdentifier = extension.elements()?.next()?.decode()?;
-            if oid == SCT_LIST {
+            if oid == unwanted {
                 found = true;
             } else {
                 extensions.extend_from_slice(extension.der);

@@ -9,7 +9,9 @@ use issuing::{
     TIME_STAMPING, extension, oid, sequence, tlv,
 };
 use sealmark_keys::Algorithm;
-use sealmark_x509::{Certificate, ChainError, Purpose, SubjectAltName, verify_chain};
+use sealmark_x509::{
+    Certificate, ChainError, ExtendedKeyUsage, Purpose, SubjectAltName, verify_chain,
+};
 
 fn pem(text: &[u8]) -> Vec<Certificate> {
     Certificate::chain_from_pem(text).unwrap()
@@ -212,7 +214,7 @@ fn every_certificate_of_the_path_must_be_valid_at_the_time() {
 
 #[test]
 fn the_purpose_must_be_there_in_the_leaf_and_allowed_by_every_ca() {
-    let verify = |root: &[&'static str], ca: &[&'static str], leaf: &[&'static str]| {
+    let verify = |root: &[ExtendedKeyUsage], ca: &[ExtendedKeyUsage], leaf: &[ExtendedKeyUsage]| {
         let root = Issued::root(&Profile::ca("root").purposes(root));
         let ca = root.issue(&Profile::ca("ca").purposes(ca));
         let leaf = ca.issue(&Profile::leaf().purposes(leaf));
@@ -259,7 +261,7 @@ fn the_purpose_must_be_there_in_the_leaf_and_allowed_by_every_ca() {
 #[test]
 fn timestamp_authorities_have_one_purpose_and_it_is_critical() {
     let root = Issued::root(&Profile::ca("root"));
-    let verify = |purposes: &[&'static str], critical| {
+    let verify = |purposes: &[ExtendedKeyUsage], critical| {
         let mut profile = Profile::leaf().purposes(purposes);
         profile.subject = "tsa".to_owned();
         profile.purposes_critical = critical;

@@ -8,15 +8,14 @@ use issuing::{
     CODE_SIGNING, DIGITAL_SIGNATURE, Issued, NOW, Profile, TIME_STAMPING, extension, oid, sequence,
     tlv,
 };
-use sealmark_formats::{Digest, HashAlgorithm};
+use sealmark_formats::Digest;
 use sealmark_keys::Algorithm;
-use sealmark_x509::{ChainError, TimestampError, TimestampToken};
+use sealmark_x509::issue::{UnsignedTimestamp, granted};
+use sealmark_x509::{ChainError, ExtendedKeyUsage, TimestampError, TimestampToken};
 
 const MESSAGE: &[u8] = b"a signature";
 const TST_INFO: &str = "1.2.840.113549.1.9.16.1.4";
 const SHA256: &str = "2.16.840.1.101.3.4.2.1";
-const SHA512: &str = "2.16.840.1.101.3.4.2.3";
-const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";
 const ED25519: &str = "1.3.101.112";
 
 /// A token, in the parts that a forger can choose.
@@ -32,8 +31,8 @@ struct Token {
     more_attributes: Vec<Vec<u8>>,
     signers: usize,
     version: u8,
-    digest: (&'static str, HashAlgorithm),
-    signature_algorithm: &'static str,
+    digest: Option<&'static str>,
+    signature_algorithm: Option<&'static str>,
 }
 
 impl Token {
@@ -49,12 +48,12 @@ impl Token {
             more_attributes: Vec::new(),
             signers: 1,
             version: 3,
-            digest: (SHA256, HashAlgorithm::Sha256),
-            signature_algorithm: ECDSA_SHA256,
+            digest: None,
+            signature_algorithm: None,
         }
     }
 
-    fn write(&self, signer: &Issued) -> Vec<u8> {
+    fn info(&self) -> Vec<u8> {
         let imprint = sequence(&[
             sequence(&[oid(SHA256), vec![5, 0]]),
             tlv(4, Digest::sha256(MESSAGE).bytes()),
@@ -67,41 +66,37 @@ impl Token {
             tlv(0x18, self.time.as_bytes()),
         ];
         info.extend(self.info_extension.as_ref().map(|it| tlv(0xa1, it)));
-        let info = sequence(&info);
+        sequence(&info)
+    }
 
-        let digest = Digest::of(self.digest.1, self.signed_content.as_ref().unwrap_or(&info));
-        let certificate = signer.certificate.der();
-        let hash = self
-            .bound_to
-            .clone()
-            .unwrap_or_else(|| Digest::sha256(certificate).bytes().to_vec());
-        let mut attributes = vec![
-            attribute("1.2.840.113549.1.9.3", &oid(self.signed_type)),
-            attribute("1.2.840.113549.1.9.4", &tlv(4, digest.bytes())),
-        ];
-        if !hash.is_empty() {
-            let id = sequence(&[sequence(&[sequence(&[tlv(4, &hash)])])]);
-            attributes.push(attribute("1.2.840.113549.1.9.16.2.47", &id));
+    fn write(&self, signer: &Issued) -> Vec<u8> {
+        let info = self.info();
+        let signed = self.signed_content.clone().unwrap_or_else(|| info.clone());
+        let scheme = signer.key.scheme();
+        let mut token = UnsignedTimestamp::new(signed, NOW, &signer.certificate, scheme).unwrap();
+        token.content = info;
+        token.version = self.version;
+        token.content_type = self.content_type.to_owned();
+        token.certificates = vec![signer.certificate.der().to_vec()];
+        token.signer = [&[2, 1, 3], &tlv(0x80, b"the key")[..]].concat();
+        if let Some(digest) = self.digest {
+            token.digest_algorithm = sequence(&[oid(digest)]);
         }
-        attributes.extend_from_slice(&self.more_attributes);
-        let attributes = attributes.concat();
-        let signature = signer.key.sign(&tlv(0x31, &attributes)).unwrap();
-        let signer_info = sequence(&[
-            vec![2, 1, 3],
-            tlv(0x80, b"the key"),
-            sequence(&[oid(self.digest.0)]),
-            tlv(0xa0, &attributes),
-            sequence(&[oid(self.signature_algorithm)]),
-            tlv(4, &signature),
-        ]);
-        let signed_data = sequence(&[
-            vec![2, 1, self.version],
-            tlv(0x31, &sequence(&[oid(self.digest.0)])),
-            sequence(&[oid(self.content_type), tlv(0xa0, &tlv(4, &info))]),
-            tlv(0xa0, certificate),
-            tlv(0x31, &vec![signer_info; self.signers].concat()),
-        ]);
-        sequence(&[oid("1.2.840.113549.1.7.2"), tlv(0xa0, &signed_data)])
+        if let Some(algorithm) = self.signature_algorithm {
+            token.signature_algorithm = sequence(&[oid(algorithm)]);
+        }
+        token.attributes[0] = attribute("1.2.840.113549.1.9.3", &oid(self.signed_type));
+        match self.bound_to.as_deref() {
+            None => {}
+            Some([]) => drop(token.attributes.pop()),
+            Some(hash) => {
+                let id = sequence(&[sequence(&[sequence(&[tlv(4, hash)])])]);
+                token.attributes[3] = attribute("1.2.840.113549.1.9.16.2.47", &id);
+            }
+        }
+        token.attributes.extend_from_slice(&self.more_attributes);
+        let signature = signer.key.sign(&token.to_be_signed().unwrap()).unwrap();
+        token.signed(&vec![signature; self.signers]).unwrap()
     }
 }
 
@@ -110,7 +105,7 @@ fn attribute(id: &str, value: &[u8]) -> Vec<u8> {
 }
 
 /// An authority; the ids of its keys are `the key`.
-fn authority(purpose: &'static str, critical: bool, algorithm: Algorithm) -> (Issued, Issued) {
+fn authority(purpose: ExtendedKeyUsage, critical: bool, algorithm: Algorithm) -> (Issued, Issued) {
     let root = Issued::root(&Profile::ca("root"));
     let mut profile = Profile::leaf().purposes(&[purpose]);
     profile.subject = "tsa".to_owned();
@@ -142,7 +137,7 @@ fn verify_by(token: &Token, root: &Issued, signer: &Issued) -> Result<(u64, u32)
 fn one_that_is_right_verifies() {
     assert_eq!(verify(&Token::good()), Ok((NOW + 60, 250_000_000)));
 
-    let extension = extension("1.2.3.4", false, &[5, 0]);
+    let extension = sequence(&[oid("1.2.3.4"), tlv(4, &[5, 0])]);
     let with_extension = Token {
         info_extension: Some(extension),
         ..Token::good()
@@ -150,20 +145,15 @@ fn one_that_is_right_verifies() {
     assert_eq!(verify(&with_extension), Ok((NOW + 60, 250_000_000)));
 
     let (root, signer) = authority(TIME_STAMPING, true, Algorithm::Ed25519);
-    let ed25519 = Token {
-        digest: (SHA512, HashAlgorithm::Sha512),
-        signature_algorithm: ED25519,
-        ..Token::good()
-    };
     assert_eq!(
-        verify_by(&ed25519, &root, &signer),
+        verify_by(&Token::good(), &root, &signer),
         Ok((NOW + 60, 250_000_000))
     );
 }
 
 #[test]
 fn one_that_is_malformed_is_refused_unverified() {
-    let critical = extension("1.2.3.4", true, &[5, 0]);
+    let critical = sequence(&[oid("1.2.3.4"), vec![1, 1, 0xff], tlv(4, &[5, 0])]);
     let twice = attribute("1.2.840.113549.1.9.3", &oid(TST_INFO));
     let table = [
         (
@@ -257,6 +247,24 @@ fn one_that_is_malformed_is_refused_unverified() {
 }
 
 #[test]
+fn what_nobody_signs_is_of_the_right_shape_all_the_same() {
+    let (_, signer) = authority(TIME_STAMPING, true, Algorithm::EcdsaP256);
+    let reply = granted(&Token::good().write(&signer)).unwrap();
+    assert!(TimestampToken::parse(&reply).is_ok());
+    let sequences = reply.iter().enumerate().filter(|(_, byte)| **byte == 0x30);
+    // The reply, its status, the token, and in it the signed data.
+    for (position, _) in sequences.take(4) {
+        let mut changed = reply.clone();
+        changed[position] = 0x31;
+        let error = TimestampToken::parse(&changed).unwrap_err();
+        assert!(
+            error.to_string().contains("expected SEQUENCE"),
+            "{position}: {error}"
+        );
+    }
+}
+
+#[test]
 fn one_that_was_signed_for_something_else_does_not_verify() {
     let other_content = Token {
         signed_content: Some(b"another".to_vec()),
@@ -288,7 +296,7 @@ fn one_that_was_signed_for_something_else_does_not_verify() {
     );
 
     let algorithm = Token {
-        signature_algorithm: "1.2.840.10045.4.3.3",
+        signature_algorithm: Some("1.2.840.10045.4.3.3"),
         ..Token::good()
     };
     assert!(matches!(
@@ -296,7 +304,7 @@ fn one_that_was_signed_for_something_else_does_not_verify() {
         Err(TimestampError::Signature(_))
     ));
     let algorithm = Token {
-        signature_algorithm: ED25519,
+        signature_algorithm: Some(ED25519),
         ..Token::good()
     };
     assert!(matches!(
@@ -304,7 +312,7 @@ fn one_that_was_signed_for_something_else_does_not_verify() {
         Err(TimestampError::Signature(_))
     ));
     let algorithm = Token {
-        signature_algorithm: "1.2.840.10045.4.1",
+        signature_algorithm: Some("1.2.840.10045.4.1"),
         ..Token::good()
     };
     assert!(matches!(
@@ -312,7 +320,7 @@ fn one_that_was_signed_for_something_else_does_not_verify() {
         Err(TimestampError::UnsupportedAlgorithm { .. })
     ));
     let digest = Token {
-        digest: ("1.3.14.3.2.26", HashAlgorithm::Sha256),
+        digest: Some("1.3.14.3.2.26"),
         ..Token::good()
     };
     assert!(matches!(

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use sealmark_formats::bundle::{Content, Material};
 use sealmark_formats::log_entry::{
-    EntryBody, EntryClaims, EntrySignature, Leaf, MAX_BODY, Verifier, dsse_v2_body, leaf_of_bundle,
+    EntryBody, EntryClaims, EntrySignature, Leaf, MAX_BODY, Verifier, dsse_v1_body, dsse_v2_body,
+    hashedrekord_v1_body, intoto_v2_body, leaf_of_bundle,
 };
 use sealmark_formats::{Bundle, Digest, HashAlgorithm};
 use serde_json::{Value, json};
@@ -105,6 +106,55 @@ fn real_entries_claim_what_their_bundles_hold() {
                 assert!(claims.envelope_digest.is_some());
             }
         }
+    }
+}
+
+#[test]
+fn what_a_rekor_v1_logged_is_written_alike() {
+    let text = |value: &Value| String::from_utf8(STANDARD.decode(value.as_str().unwrap()).unwrap());
+    for (name, verifier) in [
+        (
+            "v0.3-certificate-message",
+            "/spec/signature/publicKey/content",
+        ),
+        ("v0.3-key-message", "/spec/signature/publicKey/content"),
+        ("v0.3-certificate-dsse", "/spec/signatures/0/verifier"),
+        (
+            "v0.2-chain-dsse",
+            "/spec/content/envelope/signatures/0/publicKey",
+        ),
+    ] {
+        let bundle = bundle(name);
+        let given = &bundle.log_entries[0].canonicalized_body;
+        let mut json: Value = serde_json::from_slice(given).unwrap();
+        if let Some(envelope) = json.pointer_mut("/spec/content/envelope") {
+            // This one is by a mock of a log, which keeps what the log drops.
+            envelope.as_object_mut().unwrap().remove("payload");
+        }
+        let pem = text(json.pointer(verifier).unwrap()).unwrap();
+        let claims = claims(given);
+        let mut written = match &bundle.content {
+            Content::MessageSignature(message) => {
+                let digest = claims.artifact_digest.unwrap();
+                hashedrekord_v1_body(&digest, &message.signature, &pem).unwrap()
+            }
+            Content::Dsse(envelope) if claims.kind == "dsse" => {
+                dsse_v1_body(b"as it was sent", envelope, &pem).unwrap()
+            }
+            Content::Dsse(envelope) => intoto_v2_body(b"as it was sent", envelope, &pem).unwrap(),
+        };
+        // How the envelope was spelt when it was sent is not in the bundle.
+        if let Some(sent) = claims.envelope_digest {
+            let ours = Digest::sha256(b"as it was sent").hex();
+            let text = String::from_utf8(written).unwrap();
+            assert!(text.contains(&ours));
+            written = text.replace(&ours, &sent.hex()).into_bytes();
+        }
+        assert_eq!(
+            String::from_utf8_lossy(&written),
+            json.to_string(),
+            "{name}"
+        );
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn times(
     let demand = context.demand;
     let stamped = match demand.timestamp {
         Requirement::NotChecked { .. } => timestamp::Proven::default(),
-        _ => timestamp::check(signed, context.trust),
+        _ => timestamp::check(signed, context.trust, context.now),
     };
     let logged = match demand.log {
         Requirement::NotChecked { .. } => log::Proven::default(),

@@ -86,6 +86,10 @@ impl SignedData {
         let explicit = fields.expect(constructed(0)).map_err(malformed)?;
         fields.finish().map_err(malformed)?;
         let signed_data = Element::only(explicit.content).map_err(malformed)?;
+        signed_data
+            .tag
+            .assert_eq(Tag::Sequence)
+            .map_err(malformed)?;
         let mut fields = signed_data.elements().map_err(malformed)?;
 
         let version: u8 = fields
@@ -323,10 +327,11 @@ fn algorithm(
     part: &'static str,
     identifier: &Element<'_>,
 ) -> Result<ObjectIdentifier, TimestampError> {
-    identifier
-        .elements()
-        .and_then(|mut fields| fields.next()?.decode())
-        .map_err(|error| TimestampError::malformed(part, error))
+    let read = || {
+        identifier.tag.assert_eq(Tag::Sequence)?;
+        identifier.elements()?.next()?.decode()
+    };
+    read().map_err(|error: der::Error| TimestampError::malformed(part, error))
 }
 
 /// How the signature was made: by `signatureAlgorithm`, which for some algorithms leaves the hash to `digestAlgorithm`.

@@ -51,8 +51,9 @@ impl TimestampToken {
         let token = if first.tag == Tag::ObjectIdentifier {
             outer
         } else {
+            first.tag.assert_eq(Tag::Sequence).map_err(malformed)?;
             check_status(&first)?;
-            let token = fields.next().map_err(malformed)?;
+            let token = fields.expect(Tag::Sequence).map_err(malformed)?;
             fields.finish().map_err(malformed)?;
             token
         };

@@ -1,26 +1,25 @@
-//! A CA for tests, that issues whatever it is told to: certificates are written element by element, so that those can
-//! be had that no tool would make.
+//! A CA for tests, that issues whatever it is told to: certificates as no CA that is right in the head would issue them.
 
 #![allow(dead_code, reason = "not every test uses all of it")]
 
-use std::time::Duration;
-
-use der::asn1::{ObjectIdentifier, UtcTime};
-use der::{DateTime, Encode};
-use sealmark_keys::{Algorithm, Curve, KeyType, PrivateKey};
-use sealmark_x509::Certificate;
+use der::Encode;
+use der::asn1::ObjectIdentifier;
+use sealmark_keys::{Algorithm, PrivateKey};
+use sealmark_x509::issue::{CertificateTemplate, Extension, Name};
+use sealmark_x509::{BasicConstraints, Certificate, ExtendedKeyUsage};
 
 /// 2024-01-01T00:00:00Z, where the tests take place.
 pub(crate) const NOW: u64 = 1_704_067_200;
 pub(crate) const DAY: u64 = 86_400;
 
-pub(crate) const CODE_SIGNING: &str = "1.3.6.1.5.5.7.3.3";
-pub(crate) const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
-pub(crate) const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
-pub(crate) const ANY_PURPOSE: &str = "2.5.29.37.0";
+pub(crate) const CODE_SIGNING: ExtendedKeyUsage = ExtendedKeyUsage::CodeSigning;
+pub(crate) const TIME_STAMPING: ExtendedKeyUsage = ExtendedKeyUsage::TimeStamping;
+pub(crate) const SERVER_AUTH: ExtendedKeyUsage = ExtendedKeyUsage::ServerAuth;
+pub(crate) const ANY_PURPOSE: ExtendedKeyUsage = ExtendedKeyUsage::Any;
 pub(crate) const DIGITAL_SIGNATURE: u8 = 0x80;
 pub(crate) const KEY_CERT_SIGN: u8 = 0x04;
 
+/// An element with any tag, for structures that nobody writes.
 pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
     let length: &[u8] = match content.len() {
@@ -39,26 +38,15 @@ pub(crate) fn oid(text: &str) -> Vec<u8> {
     text.parse::<ObjectIdentifier>().unwrap().to_der().unwrap()
 }
 
-fn name(common_name: &str) -> Vec<u8> {
-    if common_name.is_empty() {
-        return sequence(&[]);
-    }
-    let attribute = sequence(&[oid("2.5.4.3"), tlv(0x0c, common_name.as_bytes())]);
-    sequence(&[tlv(0x31, &attribute)])
+pub(crate) fn extension(id: &str, critical: bool, value: &[u8]) -> Extension {
+    Extension::new(id, critical, value.to_vec())
 }
 
-fn time(unix_seconds: u64) -> Vec<u8> {
-    let time = DateTime::from_unix_duration(Duration::from_secs(unix_seconds)).unwrap();
-    UtcTime::from_date_time(time).unwrap().to_der().unwrap()
-}
-
-pub(crate) fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
-    let mut elements = vec![oid(id)];
-    if critical {
-        elements.push(vec![1, 1, 0xff]);
+fn name(common_name: &str) -> Name {
+    match common_name {
+        "" => Name::empty(),
+        text => Name::common(text).unwrap(),
     }
-    elements.push(tlv(4, value));
-    sequence(&elements)
 }
 
 /// What is to be in a certificate.
@@ -68,11 +56,11 @@ pub(crate) struct Profile {
     pub(crate) valid: (u64, u64),
     /// Whether it is a CA, and how many may follow.
     pub(crate) ca: Option<Option<u8>>,
-    pub(crate) purposes: Vec<&'static str>,
+    pub(crate) purposes: Vec<ExtendedKeyUsage>,
     pub(crate) purposes_critical: bool,
     pub(crate) key_usage: Option<u8>,
     /// Written after the others, as they are.
-    pub(crate) more: Vec<Vec<u8>>,
+    pub(crate) more: Vec<Extension>,
 }
 
 impl Profile {
@@ -105,7 +93,7 @@ impl Profile {
         self
     }
 
-    pub(crate) fn purposes(mut self, purposes: &[&'static str]) -> Self {
+    pub(crate) fn purposes(mut self, purposes: &[ExtendedKeyUsage]) -> Self {
         self.purposes = purposes.to_vec();
         self
     }
@@ -115,48 +103,31 @@ impl Profile {
         self
     }
 
-    fn tbs(&self, issuer: &str, signer: &PrivateKey, key: &PrivateKey) -> Vec<u8> {
+    pub(crate) fn template(&self, issuer: Name, key: &PrivateKey) -> CertificateTemplate {
         let mut extensions = Vec::new();
         if let Some(bits) = self.key_usage {
             let unused = u8::try_from(bits.trailing_zeros()).unwrap();
             extensions.push(extension("2.5.29.15", true, &[3, 2, unused, bits]));
         }
         if !self.purposes.is_empty() {
-            let purposes: Vec<_> = self.purposes.iter().map(|it| oid(it)).collect();
-            let value = sequence(&purposes);
-            extensions.push(extension("2.5.29.37", self.purposes_critical, &value));
+            let critical = self.purposes_critical;
+            extensions.push(Extension::extended_key_usage(&self.purposes, critical).unwrap());
         }
         if let Some(path_len) = self.ca {
-            let mut value = vec![vec![1, 1, 0xff]];
-            value.extend(path_len.map(|length| vec![2, 1, length]));
-            extensions.push(extension("2.5.29.19", true, &sequence(&value)));
+            let constraints = BasicConstraints { ca: true, path_len };
+            extensions.push(Extension::basic_constraints(constraints).unwrap());
         }
         extensions.extend_from_slice(&self.more);
-        let mut fields = vec![
-            vec![0xa0, 3, 2, 1, 2],
-            tlv(2, &[0x42, 0x17]),
-            signature_algorithm(signer),
-            name(issuer),
-            sequence(&[time(self.valid.0), time(self.valid.1)]),
-            name(&self.subject),
-            key.public_key().spki_der().to_vec(),
-        ];
-        if !extensions.is_empty() {
-            fields.push(tlv(0xa3, &sequence(&extensions)));
+        CertificateTemplate {
+            serial: vec![0x42, 0x17],
+            issuer,
+            subject: name(&self.subject),
+            not_before: self.valid.0,
+            not_after: self.valid.1,
+            public_key: key.public_key().spki_der().to_vec(),
+            extensions,
         }
-        sequence(&fields)
     }
-}
-
-fn signature_algorithm(key: &PrivateKey) -> Vec<u8> {
-    let id = match key.public_key().key_type() {
-        KeyType::Ecdsa(Curve::P256) => "1.2.840.10045.4.3.2",
-        KeyType::Ecdsa(Curve::P384) => "1.2.840.10045.4.3.3",
-        KeyType::Ecdsa(Curve::P521) => "1.2.840.10045.4.3.4",
-        KeyType::Ed25519 => "1.3.101.112",
-        KeyType::Rsa { .. } => return sequence(&[oid("1.2.840.113549.1.1.11"), vec![5, 0]]),
-    };
-    sequence(&[oid(id)])
 }
 
 /// A certificate with its key.
@@ -172,7 +143,8 @@ impl Issued {
 
     pub(crate) fn root_with(profile: &Profile, algorithm: Algorithm) -> Self {
         let key = PrivateKey::generate(algorithm).unwrap();
-        let certificate = certificate(&key, &profile.tbs(&profile.subject, &key, &key));
+        let template = profile.template(name(&profile.subject), &key);
+        let certificate = template.sign(&key).unwrap();
         Self { key, certificate }
     }
 
@@ -185,19 +157,8 @@ impl Issued {
     }
 
     pub(crate) fn issue_for(&self, profile: &Profile, key: PrivateKey) -> Self {
-        let subject = self.certificate.subject();
-        let issuer = subject.strip_prefix("CN=").unwrap_or(&subject);
-        let certificate = certificate(&self.key, &profile.tbs(issuer, &self.key, &key));
+        let template = profile.template(Name::subject_of(&self.certificate), &key);
+        let certificate = template.sign(&self.key).unwrap();
         Self { key, certificate }
     }
-}
-
-fn certificate(signer: &PrivateKey, tbs: &[u8]) -> Certificate {
-    let signature = [&[0][..], &signer.sign(tbs).unwrap()].concat();
-    let der = sequence(&[
-        tbs.to_vec(),
-        signature_algorithm(signer),
-        tlv(3, &signature),
-    ]);
-    Certificate::from_der(&der).unwrap()
 }

@@ -5,7 +5,22 @@ use std::sync::LazyLock;
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_x509::{Certificate, ChainError, Purpose, verify_chain};
 
-use crate::issuing::{CODE_SIGNING, NOW, extension, oid, sequence, tlv};
+use crate::issuing::{NOW, oid, sequence, tlv};
+
+// Purposes by number: several of these drafts are nothing that a writer of certificates would take.
+pub(crate) const CODE_SIGNING: &str = "1.3.6.1.5.5.7.3.3";
+pub(crate) const TIME_STAMPING: &str = "1.3.6.1.5.5.7.3.8";
+pub(crate) const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
+pub(crate) const ANY_PURPOSE: &str = "2.5.29.37.0";
+
+fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
+    let mut elements = vec![oid(id)];
+    if critical {
+        elements.push(vec![1, 1, 0xff]);
+    }
+    elements.push(tlv(4, value));
+    sequence(&elements)
+}
 
 pub(crate) const KEY_USAGE: &str = "2.5.29.15";
 pub(crate) const SUBJECT_KEY_ID: &str = "2.5.29.14";

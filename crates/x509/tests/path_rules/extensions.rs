@@ -1,10 +1,11 @@
 //! Extensions: what must be there, what must not, and what must be understood.
 
+use crate::draft::{ANY_PURPOSE, CODE_SIGNING, SERVER_AUTH, TIME_STAMPING};
 use crate::draft::{
     AUTHORITY_KEY_ID, Accepted, BASIC_CONSTRAINTS, EMAIL, EXTENDED_KEY_USAGE, KEY_USAGE, Refused,
     SUBJECT_ALT_NAME, SUBJECT_KEY_ID, URI, check, names, purposes,
 };
-use crate::issuing::{ANY_PURPOSE, CODE_SIGNING, SERVER_AUTH, TIME_STAMPING, sequence, tlv};
+use crate::issuing::{sequence, tlv};
 
 const UNKNOWN: &str = "1.2.3.4";
 const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
