@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, sources};
+use crate::{cargo_deny, image, libraries, python, sources};
 
 /// A program that tests run.
 struct Peer {
@@ -134,6 +134,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
         println!("{:<16} {how}", peer.alias);
     }
     cargo_deny::fetch(&root)?;
+    python::fetch(&root)?;
     image::build_in(&root, &mut archive)
 }
 

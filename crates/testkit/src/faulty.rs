@@ -35,7 +35,7 @@ impl Request {
 /// What the server does with a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// Answers.
+    /// Answers; a header `connection: close` also closes the connection.
     Full {
         /// The status code.
         status: u16,
@@ -176,7 +176,13 @@ fn connection(
             // Until the client gives up.
             reader.read_to_end(&mut Vec::new())?;
         }
-        if !matches!(reply, Reply::Full { .. }) {
+        let Reply::Full { headers, .. } = reply else {
+            break;
+        };
+        if headers
+            .iter()
+            .any(|(name, value)| name == "connection" && value == "close")
+        {
             break;
         }
     }

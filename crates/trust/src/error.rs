@@ -93,29 +93,33 @@ pub enum Error {
     },
     /// Too few of the keys that must sign have signed.
     #[error(
-        "{role} version {version} of the TUF repository has {valid} valid signatures of the {threshold} that {by} \
+        "{name} version {version} of the TUF repository has {valid} valid signatures of the {threshold} that {by} \
          demands: it is not to be trusted"
     )]
     Threshold {
-        /// Whose metadata.
+        /// The kind of metadata.
         role: &'static str,
+        /// Whose metadata: the same, or a delegated role.
+        name: String,
         /// Its version.
         version: u64,
         /// How many keys have signed it.
         valid: usize,
         /// How many must have.
         threshold: u64,
-        /// Which root says so.
+        /// Who says so.
         by: String,
     },
     /// Metadata is too old to be believed.
     #[error(
-        "{role} version {version} of the TUF repository expired at {expires} (now: {now}): its maintainers must renew \
+        "{name} version {version} of the TUF repository expired at {expires} (now: {now}): its maintainers must renew \
          it{}", if *.offline { "; this is the cache's copy, ask the network for a newer one" } else { ", or this machine's clock is wrong" }
     )]
     Expired {
-        /// Whose metadata.
+        /// The kind of metadata.
         role: &'static str,
+        /// Whose metadata: the same, or a delegated role.
+        name: String,
         /// Its version.
         version: u64,
         /// Since when.
@@ -138,6 +142,15 @@ pub enum Error {
         /// What is offered now.
         offered: u64,
     },
+    /// The snapshot says nothing any more of metadata that it described before.
+    #[error(
+        "the snapshot of the TUF repository no longer lists {what}, as it must for ever: an attack, or a repository that \
+         was set up anew; in the second case, run `sealmark initialize` with its root"
+    )]
+    Unlisted {
+        /// Which metadata.
+        what: String,
+    },
     /// A file is not the one that trusted metadata describes.
     #[error("{what} is not the file that {by} describes: {reason}")]
     Mismatch {
@@ -147,14 +160,6 @@ pub enum Error {
         by: &'static str,
         /// What differs.
         reason: String,
-    },
-    /// More new roots than can be followed.
-    #[error(
-        "the TUF repository has more than {limit} roots after the pinned one: give a newer root"
-    )]
-    TooManyRoots {
-        /// The bound.
-        limit: usize,
     },
     /// There is no root to begin with.
     #[error(

@@ -102,7 +102,7 @@ impl TrustedMaterial {
             "signing_config.v0.2.json",
             "signing_config_rekor_v2.v0.2.json",
         ] {
-            configurations.push(if repository.has(name) {
+            configurations.push(if repository.has(name).await? {
                 let bytes = repository.target(name).await?;
                 Some(signing_config(&place(name), &bytes)?)
             } else {

@@ -2,8 +2,11 @@
 //!
 //! Trust begins with a pinned root and goes from root to root, then to timestamp, snapshot, targets and a target's
 //! hash. This way is gone on every use, also offline, where the cache plays the server's part: bytes in the cache are
-//! believed no more than bytes from the network, and what has expired has expired. Delegated targets are not supported:
-//! Sigstore's own targets are all of the top level.
+//! believed no more than bytes from the network, and what has expired has expired.
+//!
+//! What the roles say and who must have said it is pure (`root`, `timestamp`, `snapshot`, `targets`, `delegation`, one
+//! file for each role, on `metadata` and `keys`), as is the `search` through delegations. `update` and `repository` go
+//! the way, on `source`, which knows the network and the cache.
 
 use std::path::PathBuf;
 
@@ -13,14 +16,23 @@ use crate::Error;
 
 mod cache;
 mod canonical;
+mod client;
+mod delegation;
 mod initialize;
+mod keys;
 mod metadata;
 mod options;
 mod remote;
 mod repository;
 mod root;
+mod search;
+mod snapshot;
+mod source;
+mod targets;
+mod timestamp;
 mod update;
 
+pub use client::Client;
 pub use initialize::{Initialized, RootSource, initialize};
 pub use options::Options;
 pub use repository::Repository;
@@ -41,5 +53,5 @@ const MAX_SNAPSHOT: u64 = 2 << 20;
 const MAX_TARGETS: u64 = 5 << 20;
 /// No target that is used here may be larger, whatever metadata says.
 const MAX_TARGET: u64 = 8 << 20;
-/// More roots after the pinned one are not followed: at two a year, this is a century.
+/// More new roots are not followed in one update: at two a year, this is a century. The next update goes on.
 const MAX_ROTATIONS: usize = 256;

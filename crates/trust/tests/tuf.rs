@@ -73,8 +73,12 @@ impl Story {
             online,
             expires: LATER,
         };
+        // Two signatures with one id are not allowed.
         let mut signers = vec![&self.root_key];
-        signers.extend(keys);
+        signers.extend(
+            keys.iter()
+                .filter(|key| key_id(key) != key_id(&self.root_key)),
+        );
         RootParts {
             name: format!("{version}.root.json"),
             json: spec.signed_by(&signers),
@@ -84,6 +88,15 @@ impl Story {
     fn put(&self, name: &str, content: &[u8]) {
         let mut files = self.server.files.lock().unwrap();
         files.insert(name.to_owned(), content.to_vec());
+    }
+
+    /// The directory of the repository in the cache.
+    fn directory(&self) -> std::path::PathBuf {
+        std::fs::read_dir(self.cache.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.is_dir())
+            .unwrap()
     }
 
     async fn error(&self) -> Error {
@@ -364,11 +377,7 @@ async fn unsigned_and_malformed_metadata_is_refused() {
 async fn a_cache_that_was_tampered_with_is_not_believed() {
     let story = Story::new();
     story.initialize().await.unwrap();
-    let directory = std::fs::read_dir(story.cache.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.is_dir())
-        .unwrap();
+    let directory = story.directory();
     let target = directory.join("targets/trusted_root.json");
     let good = std::fs::read(&target).unwrap();
     std::fs::write(&target, b"{}").unwrap();
@@ -464,8 +473,195 @@ async fn a_repository_in_a_directory_needs_no_server() {
     assert!(error.to_string().contains("not supported"), "{error}");
 }
 
+#[tokio::test]
+async fn delegated_targets_are_found_kept_and_used_without_a_network() {
+    let story = Story::new();
+    let delegate = key();
+    // A name that the cache has for something else.
+    for name in ["role", "anchor"] {
+        publish_delegated(&story.server.files, &story.online, &delegate, name, 6);
+        let done = story.initialize().await.unwrap();
+        assert_eq!(done.targets.len(), 2, "the top-level role's own");
+        let repository = refresh(&story.options()).await.unwrap();
+        assert!(repository.has("delegated.txt").await.unwrap());
+        assert!(!repository.has("absent.txt").await.unwrap());
+        assert_eq!(
+            repository.target("delegated.txt").await.unwrap(),
+            b"delegated 6"
+        );
+        let repository = refresh(&story.offline()).await.unwrap();
+        assert_eq!(
+            repository.target("delegated.txt").await.unwrap(),
+            b"delegated 6"
+        );
+    }
+    publish_delegated(&story.server.files, &story.online, &key(), "anchor", 7);
+    let repository = refresh(&story.options()).await.unwrap();
+    let role = story.server.files.lock().unwrap()["6.anchor.json"].clone();
+    story.put("7.anchor.json", &role);
+    let error = repository.target("delegated.txt").await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Threshold {
+                role: "targets",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    // What was kept of the role is not what the snapshot describes now.
+    let error = refresh(&story.offline())
+        .await
+        .unwrap()
+        .target("delegated.txt")
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Threshold { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn offline_the_way_begins_at_the_pinned_root() {
+    let story = Story::new();
+    story.initialize().await.unwrap();
+    let second = story.next_root(2, &[&story.root_key], &story.online);
+    story.put(&second.name, &second.json);
+    refresh(&story.options()).await.unwrap();
+    // Another root than the one that was pinned leads nowhere, whatever the cache has.
+    let stranger = key();
+    let other = RootSpec {
+        version: 1,
+        keys: &[&stranger],
+        threshold: 1,
+        online: &stranger,
+        expires: LATER,
+    };
+    let options = Options {
+        root: Some(other.signed_by(&[&stranger])),
+        ..story.offline()
+    };
+    let error = refresh(&options).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Threshold {
+                role: "timestamp",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(refresh(&story.offline()).await.unwrap().root_version(), 2);
+    // Without the way, the pinned root alone is believed, and still signs the rest.
+    let history = story.directory().join("root_history/2.root.json");
+    std::fs::write(&history, b"{}").unwrap();
+    std::fs::remove_file(story.directory().join("root.json")).unwrap();
+    assert_eq!(refresh(&story.offline()).await.unwrap().root_version(), 1);
+    // The network mends it.
+    assert_eq!(refresh(&story.options()).await.unwrap().root_version(), 2);
+    assert_eq!(std::fs::read(&history).unwrap(), second.json);
+}
+
+/// Says to [`one_of_many_processes`] that it is one, and where.
+const ONE_OF_MANY: [&str; 3] = [
+    "SEALMARK_TEST_MIRROR",
+    "SEALMARK_TEST_CACHE",
+    "SEALMARK_TEST_MODE",
+];
+
+/// Not a test by itself: what the processes of the next one do.
 #[test]
-fn processes_that_refresh_at_once_do_not_harm_each_other() {
+fn one_of_many_processes() {
+    let [Ok(mirror), Ok(cache), Ok(mode)] = ONE_OF_MANY.map(std::env::var) else {
+        return;
+    };
+    let options = Options {
+        mirror,
+        offline: mode == "offline",
+        ..Options::new(cache, NOW.parse().unwrap())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for _ in 0..5 {
+            if mode == "initialize" {
+                let root = RootSource::Location(format!("{}/pinned.json", options.cache.display()));
+                initialize(&options, &root, None).await.unwrap();
+                continue;
+            }
+            let repository = refresh(&options).await.unwrap();
+            repository.target("trusted_root.json").await.unwrap();
+            if mode == "delegated" {
+                repository.target("delegated.txt").await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn processes_on_one_cache_do_not_harm_each_other() {
+    let story = Story::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let delegate = key();
+    let publish = |version| {
+        publish_delegated(
+            &story.server.files,
+            &story.online,
+            &delegate,
+            "role",
+            version,
+        );
+    };
+    publish(6);
+    runtime.block_on(story.initialize()).unwrap();
+    std::fs::write(story.cache.path().join("pinned.json"), &story.root).unwrap();
+    let modes = [
+        "refresh",
+        "offline",
+        "delegated",
+        "delegated",
+        "initialize",
+        "offline",
+    ];
+    let children: Vec<_> = modes
+        .iter()
+        .map(|mode| {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "one_of_many_processes", "--nocapture"])
+                .env(ONE_OF_MANY[0], &story.server.url)
+                .env(ONE_OF_MANY[1], story.cache.path())
+                .env(ONE_OF_MANY[2], mode)
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for version in 7..20 {
+        publish(version);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for (mode, child) in modes.iter().zip(children) {
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{mode}: {text}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("1 passed"), "{mode}: {text}");
+    }
+    let left = runtime.block_on(refresh(&story.options())).unwrap();
+    assert_eq!(
+        runtime.block_on(left.target("delegated.txt")).unwrap(),
+        b"delegated 19"
+    );
+}
+
+#[test]
+fn threads_that_refresh_at_once_do_not_harm_each_other() {
     let story = Story::new();
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()

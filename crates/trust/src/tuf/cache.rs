@@ -5,9 +5,13 @@
 //!                 /HOST/root.json              the newest root
 //!                 /HOST/{timestamp,snapshot,targets}.json
 //!                 /HOST/targets/NAME           what was downloaded
+//!                 /HOST/delegated/ROLE.json    ours: targets metadata of delegated roles
 //!                 /HOST/anchor.json            ours: the root that `initialize` was given
 //!                 /HOST/root_history/N.root.json   ours: the way from the anchor to the newest root
 //! ```
+//!
+//! A [`Client`](super::Client) of any repository has one directory, laid out as the specification names the files:
+//! `root.json`, which is trusted, and `ROLE.json` of every other role. The lock is then the directory's own.
 //!
 //! A file is replaced in one step, so that a reader finds the old or the new one. Writers exclude each other with a
 //! lock. Nothing read from here is trusted for being here.
@@ -39,10 +43,27 @@ const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
+/// What the reference client leaves as it is in a role's or a target's name.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
 /// The cache of one repository.
 #[derive(Debug)]
 pub(super) struct Cache {
     directory: PathBuf,
+    layout: Layout,
+}
+
+/// Which files there are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Layout {
+    /// One repository of many below one directory, as cosign has them.
+    Cosign,
+    /// The specification's: the newest root is the one that is trusted.
+    Plain,
 }
 
 /// Keeps other processes from writing while it lives.
@@ -56,6 +77,30 @@ impl Cache {
     pub(super) fn new(base: &Path, mirror: &str) -> Self {
         Self {
             directory: base.join(directory_name(mirror)),
+            layout: Layout::Cosign,
+        }
+    }
+
+    /// A directory of a [`Client`](super::Client).
+    pub(super) fn plain(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            layout: Layout::Plain,
+        }
+    }
+
+    /// Whether every root since the pinned one is kept, and not only the newest.
+    pub(super) fn keeps_roots(&self) -> bool {
+        self.layout == Layout::Cosign
+    }
+
+    /// Where metadata of a delegated role is, seen from the cache's directory.
+    pub(super) fn delegated_path(&self, role: &str) -> String {
+        let name = escaped(role);
+        match self.layout {
+            // A role may be called `anchor`.
+            Layout::Cosign => format!("delegated/{name}.json"),
+            Layout::Plain => format!("{name}.json"),
         }
     }
 
@@ -67,13 +112,17 @@ impl Cache {
     pub(super) async fn lock(&self) -> Result<Lock, Error> {
         let failed = |action, cause| Error::file(action, &self.directory, cause);
         fs::create_dir_all(&self.directory).map_err(|cause| failed("make", cause))?;
-        let path = self.directory.join(LOCK_FILE);
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|cause| Error::file("open", &path, cause))?;
+        let (path, file) = match self.layout {
+            Layout::Cosign => {
+                let path = self.directory.join(LOCK_FILE);
+                let mut options = File::options();
+                let file = options.create(true).truncate(false).write(true).open(&path);
+                (path, file)
+            }
+            // There are no files but the specification's.
+            Layout::Plain => (self.directory.clone(), File::open(&self.directory)),
+        };
+        let file = file.map_err(|cause| Error::file("open", &path, cause))?;
         let deadline = tokio::time::Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
@@ -101,16 +150,13 @@ impl Cache {
         }
     }
 
-    /// A file, or `None` if there is none.
+    /// A file, or `None` if there is none. One that is too large to be from here is none: it will be replaced.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.directory.join(name);
         let mut content = Vec::new();
         match File::open(&path).and_then(|file| file.take(MAX_TARGET + 1).read_to_end(&mut content))
         {
-            Ok(_) if content.len() as u64 > MAX_TARGET => Err(Error::TooLarge {
-                what: path.display().to_string(),
-                limit: MAX_TARGET,
-            }),
+            Ok(_) if content.len() as u64 > MAX_TARGET => Ok(None),
             Ok(_) => Ok(Some(content)),
             Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(Error::file("read", path, cause)),
@@ -122,25 +168,23 @@ impl Cache {
         write_whole(&self.directory.join(name), content)
     }
 
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.directory.join(name);
+        match fs::remove_file(&path) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => {
+                Err(Error::file("remove", path, cause))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Forgets what was trusted.
     pub(super) fn clear(&self) -> Result<(), Error> {
-        let mut names = vec![
-            "anchor.json",
-            "root.json",
-            "timestamp.json",
-            "snapshot.json",
-        ];
-        names.push("targets.json");
-        for name in names {
-            let path = self.directory.join(name);
-            match fs::remove_file(&path) {
-                Err(cause) if cause.kind() != ErrorKind::NotFound => {
-                    return Err(Error::file("remove", path, cause));
-                }
-                _ => {}
-            }
+        for name in ["anchor", "root", "timestamp", "snapshot", "targets"] {
+            self.remove(&format!("{name}.json"))?;
         }
-        for name in ["root_history", "targets"] {
+        for name in ["root_history", "delegated", "targets"] {
             let path = self.directory.join(name);
             match fs::remove_dir_all(&path) {
                 Err(cause) if cause.kind() != ErrorKind::NotFound => {
@@ -170,11 +214,26 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
 
 /// Where a downloaded target is, seen from the cache's directory.
 pub(super) fn target_path(name: &str) -> String {
-    // A name of dots alone would lead elsewhere.
     let escaped = utf8_percent_encode(name, PATH_SEGMENT).to_string();
-    match escaped.bytes().all(|byte| byte == b'.') {
-        true => format!("targets/{}", escaped.replace('.', "%2E")),
-        false => format!("targets/{escaped}"),
+    format!("targets/{}", no_way_out(escaped))
+}
+
+/// A role's or a target's name as a file's, as the reference client writes it in URLs and on disks.
+pub(super) fn escaped(name: &str) -> String {
+    utf8_percent_encode(name, NAME).to_string()
+}
+
+/// The file below `directory` to which the target `name` is downloaded.
+pub(super) fn download_path(directory: &Path, name: &str) -> PathBuf {
+    directory.join(no_way_out(escaped(name)))
+}
+
+/// A name of dots alone would lead elsewhere, and an empty one nowhere.
+fn no_way_out(name: String) -> String {
+    match name.bytes().all(|byte| byte == b'.') {
+        true if name.is_empty() => "%".to_owned(),
+        true => name.replace('.', "%2E"),
+        false => name,
     }
 }
 
@@ -190,5 +249,32 @@ fn directory_name(mirror: &str) -> String {
     match name.bytes().all(|byte| byte == b'.') {
         true => format!("-{name}"),
         false => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_its_directory() {
+        let directory = Path::new("/d");
+        for (name, file) in [
+            ("file", "file"),
+            ("a/b", "a%2Fb"),
+            ("../up", "..%2Fup"),
+            ("..", "%2E%2E"),
+            (".", "%2E"),
+            ("", "%"),
+            ("\0", "%00"),
+        ] {
+            assert_eq!(download_path(directory, name), directory.join(file));
+            let cosign = Cache::new(directory, "https://host");
+            let parent = cosign.directory().join(cosign.delegated_path(name));
+            assert_eq!(parent.parent(), Some(Path::new("/d/host/delegated")));
+            let plain = Cache::plain(directory.to_owned());
+            let parent = directory.join(plain.delegated_path(name));
+            assert_eq!(parent.parent(), Some(directory));
+        }
     }
 }

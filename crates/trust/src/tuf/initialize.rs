@@ -85,17 +85,7 @@ pub async fn initialize(
     let (mut repository, _lock) = update::start_anew(&online, &pinned).await?;
     // A repository that cannot be verified with is refused now, not at the first signature.
     crate::TrustedMaterial::of_repository(&repository).await?;
-    let mut targets = Vec::new();
-    for name in [
-        "trusted_root.json",
-        "signing_config.v0.2.json",
-        "signing_config_rekor_v2.v0.2.json",
-    ] {
-        if repository.has(name) {
-            targets.push((name.to_owned(), repository.target(name).await?));
-        }
-    }
-    repository.commit(given.then_some(pinned.as_slice()), &targets)?;
+    repository.commit(given.then_some(pinned.as_slice()))?;
     let remote = RemoteJson {
         mirror: options.mirror.clone(),
     };

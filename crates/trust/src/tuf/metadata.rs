@@ -1,9 +1,10 @@
-//! The four roles' metadata, well formed or refused. Signatures are checked by a root: see [`super::root`].
+//! Metadata of any role, well formed or refused. Signatures are checked by [`Signers`](super::keys::Signers).
 //!
 //! Format: <https://theupdateframework.github.io/specification/latest/#file-formats>. What is interpreted is the same
 //! parsed value whose canonical form is signed, so that a reader cannot be shown something else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
 
 use jiff::Timestamp;
 use sealmark_formats::{Digest, HashAlgorithm};
@@ -21,12 +22,17 @@ const MAX_SIGNATURES: usize = 128;
 pub(super) trait Role: DeserializeOwned {
     /// `_type` in the document.
     const NAME: &'static str;
+
+    /// What its form does not say yet.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Signed metadata whose signatures nobody has checked.
 pub(super) struct Unverified {
     pub(super) signatures: Vec<SignatureJson>,
-    pub(super) signed: Value,
+    signed: Value,
     /// What the signatures are over.
     pub(super) message: Vec<u8>,
 }
@@ -49,7 +55,7 @@ struct Head {
     #[serde(rename = "_type")]
     kind: String,
     spec_version: String,
-    version: u64,
+    version: NonZeroU64,
     expires: String,
 }
 
@@ -61,81 +67,119 @@ pub(super) struct Metadata<T> {
     pub(super) body: T,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct RootBody {
-    #[serde(default)]
-    pub(super) consistent_snapshot: bool,
-    pub(super) keys: BTreeMap<String, KeyJson>,
-    pub(super) roles: BTreeMap<String, RoleKeys>,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-pub(super) struct KeyJson {
-    pub(super) scheme: String,
-    pub(super) keyval: KeyValue,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-pub(super) struct KeyValue {
-    #[serde(default)]
-    pub(super) public: String,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-pub(super) struct RoleKeys {
-    pub(super) keyids: Vec<String>,
-    pub(super) threshold: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct TimestampBody {
-    pub(super) meta: BTreeMap<String, MetaFile>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct SnapshotBody {
-    pub(super) meta: BTreeMap<String, MetaFile>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct TargetsBody {
-    #[serde(default)]
-    pub(super) targets: BTreeMap<String, TargetFile>,
-}
-
 /// Another role's metadata, described.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct MetaFile {
-    pub(super) version: u64,
+    pub(super) version: NonZeroU64,
     pub(super) length: Option<u64>,
-    #[serde(default)]
-    pub(super) hashes: BTreeMap<String, String>,
+    pub(super) hashes: Option<Hashes>,
 }
 
-/// A target, described.
+/// Hashes of a file in hex, by the names of their algorithms; one at least.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct TargetFile {
-    pub(super) length: u64,
-    pub(super) hashes: BTreeMap<String, String>,
+#[serde(try_from = "BTreeMap<String, String>")]
+pub(super) struct Hashes(BTreeMap<String, String>);
+
+impl TryFrom<BTreeMap<String, String>> for Hashes {
+    type Error = &'static str;
+
+    fn try_from(hashes: BTreeMap<String, String>) -> Result<Self, Self::Error> {
+        match hashes.is_empty() {
+            true => Err("hashes are given, but none is"),
+            false => Ok(Self(hashes)),
+        }
+    }
 }
 
-impl Role for RootBody {
-    const NAME: &'static str = "root";
-}
-impl Role for TimestampBody {
-    const NAME: &'static str = "timestamp";
-}
-impl Role for SnapshotBody {
-    const NAME: &'static str = "snapshot";
-}
-impl Role for TargetsBody {
-    const NAME: &'static str = "targets";
+impl Hashes {
+    /// One of them: the prefix of a target's file name.
+    pub(super) fn first(&self) -> &str {
+        let known = self.0.get("sha256").or_else(|| self.0.get("sha512"));
+        known
+            .or_else(|| self.0.values().next())
+            .map_or("", String::as_str)
+    }
+
+    /// Whether `content` has every hash. One that cannot be computed does not match.
+    fn check(&self, content: &[u8]) -> Result<(), String> {
+        for (name, expected) in &self.0 {
+            let algorithm = [
+                HashAlgorithm::Sha256,
+                HashAlgorithm::Sha384,
+                HashAlgorithm::Sha512,
+            ]
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
+            .ok_or_else(|| {
+                format!(
+                    "its hash {} is none of sha256, sha384 and sha512",
+                    shown(name)
+                )
+            })?;
+            let found = Digest::of(algorithm, content).hex();
+            if !found.eq_ignore_ascii_case(expected) {
+                let expected: String = expected.chars().take(128).collect();
+                return Err(format!("its {algorithm} is {found} instead of {expected}"));
+            }
+        }
+        Ok(())
+    }
 }
 
+impl MetaFile {
+    /// Whether `content` has the length and the hashes, where they are given.
+    pub(super) fn check(&self, content: &[u8]) -> Result<(), String> {
+        if let Some(length) = self.length {
+            check_length(length, content)?;
+        }
+        self.hashes
+            .as_ref()
+            .map_or(Ok(()), |hashes| hashes.check(content))
+    }
+}
+
+impl super::targets::TargetFile {
+    /// Whether `content` has the length and the hashes.
+    pub(super) fn check(&self, content: &[u8]) -> Result<(), String> {
+        check_length(self.length, content)?;
+        self.hashes.check(content)
+    }
+}
+
+fn check_length(length: u64, content: &[u8]) -> Result<(), String> {
+    match content.len() as u64 == length {
+        true => Ok(()),
+        false => Err(format!("{} bytes instead of {length}", content.len())),
+    }
+}
+
+/// No version goes back.
+pub(super) fn not_older(what: &str, trusted: u64, offered: u64) -> Result<(), Error> {
+    if offered >= trusted {
+        return Ok(());
+    }
+    Err(Error::Rollback {
+        what: what.to_owned(),
+        trusted,
+        offered,
+    })
+}
+
+/// A name of the repository's as a message has it: no longer than a line, and without what moves a terminal's cursor.
+pub(super) fn shown(name: &str) -> String {
+    const LONGEST: usize = 100;
+    match name.char_indices().nth(LONGEST) {
+        None => format!("{name:?}"),
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+    }
+}
+
+/// The parser's reasons quote the document, of whatever length.
 fn malformed(role: &str, reason: impl Into<String>) -> Error {
+    const LONGEST: usize = 500;
     Error::Malformed {
         role: role.to_owned(),
-        reason: reason.into(),
+        reason: reason.into().chars().take(LONGEST).collect(),
     }
 }
 
@@ -144,82 +188,56 @@ impl Unverified {
     pub(super) fn parse(role: &str, json: &[u8]) -> Result<Self, Error> {
         let envelope: EnvelopeJson =
             serde_json::from_slice(json).map_err(|e| malformed(role, e.to_string()))?;
-        if envelope.signatures.len() > MAX_SIGNATURES {
-            return Err(malformed(
-                role,
-                format!(
-                    "{} signatures, at most {MAX_SIGNATURES} are read",
-                    envelope.signatures.len()
-                ),
-            ));
+        let signatures = envelope.signatures;
+        if signatures.len() > MAX_SIGNATURES {
+            let found = signatures.len();
+            let reason = format!("{found} signatures, at most {MAX_SIGNATURES} are read");
+            return Err(malformed(role, reason));
+        }
+        let ids: BTreeSet<&String> = signatures.iter().map(|one| &one.keyid).collect();
+        if ids.len() < signatures.len() {
+            return Err(malformed(role, "two signatures have the same key id"));
         }
         let message = canonical(&envelope.signed).map_err(|reason| malformed(role, reason))?;
         Ok(Self {
-            signatures: envelope.signatures,
+            signatures,
             signed: envelope.signed,
             message,
         })
     }
 
     /// What is said, by whomever.
-    pub(super) fn claims<T: Role>(&self) -> Result<Metadata<T>, Error> {
-        let role = T::NAME;
-        let json = |e: serde_json::Error| malformed(role, e.to_string());
+    pub(super) fn claims<T: Role>(&self, name: &str) -> Result<Metadata<T>, Error> {
+        let json = |e: serde_json::Error| malformed(name, e.to_string());
         let head = Head::deserialize(&self.signed).map_err(json)?;
-        if head.kind != role {
-            return Err(malformed(role, format!("its _type is {:?}", head.kind)));
+        if head.kind != T::NAME {
+            let reason = format!("its _type is {} instead of {}", shown(&head.kind), T::NAME);
+            return Err(malformed(name, reason));
         }
-        // The specification's versions are semantic; 1.x is one format.
-        if head.spec_version != "1" && !head.spec_version.starts_with("1.") {
-            return Err(malformed(
-                role,
-                format!(
-                    "its spec_version is {:?}; only 1.x is known",
-                    head.spec_version
-                ),
-            ));
-        }
-        if head.version == 0 {
-            return Err(malformed(role, "its version is 0"));
+        if !is_known_version(&head.spec_version) {
+            let reason = format!(
+                "its spec_version is {}; only 1.x is known",
+                shown(&head.spec_version)
+            );
+            return Err(malformed(name, reason));
         }
         let expires = head
             .expires
             .parse()
-            .map_err(|e| malformed(role, format!("expires {:?}: {e}", head.expires)))?;
+            .map_err(|e| malformed(name, format!("expires {}: {e}", shown(&head.expires))))?;
+        let body = T::deserialize(&self.signed).map_err(json)?;
+        body.check().map_err(|reason| malformed(name, reason))?;
         Ok(Metadata {
-            version: head.version,
+            version: head.version.get(),
             expires,
-            body: T::deserialize(&self.signed).map_err(json)?,
+            body,
         })
     }
 }
 
-/// Whether `content` has the length, if one is given, and every hash that is known; `demand` that there is one.
-pub(super) fn describes(
-    length: Option<u64>,
-    hashes: &BTreeMap<String, String>,
-    demand: bool,
-    content: &[u8],
-) -> Result<(), String> {
-    if let Some(length) = length
-        && length != content.len() as u64
-    {
-        return Err(format!("{} bytes instead of {length}", content.len()));
-    }
-    let mut checked = 0;
-    for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha512] {
-        let Some(expected) = hashes.get(algorithm.name()) else {
-            continue;
-        };
-        let found = Digest::of(algorithm, content).hex();
-        if !found.eq_ignore_ascii_case(expected) {
-            let expected: String = expected.chars().take(128).collect();
-            return Err(format!("its {algorithm} is {found} instead of {expected}"));
-        }
-        checked += 1;
-    }
-    if demand && checked == 0 {
-        return Err("neither a sha256 nor a sha512 hash is given for it".to_owned());
-    }
-    Ok(())
+/// The specification's versions are semantic: 1.x is one format. Old metadata says `1.0`.
+fn is_known_version(version: &str) -> bool {
+    let parts: Vec<&str> = version.split('.').collect();
+    let digits = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (2..=3).contains(&parts.len()) && parts.iter().all(digits) && parts[0] == "1"
 }

@@ -1,9 +1,10 @@
 //! A repository as it lies on a server or in a directory: untrusted bytes, bounded in size and time.
 
 use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
 use url::Url;
@@ -14,6 +15,8 @@ use crate::Error;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For one file: none is large, and a command waits for it.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Without a byte.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Hops that are followed, enough for a content network. Who may redirect may also answer: nothing is trusted yet.
 const MAX_REDIRECTS: usize = 5;
 
@@ -45,6 +48,7 @@ impl Remote {
             "http" | "https" => {
                 let client = reqwest::Client::builder()
                     .connect_timeout(CONNECT_TIMEOUT)
+                    .read_timeout(STALL_TIMEOUT)
                     .timeout(TIMEOUT)
                     .user_agent(concat!("sealmark/", env!("CARGO_PKG_VERSION")))
                     .redirect(Policy::limited(MAX_REDIRECTS))
@@ -56,11 +60,17 @@ impl Remote {
         }
     }
 
-    /// The file at `path`, or `None` if there is none.
+    /// The file at `path`, which is relative and written as in a URL, or `None` if there is none.
     pub(super) async fn get(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         match self {
             Self::Directory(directory) => {
-                let file = directory.join(path);
+                // As a server does it, which never leaves its directory.
+                let path = percent_decode_str(path).decode_utf8_lossy();
+                let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+                if !Path::new(&*path).components().all(inside) {
+                    return Ok(None);
+                }
+                let file = directory.join(&*path);
                 let mut content = Vec::new();
                 match std::fs::File::open(&file)
                     .and_then(|opened| opened.take(limit + 1).read_to_end(&mut content))
@@ -75,8 +85,10 @@ impl Remote {
                 }
             }
             Self::Http { base, client } => {
-                let url = base.join(path).map_err(|e| Error::Network {
-                    url: format!("{base}{path}"),
+                // Not joined as a link is, by which `//elsewhere/` would be another server.
+                let url = format!("{base}{path}");
+                let url = Url::parse(&url).map_err(|e| Error::Network {
+                    url,
                     cause: e.to_string(),
                 })?;
                 download(client, &url, limit).await
@@ -108,7 +120,7 @@ async fn download(
     match response.status() {
         status if status.is_success() => {}
         // Storage buckets say 403 of files that are not there.
-        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::GONE => return Ok(None),
+        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => return Ok(None),
         status => {
             return Err(Error::Network {
                 url: url.to_string(),
@@ -138,7 +150,11 @@ async fn download(
 
 fn network(url: &Url, error: reqwest::Error) -> Error {
     let cause = if error.is_timeout() {
-        format!("no complete answer within {} s", TIMEOUT.as_secs())
+        format!(
+            "no byte of the answer within {} s, or not all within {} s",
+            STALL_TIMEOUT.as_secs(),
+            TIMEOUT.as_secs()
+        )
     } else {
         // The outer errors only repeat the URL.
         let error = error.without_url();
@@ -151,5 +167,36 @@ fn network(url: &Url, error: reqwest::Error) -> Error {
     Error::Network {
         url: url.to_string(),
         cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_directory_is_not_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("repository");
+        std::fs::create_dir_all(inside.join("a b")).unwrap();
+        std::fs::write(folder.path().join("secret"), b"secret").unwrap();
+        std::fs::write(inside.join("a b/é"), b"here").unwrap();
+        let remote = Remote::Directory(inside.clone());
+        for (path, found) in [
+            ("a%20b/%C3%A9", true),
+            ("a b/é", true),
+            ("./a%20b/%C3%A9", true),
+            ("a%20b/absent", false),
+            ("../secret", false),
+            ("..%2Fsecret", false),
+            ("a%20b/../../secret", false),
+            ("%2Fetc%2Fhostname", false),
+            ("/etc/hostname", false),
+        ] {
+            let content = remote.get(path, 6).await.unwrap();
+            assert_eq!(content.is_some(), found, "{path}");
+        }
+        let error = remote.get("a%20b/%C3%A9", 3).await.unwrap_err();
+        assert!(matches!(error, Error::TooLarge { limit: 3, .. }), "{error}");
     }
 }

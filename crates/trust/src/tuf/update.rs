@@ -1,14 +1,19 @@
-//! The client's workflow, section 5 of the specification, step by step.
+//! The client's workflow, section 5 of the specification, step by step up to the top-level targets.
+//!
+//! Invariant: a file is kept when it has become trusted and not before, so that an update that fails at any step
+//! leaves the cache as good as it was, or better.
 
-use jiff::Timestamp;
+use std::sync::Mutex;
 
 use super::cache::{Cache, Lock};
-use super::metadata::{
-    MetaFile, Metadata, Role, SnapshotBody, TargetsBody, TimestampBody, describes,
-};
+use super::metadata::{Metadata, Role};
 use super::remote::Remote;
-use super::repository::{Repository, Source, Written};
+use super::repository::Repository;
 use super::root::Root;
+use super::snapshot::SnapshotBody;
+use super::source::{Described, Source, Trusted, Written};
+use super::targets::TargetsBody;
+use super::timestamp::{Offer, TimestampBody};
 use super::*;
 
 /// Brings a repository's metadata up to date and checks it from the pinned root.
@@ -24,7 +29,8 @@ pub async fn refresh(options: &Options) -> Result<Repository, Error> {
         false => Some(cache.lock().await?),
     };
     let pinned = pinned_root(options, &cache)?;
-    update(options, cache, &pinned, Written::ToCache).await
+    let source = source(options, cache, Written::ToCache)?;
+    update(source, &pinned).await
 }
 
 /// As [`refresh`] from `pinned`, without belief in what the cache holds. The cache is replaced when all is well.
@@ -34,7 +40,8 @@ pub(super) async fn start_anew(
 ) -> Result<(Repository, Lock), Error> {
     let cache = Cache::new(&options.cache, &options.mirror);
     let lock = cache.lock().await?;
-    let repository = update(options, cache, pinned, Written::Later(Vec::new())).await?;
+    let source = source(options, cache, Written::Later(Vec::new()))?;
+    let repository = update(source, pinned).await?;
     Ok((repository, lock))
 }
 
@@ -55,269 +62,166 @@ fn pinned_root(options: &Options, cache: &Cache) -> Result<Vec<u8>, Error> {
     })
 }
 
-async fn update(
-    options: &Options,
-    cache: Cache,
-    pinned: &[u8],
-    written: Written,
-) -> Result<Repository, Error> {
+fn source(options: &Options, cache: Cache, written: Written) -> Result<Source, Error> {
     let remote = match options.offline {
         true => None,
         false => Some(Remote::new(&options.mirror)?),
     };
-    let mut step = Step {
-        source: Source { cache, remote },
-        mirror: &options.mirror,
-        now: options.now,
-        believe_cache: matches!(written, Written::ToCache),
-        written,
-    };
-    let (root, rotated) = step.root(pinned).await?;
-    // 5.3.11: whoever had a key that was exchanged may have raised the versions as far as they go.
-    step.believe_cache &= !rotated;
-    let timestamp = step.timestamp(&root).await?;
-    let snapshot = step.snapshot(&root, &timestamp).await?;
-    let targets = step.targets(&root, &snapshot).await?;
-    Ok(Repository {
-        source: step.source,
+    Ok(Source {
+        cache,
+        remote,
         mirror: options.mirror.clone(),
+        now: options.now,
+        written: Mutex::new(written),
+    })
+}
+
+/// The whole way from the pinned root. The cache is locked.
+pub(super) async fn update(source: Source, pinned: &[u8]) -> Result<Repository, Error> {
+    let root = root(&source, pinned).await?;
+    let timestamp = timestamp(&source, &root).await?;
+    let (snapshot_json, snapshot) = snapshot(&source, &root, &timestamp).await?;
+    let targets = targets(&source, &root, &snapshot).await?;
+    Ok(Repository {
+        source,
         root,
         timestamp_expires: timestamp.expires,
+        snapshot_json,
+        snapshot,
         targets,
-        written: step.written,
     })
 }
 
-/// What the steps share.
-struct Step<'a> {
-    source: Source,
-    mirror: &'a str,
-    now: Timestamp,
-    /// Whether the cache says what was trusted before.
-    believe_cache: bool,
-    written: Written,
+/// 5.3: from the pinned root to the newest, one by one.
+async fn root(source: &Source, pinned: &[u8]) -> Result<Root, Error> {
+    let mut root = Root::pinned(pinned)?;
+    let mut newest = pinned.to_vec();
+    let mut fetched = 0;
+    loop {
+        let name = format!("{}.root.json", root.version().saturating_add(1));
+        if let Some((json, next)) = cached_root(source, &root, &name)? {
+            (root, newest) = (next, json);
+            continue;
+        }
+        let Some(remote) = source.remote.as_ref().filter(|_| fetched < MAX_ROTATIONS) else {
+            break;
+        };
+        let Some(json) = remote.get(&name, MAX_ROOT).await? else {
+            break;
+        };
+        let next = root.next(&json)?;
+        // 5.3.11, before the new root is kept: an update that ends here must not forget it.
+        if root.is_rotated_by(&next) {
+            source.forget("timestamp.json")?;
+            source.forget("snapshot.json")?;
+        }
+        if source.cache.keeps_roots() {
+            source.keep(&format!("root_history/{name}"), &json)?;
+        }
+        source.keep("root.json", &json)?;
+        fetched += 1;
+        (root, newest) = (next, json);
+    }
+    source.keep("root.json", &newest)?;
+    source.expiry("root", "root", root.version(), root.expires())?;
+    Ok(root)
 }
 
-impl Step<'_> {
-    /// 5.3: from the pinned root to the newest, one by one. Also whether the keys of timestamp or snapshot changed on
-    /// the part of the way that is new.
-    async fn root(&mut self, pinned: &[u8]) -> Result<(Root, bool), Error> {
-        let mut root = Root::pinned(pinned)?;
-        let mut newest = pinned.to_vec();
-        let mut rotated = false;
-        for followed in 0.. {
-            let name = format!("{}.root.json", root.version().saturating_add(1));
-            let Some((json, next, is_new)) = self.next_root(&root, &name).await? else {
-                break;
-            };
-            if followed == MAX_ROTATIONS {
-                return Err(Error::TooManyRoots {
-                    limit: MAX_ROTATIONS,
-                });
-            }
-            if is_new {
-                rotated |=
-                    !next.same_keys(&root, "timestamp") || !next.same_keys(&root, "snapshot");
-                self.keep(&format!("root_history/{name}"), &json)?;
-            }
-            root = next;
-            newest = json;
-        }
-        self.expiry("root", root.version(), root.expires())?;
-        self.keep("root.json", &newest)?;
-        Ok((root, rotated))
+/// The root after `root`, if the cache has it.
+fn cached_root(source: &Source, root: &Root, name: &str) -> Result<Option<(Vec<u8>, Root)>, Error> {
+    if !source.cache.keeps_roots() || !source.believes_cache() {
+        return Ok(None);
     }
-
-    /// The root after `root`, if there is one, and whether the cache did not have it.
-    async fn next_root(
-        &self,
-        root: &Root,
-        name: &str,
-    ) -> Result<Option<(Vec<u8>, Root, bool)>, Error> {
-        if self.believe_cache {
-            let history = self.source.cache.read(&format!("root_history/{name}"))?;
-            // cosign keeps the newest root only.
-            let newest = self.source.cache.read("root.json")?;
-            for json in [history, newest].into_iter().flatten() {
-                if let Ok(next) = root.next(&json) {
-                    return Ok(Some((json, next, false)));
-                }
-            }
-        }
-        let Some(remote) = &self.source.remote else {
-            return Ok(None);
-        };
-        match remote.get(name, MAX_ROOT).await? {
-            None => Ok(None),
-            Some(json) => {
-                let next = root.next(&json)?;
-                Ok(Some((json, next, true)))
-            }
-        }
-    }
-
-    /// 5.4: the newest timestamp, not older than the one that was trusted.
-    async fn timestamp(&mut self, root: &Root) -> Result<Metadata<TimestampBody>, Error> {
-        let name = "timestamp.json";
-        let trusted = self.trusted::<TimestampBody>(root, name)?;
-        let json = self.fetch(name, name, MAX_TIMESTAMP).await?;
-        let timestamp: Metadata<TimestampBody> = root.verify(&json)?;
-        let offered = snapshot_meta(&timestamp)?.version;
-        if let Some(trusted) = trusted {
-            not_older("timestamp", trusted.version, timestamp.version)?;
-            not_older("snapshot", snapshot_meta(&trusted)?.version, offered)?;
-        }
-        self.expiry("timestamp", timestamp.version, timestamp.expires)?;
-        self.keep(name, &json)?;
-        Ok(timestamp)
-    }
-
-    /// 5.5: the snapshot that the timestamp describes, without a targets file that went back.
-    async fn snapshot(
-        &mut self,
-        root: &Root,
-        timestamp: &Metadata<TimestampBody>,
-    ) -> Result<Metadata<SnapshotBody>, Error> {
-        let meta = snapshot_meta(timestamp)?;
-        let trusted = self.trusted::<SnapshotBody>(root, "snapshot.json")?;
-        let (json, snapshot) = self
-            .described::<SnapshotBody>(root, "snapshot.json", meta, "timestamp", MAX_SNAPSHOT)
-            .await?;
-        for (name, before) in trusted.iter().flat_map(|trusted| &trusted.body.meta) {
-            let now = snapshot.body.meta.get(name);
-            not_older(name, before.version, now.map_or(0, |now| now.version))?;
-        }
-        self.expiry("snapshot", snapshot.version, snapshot.expires)?;
-        self.keep("snapshot.json", &json)?;
-        Ok(snapshot)
-    }
-
-    /// 5.6: the targets that the snapshot describes.
-    async fn targets(
-        &mut self,
-        root: &Root,
-        snapshot: &Metadata<SnapshotBody>,
-    ) -> Result<Metadata<TargetsBody>, Error> {
-        let name = "targets.json";
-        let meta = snapshot
-            .body
-            .meta
-            .get(name)
-            .ok_or_else(|| Error::Malformed {
-                role: "snapshot".to_owned(),
-                reason: format!("it does not describe {name}"),
-            })?;
-        let (json, targets) = self
-            .described::<TargetsBody>(root, name, meta, "snapshot", MAX_TARGETS)
-            .await?;
-        self.expiry("targets", targets.version, targets.expires)?;
-        self.keep(name, &json)?;
-        Ok(targets)
-    }
-
-    /// Metadata that other metadata describes: the cache's, if it is that, else the repository's.
-    async fn described<T: Role>(
-        &self,
-        root: &Root,
-        name: &str,
-        meta: &MetaFile,
-        by: &'static str,
-        limit: u64,
-    ) -> Result<(Vec<u8>, Metadata<T>), Error> {
-        let check = |json: &[u8]| -> Result<Metadata<T>, Error> {
-            let mismatch = |reason| Error::Mismatch {
-                what: name.to_owned(),
-                by,
-                reason,
-            };
-            describes(meta.length, &meta.hashes, false, json).map_err(mismatch)?;
-            let metadata = root.verify::<T>(json)?;
-            if metadata.version != meta.version {
-                return Err(mismatch(format!(
-                    "version {} instead of {}",
-                    metadata.version, meta.version
-                )));
-            }
-            Ok(metadata)
-        };
-        if self.believe_cache
-            && let Some(json) = self.source.cache.read(name)?
-            && let Ok(metadata) = check(&json)
-        {
-            return Ok((json, metadata));
-        }
-        let remote_name = match root.consistent_snapshot() {
-            true => format!("{}.{name}", meta.version),
-            false => name.to_owned(),
-        };
-        let limit = meta.length.unwrap_or(limit).min(limit);
-        let json = self.fetch(&remote_name, name, limit).await?;
-        let metadata = check(&json)?;
-        Ok((json, metadata))
-    }
-
-    /// What the cache has of a role, if this root signs it; it only serves to notice that something went back.
-    fn trusted<T: Role>(&self, root: &Root, name: &str) -> Result<Option<Metadata<T>>, Error> {
-        if !self.believe_cache {
-            return Ok(None);
-        }
-        let json = self.source.cache.read(name)?;
-        Ok(json.and_then(|json| root.verify(&json).ok()))
-    }
-
-    async fn fetch(&self, remote: &str, cached: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        match &self.source.remote {
-            Some(repository) => {
-                let file = repository.get(remote, limit).await?;
-                file.ok_or_else(|| Error::Missing {
-                    place: self.mirror.to_owned(),
-                    file: remote.to_owned(),
-                })
-            }
-            None => self.source.cached(cached),
-        }
-    }
-
-    fn expiry(&self, role: &'static str, version: u64, expires: Timestamp) -> Result<(), Error> {
-        if self.now < expires {
-            return Ok(());
-        }
-        Err(Error::Expired {
-            role,
-            version,
-            expires,
-            now: self.now,
-            offline: self.source.remote.is_none(),
-        })
-    }
-
-    fn keep(&mut self, name: &str, content: &[u8]) -> Result<(), Error> {
-        match (&mut self.written, &self.source.remote) {
-            (_, None) => Ok(()),
-            (Written::Later(files), _) => {
-                files.push((name.to_owned(), content.to_vec()));
-                Ok(())
-            }
-            (Written::ToCache, _) => self.source.keep(name, content),
-        }
-    }
+    let history = source.cache.read(&format!("root_history/{name}"))?;
+    // cosign keeps the newest root only.
+    let newest = source.cache.read("root.json")?;
+    let found = [history, newest]
+        .into_iter()
+        .flatten()
+        .find_map(|json| root.next(&json).ok().map(|next| (json, next)));
+    Ok(found)
 }
 
-fn snapshot_meta(timestamp: &Metadata<TimestampBody>) -> Result<&MetaFile, Error> {
-    let meta = timestamp.body.meta.get("snapshot.json");
-    meta.ok_or_else(|| Error::Malformed {
-        role: "timestamp".to_owned(),
-        reason: "it does not describe snapshot.json".to_owned(),
-    })
+/// 5.4: the newest timestamp, not older than the one that was trusted.
+async fn timestamp(source: &Source, root: &Root) -> Result<Metadata<TimestampBody>, Error> {
+    let name = "timestamp.json";
+    let trusted = trusted::<TimestampBody>(source, root, name)?;
+    let mut json = source.fetch(name, name, MAX_TIMESTAMP).await?;
+    let mut timestamp = root.verify::<TimestampBody>(&json)?;
+    if let Some((trusted_json, trusted)) = trusted
+        && trusted.compare(&timestamp)? == Offer::Same
+    {
+        (json, timestamp) = (trusted_json, trusted);
+    }
+    source.expiry(
+        "timestamp",
+        "timestamp",
+        timestamp.version,
+        timestamp.expires,
+    )?;
+    source.keep(name, &json)?;
+    Ok(timestamp)
 }
 
-fn not_older(what: &str, trusted: u64, offered: u64) -> Result<(), Error> {
-    if offered >= trusted {
-        return Ok(());
+/// 5.5: the snapshot that the timestamp describes, in which nothing went back.
+async fn snapshot(
+    source: &Source,
+    root: &Root,
+    timestamp: &Metadata<TimestampBody>,
+) -> Result<Trusted<SnapshotBody>, Error> {
+    let name = "snapshot.json";
+    let trusted = trusted::<SnapshotBody>(source, root, name)?;
+    let described = Described {
+        role: "snapshot",
+        name: "snapshot",
+        cached: name,
+        meta: timestamp.snapshot(),
+        by: "timestamp",
+        consistent: root.consistent_snapshot(),
+        limit: MAX_SNAPSHOT,
+    };
+    let (json, snapshot) = source
+        .described::<SnapshotBody>(&described, &root.signers("snapshot")?)
+        .await?;
+    if let Some((_, trusted)) = trusted {
+        trusted.compare(&snapshot)?;
     }
-    Err(Error::Rollback {
-        what: what.to_owned(),
-        trusted,
-        offered,
-    })
+    source.keep(name, &json)?;
+    Ok((json, snapshot))
+}
+
+/// 5.6: the top-level targets that the snapshot describes.
+async fn targets(
+    source: &Source,
+    root: &Root,
+    snapshot: &Metadata<SnapshotBody>,
+) -> Result<Metadata<TargetsBody>, Error> {
+    let name = "targets.json";
+    let described = Described {
+        role: "targets",
+        name: "targets",
+        cached: name,
+        meta: snapshot.describes("targets")?,
+        by: "snapshot",
+        consistent: root.consistent_snapshot(),
+        limit: MAX_TARGETS,
+    };
+    let (json, targets) = source
+        .described::<TargetsBody>(&described, &root.signers("targets")?)
+        .await?;
+    source.keep(name, &json)?;
+    Ok(targets)
+}
+
+/// What the cache has of a role, if this root signs it; it serves to notice that something went back. Whether it has
+/// expired does not matter for that.
+fn trusted<T: Role>(source: &Source, root: &Root, name: &str) -> Result<Option<Trusted<T>>, Error> {
+    if !source.believes_cache() {
+        return Ok(None);
+    }
+    let json = source.cache.read(name)?;
+    Ok(json.and_then(|json| {
+        let metadata = root.verify(&json).ok()?;
+        Some((json, metadata))
+    }))
 }

@@ -132,6 +132,51 @@ pub(crate) fn publish(files: &Files, online: &PrivateKey, version: u64, expires:
     files.insert("timestamp.json".to_owned(), timestamp);
 }
 
+/// As [`publish`], with one target more, which is of the role `name` by the word of targets.
+pub(crate) fn publish_delegated(
+    files: &Files,
+    online: &PrivateKey,
+    delegate: &PrivateKey,
+    name: &str,
+    version: u64,
+) {
+    publish(files, online, version, LATER);
+    let mut files = files.lock().unwrap();
+    let content = format!("delegated {version}");
+    let hash = Digest::sha256(content.as_bytes()).hex();
+    let head = |kind: &str| json!({"_type": kind, "spec_version": "1.0.31", "version": version, "expires": LATER});
+    let mut role = head("targets");
+    role["targets"] =
+        json!({"delegated.txt": {"length": content.len(), "hashes": {"sha256": hash}}});
+    let role = sign(&role, &[delegate]);
+    let original: Value =
+        serde_json::from_slice(&files[&format!("{version}.targets.json")]).unwrap();
+    let mut targets = original["signed"].clone();
+    targets["delegations"] = json!({
+        "keys": {key_id(delegate): key_json(delegate)},
+        "roles": [{
+            "name": name, "keyids": [key_id(delegate)], "threshold": 1, "terminating": false,
+            "paths": ["*.txt"],
+        }],
+    });
+    let mut snapshot = head("snapshot");
+    snapshot["meta"] =
+        json!({"targets.json": {"version": version}, format!("{name}.json"): {"version": version}});
+    let mut timestamp = head("timestamp");
+    timestamp["meta"] = json!({"snapshot.json": {"version": version}});
+    files.insert(
+        format!("targets/{hash}.delegated.txt"),
+        content.into_bytes(),
+    );
+    files.insert(format!("{version}.{name}.json"), role);
+    files.insert(format!("{version}.targets.json"), sign(&targets, &[online]));
+    files.insert(
+        format!("{version}.snapshot.json"),
+        sign(&snapshot, &[online]),
+    );
+    files.insert("timestamp.json".to_owned(), sign(&timestamp, &[online]));
+}
+
 /// A content that never ends.
 pub(crate) const ENDLESS: &[u8] = b"endless";
 

@@ -1,0 +1,179 @@
+//! Who must sign: keys, and the threshold of them.
+//!
+//! Metadata names the keys of the roles below it, root those of the four top-level roles and targets those of its
+//! delegations. Key ids are names that the naming document gives; they are taken as given and never computed again,
+//! because fields that are added to a key later would change them (Sigstore's root 11 has such a key, as has
+//! GitHub's). What counts are keys: one that goes by two ids counts once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sealmark_keys::{Curve, KeyType, PublicKey, Scheme};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::metadata::{Metadata, Role, Unverified};
+use crate::Error;
+
+/// More keys of one role than this are refused: each may have to check a signature.
+const MAX_KEYS: usize = 128;
+
+/// Keys by their ids, unread: what kind they are matters only when one has signed.
+pub(super) type KeysJson = BTreeMap<String, Value>;
+
+/// The keys of a role, by their ids, and how many of them must sign.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct RoleKeys {
+    pub(super) keyids: Vec<String>,
+    pub(super) threshold: u64,
+}
+
+impl RoleKeys {
+    /// Whether the role can be signed at all, or why not.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.threshold == 0 {
+            return Err("its threshold is 0".to_owned());
+        }
+        if self.keyids.len() > MAX_KEYS {
+            return Err(format!("it has more than {MAX_KEYS} keys"));
+        }
+        let unique: BTreeSet<&String> = self.keyids.iter().collect();
+        if unique.len() < self.keyids.len() {
+            return Err("a key id is listed twice".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Whose signatures count for a role.
+pub(super) struct Signers<'a> {
+    pub(super) keys: &'a KeysJson,
+    pub(super) role: &'a RoleKeys,
+    /// Who says so, for people: `root version 3`.
+    pub(super) by: String,
+}
+
+impl Signers<'_> {
+    /// Metadata of the role called `name`, which enough of these keys sign.
+    pub(super) fn verify<T: Role>(&self, name: &str, json: &[u8]) -> Result<Metadata<T>, Error> {
+        let document = Unverified::parse(name, json)?;
+        let metadata: Metadata<T> = document.claims(name)?;
+        self.check::<T>(name, &document, metadata.version)?;
+        Ok(metadata)
+    }
+
+    /// Whether enough of these keys sign `document`.
+    pub(super) fn check<T: Role>(
+        &self,
+        name: &str,
+        document: &Unverified,
+        version: u64,
+    ) -> Result<(), Error> {
+        let mut signed_by: Vec<PublicKey> = Vec::new();
+        for signature in &document.signatures {
+            if !self.role.keyids.contains(&signature.keyid) {
+                continue;
+            }
+            let Some(key) = self.keys.get(&signature.keyid).and_then(Key::read) else {
+                continue;
+            };
+            let Ok(bytes) = hex::decode(&signature.sig) else {
+                continue;
+            };
+            let checked = key
+                .public
+                .verify_scheme(key.scheme, &document.message, &bytes);
+            if checked.is_ok() && !signed_by.contains(&key.public) {
+                signed_by.push(key.public);
+            }
+        }
+        if signed_by.len() as u64 >= self.role.threshold {
+            return Ok(());
+        }
+        Err(Error::Threshold {
+            role: T::NAME,
+            name: name.to_owned(),
+            version,
+            valid: signed_by.len(),
+            threshold: self.role.threshold,
+            by: self.by.clone(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct KeyJson {
+    keytype: String,
+    scheme: String,
+    keyval: KeyValue,
+}
+
+#[derive(Deserialize)]
+struct KeyValue {
+    public: String,
+}
+
+/// A key that signatures can be checked with.
+struct Key {
+    scheme: Scheme,
+    public: PublicKey,
+}
+
+impl Key {
+    /// `None` for keys of kinds that are not known: they count for nothing, and harm nothing.
+    fn read(json: &Value) -> Option<Self> {
+        let json = KeyJson::deserialize(json).ok()?;
+        let scheme = match json.scheme.as_str() {
+            "ed25519" => Scheme::Ed25519,
+            "ecdsa-sha2-nistp256" => Scheme::EcdsaSha256,
+            "ecdsa-sha2-nistp384" => Scheme::EcdsaSha384,
+            "ecdsa-sha2-nistp521" => Scheme::EcdsaSha512,
+            "rsassa-pss-sha256" => Scheme::RsaPssSha256,
+            "rsassa-pss-sha384" => Scheme::RsaPssSha384,
+            "rsassa-pss-sha512" => Scheme::RsaPssSha512,
+            "rsa-pkcs1v15-sha256" => Scheme::RsaPkcs1Sha256,
+            "rsa-pkcs1v15-sha384" => Scheme::RsaPkcs1Sha384,
+            "rsa-pkcs1v15-sha512" => Scheme::RsaPkcs1Sha512,
+            _ => return None,
+        };
+        let text = json.keyval.public.as_str();
+        let public = if text.trim_start().starts_with("-----BEGIN") {
+            PublicKey::from_pem(text.as_bytes()).ok()?
+        } else {
+            PublicKey::from_spki_der(&spki_of_raw(scheme, text)?).ok()?
+        };
+        // A scheme's name says which curve, and older repositories repeat the scheme as the type.
+        let fits = match (public.key_type(), json.keytype.as_str()) {
+            (KeyType::Ed25519, "ed25519") => scheme == Scheme::Ed25519,
+            (KeyType::Rsa { .. }, "rsa") => scheme.fits(public.key_type()),
+            (KeyType::Ecdsa(curve), keytype) => {
+                let named = match curve {
+                    Curve::P256 => "ecdsa-sha2-nistp256",
+                    Curve::P384 => "ecdsa-sha2-nistp384",
+                    Curve::P521 => "ecdsa-sha2-nistp521",
+                };
+                json.scheme == named && (keytype == "ecdsa" || keytype == named)
+            }
+            _ => false,
+        };
+        fits.then_some(Self { scheme, public })
+    }
+}
+
+/// What makes a key the same key in another document, whatever fields were added to it.
+pub(super) fn identity(key: &Value) -> (Option<&Value>, Option<&Value>) {
+    (key.get("scheme"), key.get("keyval"))
+}
+
+/// Keys in hex: 32 bytes of Ed25519, or an uncompressed point on P-256 as Sigstore's roots 1 to 4 have it.
+fn spki_of_raw(scheme: Scheme, text: &str) -> Option<Vec<u8>> {
+    // The DER of a SubjectPublicKeyInfo up to the key, RFC 8410 and RFC 5480.
+    const ED25519: &str = "302a300506032b6570032100";
+    const P256: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
+    let (prefix, length) = match scheme {
+        Scheme::Ed25519 => (ED25519, 32),
+        Scheme::EcdsaSha256 => (P256, 65),
+        _ => return None,
+    };
+    let raw = hex::decode(text).ok().filter(|raw| raw.len() == length)?;
+    Some([hex::decode(prefix).ok()?, raw].concat())
+}
