@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sealmark_formats::{Digest, HashAlgorithm};
+use sealmark_formats::{Digest, HashAlgorithm, excerpt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -135,7 +135,7 @@ impl Role for TargetsBody {
 fn malformed(role: &str, reason: impl Into<String>) -> Error {
     Error::Malformed {
         role: role.to_owned(),
-        reason: reason.into(),
+        reason: excerpt(reason.into()),
     }
 }
 
