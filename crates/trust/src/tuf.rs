@@ -13,6 +13,8 @@ use crate::Error;
 
 mod cache;
 mod canonical;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod initialize;
 mod metadata;
 mod options;
