@@ -7,6 +7,7 @@ mod apt;
 mod arch;
 mod bench;
 mod cargo_deny;
+mod fuzz;
 mod image;
 mod libraries;
 mod peers;
@@ -31,10 +32,15 @@ usage: cargo xtask COMMAND
     --only STEP    run this step only (may be repeated)
   bench          measure Sealmark beside cosign and write docs/benchmarks.md
     --help         print the cases and the other options
+  fuzz [TARGET…] run fuzz targets, all or some; findings go to fuzz/artifacts/
+    --seconds N    each for so long (60)
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if fuzz::is_rustc() {
+        return fuzz::rustc(&arguments);
+    }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,6 +58,7 @@ fn run(arguments: &[&str]) -> Outcome<()> {
         ["image"] => image::build(&checkout),
         ["arch"] => arch::check(&checkout),
         ["bench", options @ ..] => bench::run(&checkout, options),
+        ["fuzz", options @ ..] => fuzz::run(&checkout, options),
         ["test", options @ ..] => test::run(&checkout, options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

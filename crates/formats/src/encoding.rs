@@ -18,9 +18,34 @@ impl ParseError {
     pub(crate) fn new(format: &'static str, reason: impl Into<String>) -> Self {
         Self {
             format,
-            reason: reason.into(),
+            reason: excerpt(reason.into()),
         }
     }
+}
+
+/// Characters of a reason's beginning that are kept: enough for what was expected.
+const EXCERPT_START: usize = 400;
+/// Characters of its end that are kept: there JSON's errors say where in the text they are.
+const EXCERPT_END: usize = 100;
+
+/// What is wrong with a document, without the middle if it is long.
+///
+/// Parsers quote what they did not expect; in a hostile document that may be megabytes.
+///
+/// ```
+/// let reason = format!("{:?} was not expected at line 7", "a".repeat(5000));
+/// let excerpt = sealmark_formats::excerpt(reason);
+/// assert!(excerpt.starts_with("\"aaa") && excerpt.ends_with("aaa\" was not expected at line 7"));
+/// assert_eq!(excerpt.chars().count(), 501);
+/// ```
+pub fn excerpt(text: String) -> String {
+    let length = text.chars().count();
+    if length <= EXCERPT_START + 1 + EXCERPT_END {
+        return text;
+    }
+    let start = text.chars().take(EXCERPT_START);
+    let end = text.chars().skip(length - EXCERPT_END);
+    start.chain(['…']).chain(end).collect()
 }
 
 const LENIENT: GeneralPurposeConfig =

@@ -19,7 +19,7 @@ pub mod trusted_root;
 
 pub use bundle::Bundle;
 pub use digest::{Digest, HashAlgorithm, Hasher};
-pub use encoding::ParseError;
+pub use encoding::{ParseError, excerpt};
 pub use protobuf_json::null_as_default;
 pub use signing_config::SigningConfig;
 pub use trusted_root::TrustedRoot;

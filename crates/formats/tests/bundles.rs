@@ -287,3 +287,12 @@ proptest::proptest! {
         let _ = Bundle::parse(&bytes);
     }
 }
+
+#[test]
+fn an_error_does_not_repeat_a_whole_document() {
+    let text = String::from_utf8(CERTIFICATE.to_vec()).unwrap();
+    let long = format!(r#""verificationMaterial": "{}", "x":"#, "a".repeat(1 << 20));
+    let text = text.replacen(r#""verificationMaterial":"#, &long, 1);
+    let error = Bundle::parse(text.as_bytes()).unwrap_err().to_string();
+    assert!(error.len() < 1000 && error.contains(" at line "), "{error}");
+}

@@ -220,8 +220,19 @@ fn bad(text: &str, reason: &str) -> Error {
     }
 }
 
-/// A reference for an error: quoted, cut, and without the PIN that a PKCS#11 URI may carry.
+/// A reference for an error: quoted, cut, and without the PIN that a PKCS#11 URI may carry, or the password and the
+/// query of a URL. It may be one that nobody can read, so this looks for the marks of such parts only.
 fn shown(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(start) = text.find("://").map(|at| at + "://".len()) {
+        if let Some(query) = text[start..].find(['?', '#']) {
+            text.truncate(start + query);
+            text.push('…');
+        }
+        if let Some(user) = text[start..].rfind('@') {
+            text.replace_range(start..start + user, "…");
+        }
+    }
     let mut text: String = text.chars().take(MAX_SHOWN).collect();
     if let Some(pin) = text.find("pin-value=") {
         text.truncate(pin);
@@ -388,5 +399,20 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(long.len() < 700, "{}", long.len());
+    }
+    #[test]
+    fn a_reference_that_cannot_be_read_is_shown_without_its_secrets() {
+        for text in [
+            "https://me:hunter2@example.com:99999/k",
+            "https://me:hun/ter2@example.com/k",
+            "https://me:hunter2@exa mple.com/k?token=hunter2",
+            "htps://me:hunter2@example.com/k",
+            "http://me:hunter2@example.com/k#hunter2",
+            "hashivault://me:hunter2@vault/k",
+            "pkcs11:token=a?pin-value=hunter2",
+        ] {
+            let error = KeyRef::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("ter2"), "{error}");
+        }
     }
 }

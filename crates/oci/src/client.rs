@@ -11,6 +11,8 @@ mod answer;
 mod auth;
 mod blobs;
 mod challenge;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod manifests;
 pub(crate) mod referrers;
 mod request;

@@ -7,6 +7,8 @@
 //! repository is preferred to one for its host. <https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>
 
 mod config;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod helper;
 
 use std::ffi::OsString;

@@ -287,7 +287,7 @@ impl Error {
     pub(crate) fn malformed(what: impl Into<String>, reason: impl core::fmt::Display) -> Self {
         Self::Malformed {
             what: what.into(),
-            reason: reason.to_string(),
+            reason: sanitise(&reason.to_string()),
         }
     }
 

@@ -439,6 +439,18 @@ mod tests {
     }
 
     #[test]
+    fn an_error_does_not_repeat_a_whole_manifest() {
+        let text = format!(
+            r#"{{"schemaVersion":2,"layers":"{}"}}"#,
+            "a".repeat(1 << 20)
+        );
+        let error = Parsed::read("x", "", text.as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(error.len() < 1000, "{} bytes", error.len());
+    }
+
+    #[test]
     fn a_legacy_configuration_is_cosigns() {
         let layer = Descriptor::of("a/b", b"x");
         assert_eq!(

@@ -8,6 +8,8 @@ use core::str::FromStr;
 
 use sealmark_formats::Digest;
 
+use crate::error::sanitise;
+
 /// Docker Hub's host, which is meant when a reference names none.
 pub const DOCKER_HUB: &str = "index.docker.io";
 /// The tag that is meant when a reference has neither tag nor digest.
@@ -31,7 +33,7 @@ impl ReferenceError {
     fn new(text: &str, reason: impl Into<String>) -> Self {
         Self {
             text: text.chars().take(200).collect(),
-            reason: reason.into(),
+            reason: sanitise(&reason.into()),
         }
     }
 }
@@ -466,5 +468,20 @@ mod tests {
             format!("ci-sha256-{HEX}.att")
         );
         assert_eq!(attachment_tag("", &digest, ""), format!("sha256-{HEX}"));
+    }
+    #[test]
+    fn an_error_repeats_neither_a_long_reference_nor_its_control_characters() {
+        let long = "a".repeat(4000);
+        for text in [
+            format!("https://{long}"),
+            format!("{long}://x"),
+            format!("localhost:{long}/app"),
+            format!("localhost/{long}-/app"),
+            "https://\u{1b}[2Jx".to_owned(),
+        ] {
+            let error = text.parse::<Reference>().unwrap_err().to_string();
+            assert!(error.len() < 1000, "{} bytes", error.len());
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
     }
 }

@@ -338,3 +338,19 @@ fn secrets_are_not_printed() {
     };
     assert!(!format!("{options:?}").contains("hunter2"));
 }
+
+#[tokio::test]
+async fn a_broken_file_is_not_quoted_for_it_may_hold_secrets() {
+    for docker in [
+        r#"{"auths":{"a.example":"bXk6aHVudGVyMg=="}}"#,
+        r#"{"auths":{"a.example":{"auth":{"bXk6aHVudGVyMg==":1}}}}"#,
+        r#"{"auths":"bXk6aHVudGVyMg=="}"#,
+        r#"{"auths":{"a.example":{"auth":"bXk6aHVudGVyMg=-"}}}"#,
+    ] {
+        let home = home(docker);
+        let error = home.lookup("a.example", "app").await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("config.json"), "{text}");
+        assert!(!text.contains("bXk6"), "{text}");
+    }
+}

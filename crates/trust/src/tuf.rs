@@ -18,6 +18,8 @@ mod cache;
 mod canonical;
 mod client;
 mod delegation;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod initialize;
 mod keys;
 mod metadata;

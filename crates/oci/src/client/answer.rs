@@ -263,7 +263,7 @@ impl Pace {
 /// The codes and messages of an error document:
 /// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>. Text that is none is given as
 /// it is, since a proxy's own message helps, too.
-fn registry_words(body: &[u8]) -> (Vec<String>, String) {
+pub(super) fn registry_words(body: &[u8]) -> (Vec<String>, String) {
     #[derive(serde::Deserialize)]
     struct Document {
         #[serde(default)]

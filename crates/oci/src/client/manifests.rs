@@ -324,15 +324,9 @@ impl Client {
         let Some(link) = answer.header("link") else {
             return Ok(None);
         };
-        let next = link.split(',').find_map(|link| {
-            let (url, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-            let parameters = parameters.replace([' ', '"'], "").to_ascii_lowercase();
-            parameters
-                .split(';')
-                .any(|parameter| parameter == "rel=next")
-                .then_some(url)
-        });
-        let Some(next) = next else { return Ok(None) };
+        let Some(next) = next_link(link) else {
+            return Ok(None);
+        };
         let url =
             given_url(&answer.url, next, self.options()).map_err(|reason| Error::Redirect {
                 attempt: answer.attempt.clone(),
@@ -381,6 +375,18 @@ pub(super) enum Put {
     Stored(Pushed),
     /// 412: the condition does not hold, or the tag is immutable.
     Precondition(Box<Answer>),
+}
+
+/// The URL in the header `Link` that has `rel="next"`.
+pub(super) fn next_link(header: &str) -> Option<&str> {
+    header.split(',').find_map(|link| {
+        let (url, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        let parameters = parameters.replace([' ', '"'], "").to_ascii_lowercase();
+        parameters
+            .split(';')
+            .any(|parameter| parameter == "rel=next")
+            .then_some(url)
+    })
 }
 
 fn read<'a>(repository: &'a Repository, method: Method, identifier: &str) -> Call<'a> {

@@ -103,15 +103,21 @@ impl Config {
         let Some(bytes) = read_bounded(registry, path)? else {
             return Ok(None);
         };
+        Self::parse(registry, path, &bytes).map(Some)
+    }
+
+    /// The content of the file at `path`.
+    pub(super) fn parse(registry: &str, path: &Path, bytes: &[u8]) -> Result<Self, Error> {
         let file = if bytes.iter().all(u8::is_ascii_whitespace) {
             File::default()
         } else {
-            serde_json::from_slice(&bytes).map_err(|error| broken(registry, path, error))?
+            serde_json::from_slice(bytes)
+                .map_err(|error| broken(registry, path, without_content(&error)))?
         };
-        Ok(Some(Self {
+        Ok(Self {
             path: path.to_owned(),
             file,
-        }))
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -175,6 +181,15 @@ fn broken(registry: &str, path: &Path, reason: impl core::fmt::Display) -> Error
     }
 }
 
+/// Where JSON is not of the expected form. The parser's own words would repeat what stands there, which may be a secret.
+fn without_content(error: &serde_json::Error) -> String {
+    if !error.is_data() {
+        return error.to_string();
+    }
+    let (line, column) = (error.line(), error.column());
+    format!("something else than expected stands before line {line}, column {column}")
+}
+
 fn read_bounded(registry: &str, path: &Path) -> Result<Option<Vec<u8>>, Error> {
     use std::io::Read as _;
     let file = match std::fs::File::open(path) {
@@ -209,9 +224,8 @@ pub(super) fn write(
     // A dotfile is often a link into a repository of dotfiles: that file is meant.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut document: Map<String, Value> = match read_bounded(registry, &path)? {
-        Some(bytes) if !bytes.iter().all(u8::is_ascii_whitespace) => {
-            serde_json::from_slice(&bytes).map_err(|error| broken(registry, &path, error))?
-        }
+        Some(bytes) if !bytes.iter().all(u8::is_ascii_whitespace) => serde_json::from_slice(&bytes)
+            .map_err(|error| broken(registry, &path, without_content(&error)))?,
         _ => Map::new(),
     };
     let auths = document

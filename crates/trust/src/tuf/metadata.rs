@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use jiff::Timestamp;
-use sealmark_formats::{Digest, HashAlgorithm};
+use sealmark_formats::{Digest, HashAlgorithm, excerpt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -176,10 +176,9 @@ pub(super) fn shown(name: &str) -> String {
 
 /// The parser's reasons quote the document, of whatever length.
 fn malformed(role: &str, reason: impl Into<String>) -> Error {
-    const LONGEST: usize = 500;
     Error::Malformed {
         role: role.to_owned(),
-        reason: reason.into().chars().take(LONGEST).collect(),
+        reason: excerpt(reason.into()),
     }
 }
 

@@ -11,7 +11,7 @@ use super::metadata::{Metadata, Role, Unverified};
 use crate::Error;
 
 #[derive(Clone, Debug, Deserialize)]
-struct RootBody {
+pub(super) struct RootBody {
     #[serde(default)]
     consistent_snapshot: Option<bool>,
     keys: KeysJson,
