@@ -64,6 +64,10 @@ pub(crate) enum Command {
     SignBlob(commands::sign_blob::Arguments),
     /// Verify the signature of a file
     VerifyBlob(commands::verify_blob::Arguments),
+    /// Verify attestations of images
+    VerifyAttestation(commands::verify_attestation::Arguments),
+    /// Verify an attestation of a file
+    VerifyBlobAttestation(commands::verify_blob_attestation::Arguments),
     /// Show what is attached to an image
     Tree(commands::tree::Arguments),
     /// Say what an image, bundle, signature manifest, certificate or key is and what is in it

@@ -77,8 +77,6 @@ const COMMANDS: &[&str] = &[
     "pkcs11-tool",
     "save",
     "upload",
-    "verify-attestation",
-    "verify-blob-attestation",
 ];
 
 /// Whether cosign has the command, and this program has not.

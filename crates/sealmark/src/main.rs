@@ -7,6 +7,7 @@ mod app;
 mod commands;
 mod compat;
 mod confirm;
+mod detached;
 mod error;
 mod flags;
 mod input;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sealmark_keys::PublicKey;
 use sealmark_kms::KeyRef;
-use sealmark_verify::policy::Match;
+use sealmark_verify::policy::{Match, PredicateType};
 use sealmark_verify::policy_file::{
     Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
     PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
@@ -77,6 +77,37 @@ pub(crate) struct PolicyFlags {
     threshold: usize,
 }
 
+/// Which attestations there must be.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct TypeFlags {
+    /// Type of attestation that there must be: custom, slsaprovenance1, spdxjson, vuln, …, or a URI; each of several
+    /// [default: custom]
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+}
+
+impl TypeFlags {
+    /// The types by name or URI, each of which is known; none of them beside a policy file, which names its own.
+    pub(crate) fn names(&self, policy: &PolicyFlags) -> Result<Vec<String>, Error> {
+        for name in &self.types {
+            PredicateType::named(name)
+                .map_err(|cause| Error::Usage(format!("--type {name}: {cause}")))?;
+        }
+        match (self.types.as_slice(), policy.has_file()) {
+            ([], true) => Ok(Vec::new()),
+            ([], false) => Ok(vec!["custom".to_owned()]),
+            (_, true) if policy.policy.iter().all(|path| foreign_policy(path).is_none()) => {
+                Err(Error::Usage(
+                    "--type and --policy: the policy file says which types of attestations there must be; \
+                     leave one of them out"
+                        .to_owned(),
+                ))
+            }
+            (types, _) => Ok(types.to_vec()),
+        }
+    }
+}
+
 /// What kind of attachment the flags ask for.
 pub(crate) enum Wanted {
     ImageSignature {
@@ -86,7 +117,7 @@ pub(crate) enum Wanted {
     Attestation {
         /// Of an image, and not of a file.
         of_image: bool,
-        /// Predicate types by name or URI; any if there is none.
+        /// Predicate types by name or URI, of each of which there must be one; any if there is none.
         types: Vec<String>,
     },
 }
@@ -112,6 +143,16 @@ struct Reasons {
 }
 
 impl PolicyFlags {
+    /// Whether a key is asked for.
+    pub(crate) fn by_key(&self) -> bool {
+        !self.key.is_empty()
+    }
+
+    /// Whether a policy file is named.
+    pub(crate) fn has_file(&self) -> bool {
+        !self.policy.is_empty()
+    }
+
     /// Reads the policy file, or makes one of the flags, and reads the trusted material.
     pub(crate) async fn asking(
         &self,
@@ -122,8 +163,13 @@ impl PolicyFlags {
         match self.policy.as_slice() {
             [] => self.made_of_flags(trust, wanted, terminal).await,
             [path] => self.read_file(path, trust, terminal).await,
-            _ => Err(Error::Usage(
-                "--policy is given several times: put the rules into one file".to_owned(),
+            [first, ..] => Err(foreign_policy(first).map_or_else(
+                || {
+                    Error::Usage(
+                        "--policy is given several times: put the rules into one file".to_owned(),
+                    )
+                },
+                |language| not_ours(first, language),
             )),
         }
     }
@@ -135,11 +181,7 @@ impl PolicyFlags {
         terminal: &Terminal,
     ) -> Result<Asking, Error> {
         if let Some(language) = foreign_policy(path) {
-            return Err(Error::NotSupported(format!(
-                "{} is a policy in {language}; a policy of Sealmark is YAML, with conditions on the predicate \
-                 such as {{path: /builder/id, equals: …}}",
-                path.display()
-            )));
+            return Err(not_ours(path, language));
         }
         let given = [
             (!self.key.is_empty(), "--key"),
@@ -244,13 +286,23 @@ impl PolicyFlags {
             Wanted::BlobSignature | Wanted::Attestation { .. } => rule.files = everything,
         }
         match wanted {
-            Wanted::Attestation { types, .. } => rule.attestations.push(AttestationWanted {
-                types: (!types.is_empty()).then_some(OneOrMore::More(types)),
-                signers,
-                threshold: self.threshold,
-                predicate: Vec::new(),
-                every: false,
-            }),
+            Wanted::Attestation { types, .. } => {
+                let wanted = |types| AttestationWanted {
+                    types,
+                    signers: signers.clone(),
+                    threshold: self.threshold,
+                    predicate: Vec::new(),
+                    every: false,
+                };
+                // One of each type: whoever names two wants both.
+                rule.attestations = match types.as_slice() {
+                    [] => vec![wanted(None)],
+                    types => types
+                        .iter()
+                        .map(|name| wanted(Some(OneOrMore::One(name.clone()))))
+                        .collect(),
+                };
+            }
             Wanted::BlobSignature => {
                 rule.signature = Some(self.signature(signers, BTreeMap::new()));
             }
@@ -406,6 +458,14 @@ fn foreign_policy(path: &Path) -> Option<&'static str> {
     }
 }
 
+fn not_ours(path: &Path, language: &str) -> Error {
+    Error::NotSupported(format!(
+        "{} is a policy in {language}; a policy of Sealmark is YAML, with conditions on the predicate \
+         such as {{path: /builder/id, equals: …}}",
+        path.display()
+    ))
+}
+
 fn number(asked: Asked, reason: &mut Option<String>) -> Number {
     Number::Word(match asked {
         Asked::Required => Word::Required,
@@ -432,6 +492,11 @@ async fn load(name: &str, directory: &Path, terminal: &Terminal) -> Result<Publi
 }
 
 impl Asking {
+    /// Whether flags made the policy, and no file.
+    pub(crate) fn made_of_flags(&self) -> bool {
+        self.name.is_none()
+    }
+
     /// What is asked of this artifact.
     pub(crate) async fn policy(
         &mut self,

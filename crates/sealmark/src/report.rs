@@ -211,8 +211,8 @@ fn unmet(report: &Report) -> Option<&DemandReport> {
         .find(|demand| demand.verdict == report.verdict)
 }
 
-/// Says that there is nothing of the kind that was asked for, and what there is. `what` is `signature` or the like.
-pub(crate) fn none_there(name: &str, report: &Report) -> String {
+/// Says that there is nothing of the kind that was asked for, and what there is.
+pub(crate) fn none_there(name: &str, report: &Report, local: bool) -> String {
     let Some(demand) = unmet(report) else {
         return format!("{name}: nothing is asked for");
     };
@@ -238,9 +238,16 @@ pub(crate) fn none_there(name: &str, report: &Report) -> String {
                 true => ("sig", "Signatures"),
                 false => ("att", "Attestations"),
             };
+            // A layout on disk has nothing elsewhere.
+            let elsewhere = match local {
+                true => String::new(),
+                false => {
+                    format!(". {those} in another repository are found with COSIGN_REPOSITORY")
+                }
+            };
             format!(
                 "{name} has no {what}: no bundle refers to {digest}, and there is no tag \
-                 sha256-{hex}.{tag}. {those} in another repository are found with COSIGN_REPOSITORY",
+                 sha256-{hex}.{tag}{elsewhere}",
                 digest = report.digest,
                 hex = report.digest.hex(),
             )

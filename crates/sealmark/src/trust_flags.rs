@@ -47,6 +47,9 @@ pub(crate) struct TrustFlags {
     /// Believe this timestamp authority alone: its certificate and those that lead to the root, PEM
     #[arg(long, value_name = "FILE")]
     timestamp_certificate_chain: Option<PathBuf>,
+    /// A timestamp was given in a file of its own: it must be good.
+    #[arg(skip)]
+    pub(crate) timestamp_given: bool,
 }
 
 /// What a flag or its absence asks for, with the reason if nothing is asked.
@@ -163,7 +166,8 @@ impl TrustFlags {
 
     /// What is asked of timestamp authorities.
     pub(crate) fn timestamp(&self, trusted: &Trusted) -> Asked {
-        match (&trusted.origin, self.use_signed_timestamps) {
+        let required = self.use_signed_timestamps || self.timestamp_given;
+        match (&trusted.origin, required) {
             (_, true) => Asked::Required,
             (Some(_), false) => Asked::IfPresent,
             (None, false) => Asked::Ignored("no trusted root".to_owned()),

@@ -5,6 +5,7 @@ use sealmark_keys::KeyType;
 
 use crate::evidence::{Content, Evidence};
 use crate::policy::{Policy, Signer};
+use crate::signed::{Payload, Signed, Statements};
 
 /// An artifact.
 pub struct Artifact<'a> {
@@ -72,7 +73,24 @@ pub fn needed_hashes(evidence: &[Evidence], policy: &Policy) -> Vec<HashAlgorith
                 _ => None,
             }),
     );
+    hashes.extend(evidence.iter().flat_map(of_subjects));
     hashes.sort();
     hashes.dedup();
     hashes
+}
+
+/// The algorithms by which a statement names its subjects.
+fn of_subjects(evidence: &Evidence) -> Vec<HashAlgorithm> {
+    match Signed::read(&evidence.content).map(|signed| signed.payload) {
+        Ok(Payload::Claims {
+            claims: Statements::InToto(statement),
+            ..
+        }) => statement
+            .subject
+            .iter()
+            .flat_map(|subject| subject.digest.keys())
+            .filter_map(|name| HashAlgorithm::from_name(name))
+            .collect(),
+        _ => Vec::new(),
+    }
 }

@@ -17,7 +17,10 @@ pub(crate) mod tree;
 pub(crate) mod triangulate;
 pub(crate) mod trusted_root;
 pub(crate) mod verify;
+pub(crate) mod verify_attestation;
 pub(crate) mod verify_blob;
+pub(crate) mod verify_blob_attestation;
+mod verify_file;
 mod verify_images;
 pub(crate) mod version;
 
@@ -62,6 +65,10 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Verify(arguments) => verify::run(arguments, terminal).await,
         Command::SignBlob(arguments) => sign_blob::run(arguments, terminal).await,
         Command::VerifyBlob(arguments) => verify_blob::run(arguments, terminal).await,
+        Command::VerifyAttestation(arguments) => verify_attestation::run(arguments, terminal).await,
+        Command::VerifyBlobAttestation(arguments) => {
+            verify_blob_attestation::run(arguments, terminal).await
+        }
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
         Command::Triangulate(arguments) => triangulate::run(&arguments, terminal).await,

@@ -1,5 +1,6 @@
 //! The check of the signature itself: which key made it?
 
+use sealmark_formats::Digest;
 use sealmark_keys::{KeyType, PublicKey, Scheme};
 
 use super::Failure;
@@ -146,8 +147,23 @@ fn made_by(key: &PublicKey, artifact: &Artifact<'_>, signed: &Signed) -> Result<
         Payload::Claims { signed: bytes, .. } => key
             .verify(bytes, &signed.signature)
             .map_err(|error| error.to_string()),
-        Payload::Artifact { .. } => over_artifact(key, artifact, &signed.signature),
+        Payload::Artifact { digest } => {
+            over_artifact(key, artifact, &signed.signature).map_err(|reason| match digest {
+                // The plainer reason: most often the file was changed.
+                Some(claimed) if is_another(artifact, claimed) => {
+                    format!("a signature over another file, {claimed}")
+                }
+                _ => reason,
+            })
+        }
     }
+}
+
+/// Whether the digest is one of other bytes than the artifact's.
+fn is_another(artifact: &Artifact<'_>, claimed: &Digest) -> bool {
+    artifact
+        .digests()
+        .any(|digest| digest.algorithm() == claimed.algorithm() && digest != claimed)
 }
 
 /// Checks a signature over the artifact's bytes: from a digest where the scheme allows, else from the bytes.
