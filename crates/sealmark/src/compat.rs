@@ -99,8 +99,12 @@ pub(crate) fn rewrite(
 ) -> Vec<OsString> {
     let mut only_operands = false;
     arguments
-        .map(|argument| {
+        .enumerate()
+        .map(|(index, argument)| {
             only_operands |= argument == "--";
+            if index == 1 && argument == "--version" {
+                return "version".into();
+            }
             match argument.to_str() {
                 Some(text) if !only_operands && is_long_with_one_dash(text) => {
                     if text == "-version" {

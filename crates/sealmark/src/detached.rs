@@ -12,6 +12,8 @@ use sealmark_formats::dsse;
 use sealmark_formats::legacy::{BlobBundle, Rfc3161Timestamp};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
 use sealmark_x509::Certificate;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::error::Error;
 use crate::trust_flags::TrustFlags;
@@ -21,6 +23,8 @@ const MAX_BUNDLE: u64 = 128 << 20;
 /// A certificate, SCT or timestamp is not larger than this, in bytes; real ones have some kilobytes.
 const MAX_PROOF: u64 = 1 << 20;
 
+/// What the DER of a certificate or of a timestamp begins with.
+const DER_SEQUENCE: u8 = 0x30;
 const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
 /// Files beside a signature.
@@ -148,33 +152,29 @@ pub(crate) fn payload(path: &Path) -> Result<Vec<u8>, Error> {
     read_bounded(path, MAX_BUNDLE, "payload")
 }
 
+/// By which a file shows what it should be.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Fields {
+    media_type: Option<IgnoredAny>,
+    payload_type: Option<IgnoredAny>,
+    predicate_type: Option<IgnoredAny>,
+    base64_signature: Option<IgnoredAny>,
+}
+
 fn content(bytes: Vec<u8>) -> Content {
-    if let Ok(legacy) = BlobBundle::parse(&bytes) {
-        // A legacy bundle may carry a key instead; it is a claim, and --key is what counts.
-        let marker = PEM_CERTIFICATE.as_bytes();
-        let has_certificate = legacy
-            .certificate
-            .windows(marker.len())
-            .any(|window| window == marker);
-        let beside = Detached {
-            certificate: has_certificate.then_some(legacy.certificate),
-            log_entry: legacy.rekor_bundle,
-            ..Detached::default()
-        };
-        return match dsse::Envelope::parse(&legacy.signature) {
-            Ok(_) => Content::Envelope(Detached {
-                payload: legacy.signature,
-                ..beside
-            }),
-            Err(_) => Content::Blob(Detached {
-                signature: legacy.signature,
-                ..beside
-            }),
-        };
-    }
-    let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let has = |field: &str| json.get(field).is_some();
-    if has("payloadType") && !has("mediaType") {
+    let not_legacy = match BlobBundle::parse(&bytes) {
+        Ok(legacy) => return of_legacy(legacy),
+        Err(error) => error,
+    };
+    let fields: Option<Fields> = match bytes.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(&bytes).ok(),
+        _ => None,
+    };
+    let Some(fields) = fields.filter(|fields| fields.media_type.is_none()) else {
+        return Content::from_bundle(&bytes);
+    };
+    if fields.payload_type.is_some() {
         return match dsse::Envelope::parse(&bytes) {
             Ok(_) => Content::Envelope(Detached {
                 payload: bytes,
@@ -183,14 +183,37 @@ fn content(bytes: Vec<u8>) -> Content {
             Err(error) => Content::Unreadable(error.to_string()),
         };
     }
-    if has("predicateType") && !has("mediaType") {
+    if fields.predicate_type.is_some() {
         return Content::Unreadable(
             "a statement without a signature; the signed envelope is a file of its own (cosign attest-blob \
              --output-signature)"
                 .to_owned(),
         );
     }
-    Content::from_bundle(&bytes)
+    Content::Unreadable(match fields.base64_signature {
+        Some(_) => not_legacy.to_string(),
+        None => "neither a Sigstore bundle, which has a mediaType, nor one of cosign 1 or 2, which has a base64Signature"
+            .to_owned(),
+    })
+}
+
+fn of_legacy(legacy: BlobBundle) -> Content {
+    // A legacy bundle may carry a key instead; it is a claim, and --key is what counts.
+    let beside = Detached {
+        certificate: is_pem(&legacy.certificate).then_some(legacy.certificate),
+        log_entry: legacy.rekor_bundle,
+        ..Detached::default()
+    };
+    match dsse::Envelope::parse(&legacy.signature) {
+        Ok(_) => Content::Envelope(Detached {
+            payload: legacy.signature,
+            ..beside
+        }),
+        Err(_) => Content::Blob(Detached {
+            signature: legacy.signature,
+            ..beside
+        }),
+    }
 }
 
 fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -232,22 +255,27 @@ fn certificate(text: &str) -> Result<(Vec<u8>, Vec<u8>), Error> {
         false => decode(text.as_bytes())
             .ok_or_else(|| Error::file("read", path, std::io::ErrorKind::NotFound.into()))?,
     };
-    let is_pem = |bytes: &[u8]| bytes.trim_ascii_start().starts_with(b"-----BEGIN");
     // cosign 2 writes base64 of PEM.
     let bytes = match is_pem(&bytes) {
         true => bytes,
         false => decode(&bytes).unwrap_or(bytes),
     };
-    let pem = match is_pem(&bytes) {
-        true => bytes,
-        false => to_pem(&bytes),
-    };
     let failed = |reason: String| Error::Usage(format!("--certificate {text}: {reason}"));
+    let pem = match (is_pem(&bytes), bytes.first()) {
+        (true, _) => bytes,
+        (false, Some(&DER_SEQUENCE)) => to_pem(&bytes),
+        _ => return Err(failed("there is no certificate in it".to_owned())),
+    };
     let chain = Certificate::chain_from_pem(&pem).map_err(|error| failed(error.to_string()))?;
     match chain.first() {
         Some(leaf) => Ok((pem, leaf.der().to_vec())),
         None => Err(failed("there is no certificate in it".to_owned())),
     }
+}
+
+fn is_pem(bytes: &[u8]) -> bool {
+    let marker = PEM_CERTIFICATE.as_bytes();
+    bytes.windows(marker.len()).any(|window| window == marker)
 }
 
 fn to_pem(der: &[u8]) -> Vec<u8> {
@@ -275,8 +303,7 @@ fn timestamp(path: &Path) -> Result<Vec<u8>, Error> {
                     path.display()
                 ))
             }),
-        // The tag of a DER SEQUENCE.
-        Some(0x30) => Ok(bytes),
+        Some(&DER_SEQUENCE) => Ok(bytes),
         _ => Err(Error::Usage(format!(
             "{}: neither JSON with SignedRFC3161Timestamp nor a DER response of a timestamp authority",
             path.display()

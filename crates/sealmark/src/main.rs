@@ -19,6 +19,7 @@ mod printable;
 mod report;
 mod terminal;
 mod trust_flags;
+mod type_flags;
 
 use std::process::ExitCode;
 

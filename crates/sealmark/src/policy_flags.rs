@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sealmark_keys::PublicKey;
 use sealmark_kms::KeyRef;
-use sealmark_verify::policy::{Match, PredicateType};
+use sealmark_verify::policy::Match;
 use sealmark_verify::policy_file::{
     Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
     PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
@@ -77,37 +77,6 @@ pub(crate) struct PolicyFlags {
     threshold: usize,
 }
 
-/// Which attestations there must be.
-#[derive(clap::Args, Debug, Default)]
-pub(crate) struct TypeFlags {
-    /// Type of attestation that there must be: custom, slsaprovenance1, spdxjson, vuln, …, or a URI; each of several
-    /// [default: custom]
-    #[arg(long = "type", value_name = "TYPE")]
-    types: Vec<String>,
-}
-
-impl TypeFlags {
-    /// The types by name or URI, each of which is known; none of them beside a policy file, which names its own.
-    pub(crate) fn names(&self, policy: &PolicyFlags) -> Result<Vec<String>, Error> {
-        for name in &self.types {
-            PredicateType::named(name)
-                .map_err(|cause| Error::Usage(format!("--type {name}: {cause}")))?;
-        }
-        match (self.types.as_slice(), policy.has_file()) {
-            ([], true) => Ok(Vec::new()),
-            ([], false) => Ok(vec!["custom".to_owned()]),
-            (_, true) if policy.policy.iter().all(|path| foreign_policy(path).is_none()) => {
-                Err(Error::Usage(
-                    "--type and --policy: the policy file says which types of attestations there must be; \
-                     leave one of them out"
-                        .to_owned(),
-                ))
-            }
-            (types, _) => Ok(types.to_vec()),
-        }
-    }
-}
-
 /// What kind of attachment the flags ask for.
 pub(crate) enum Wanted {
     ImageSignature {
@@ -146,6 +115,13 @@ impl PolicyFlags {
     /// Whether a key is asked for.
     pub(crate) fn by_key(&self) -> bool {
         !self.key.is_empty()
+    }
+
+    /// Whether a policy file is named that this program reads.
+    pub(crate) fn has_readable_file(&self) -> bool {
+        self.policy
+            .iter()
+            .any(|path| foreign_policy(path).is_none())
     }
 
     /// Whether a policy file is named.

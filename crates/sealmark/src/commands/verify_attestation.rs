@@ -6,10 +6,11 @@ use super::verify_images::{self, Settings};
 use crate::detached::DetachedFlags;
 use crate::error::Error;
 use crate::flags::RegistryFlags;
-use crate::policy_flags::{PolicyFlags, TypeFlags, Wanted};
+use crate::policy_flags::{PolicyFlags, Wanted};
 use crate::report::OutputFormat;
 use crate::terminal::Terminal;
 use crate::trust_flags::TrustFlags;
+use crate::type_flags::TypeFlags;
 
 /// Flags.
 #[derive(clap::Args, Debug)]

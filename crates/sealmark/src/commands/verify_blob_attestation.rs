@@ -8,10 +8,11 @@ use sealmark_verify::Evidence;
 use super::verify_file::{self, Settings};
 use crate::detached::{self, DetachedFlags};
 use crate::error::Error;
-use crate::policy_flags::{PolicyFlags, TypeFlags, Wanted};
+use crate::policy_flags::{PolicyFlags, Wanted};
 use crate::report::OutputFormat;
 use crate::terminal::Terminal;
 use crate::trust_flags::TrustFlags;
+use crate::type_flags::TypeFlags;
 
 /// Flags.
 #[derive(clap::Args, Debug)]

@@ -72,7 +72,7 @@ fn a_bundle_or_signature_that_is_none() {
             "another file",
             "--bundle good.json other.txt",
             12,
-            "other.txt: its one signature is not good\n  good.json: signature: expected a signature by key KEY (ecdsa-p256), found the signature does not match: it was made with another key, or over other data (tried ECDSA P-256 with SHA-256) (give the public key of the signer with --key, if it is to be trusted)",
+            "other.txt: its one signature is not good\n  good.json: signature: expected a signature over this file, sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa, found a signature over another file, sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
         ),
         (
             "a missing file",
