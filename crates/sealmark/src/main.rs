@@ -17,6 +17,7 @@ mod password;
 mod policy_flags;
 mod printable;
 mod report;
+mod spelling;
 mod terminal;
 mod trust_flags;
 mod type_flags;
