@@ -63,11 +63,6 @@ impl DetachedFlags {
                     .to_owned(),
             ));
         }
-        if self.sct.is_some() && self.certificate.is_none() {
-            return Err(Error::Usage(
-                "--sct is a promise for a certificate: give that with --certificate".to_owned(),
-            ));
-        }
         let certificate = self.certificate.as_deref().map(certificate).transpose()?;
         let sct = self
             .sct
@@ -98,6 +93,9 @@ impl Beside {
             | Content::Blob(detached) => {
                 if detached.certificate.is_none() {
                     detached.certificate.clone_from(&self.certificate);
+                }
+                // A promise is for a certificate, whether that was given or came with the signature.
+                if detached.certificate.is_some() {
                     detached.sct.clone_from(&self.sct);
                 }
                 detached.timestamps.extend(self.timestamp.clone());

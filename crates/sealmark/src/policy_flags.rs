@@ -517,6 +517,14 @@ impl Asking {
         Ok(policy)
     }
 
+    /// What a failure may be due to that nobody thinks of: variables of the environment that say whom to believe.
+    pub(crate) fn variables_note(&self) -> String {
+        match self.trusted.variables.as_slice() {
+            [] => String::new(),
+            names => format!("\n  trusted are the files from {}", names.join(" and ")),
+        }
+    }
+
     /// Whether identities are asked for, and no key.
     pub(crate) fn by_identity(policy: &Policy) -> bool {
         let mut signers = policy.demands.iter().flat_map(|demand| &demand.signers);

@@ -28,11 +28,12 @@ pub(crate) fn print(report: &Report, terminal: &mut Terminal) -> Result<(), Erro
         if report.demands.len() > 1 {
             terminal.line(format!("  {}:", printable(&demand.kind)))?;
         }
-        // Attachments of another kind belong to another demand.
+        // Attachments of another kind belong to another demand, or to whoever asks for signatures.
+        let all = report.demands.len() == 1 && kind_word(demand) == "signature";
         let of_this_kind = demand
             .attachments
             .iter()
-            .filter(|attachment| report.demands.len() == 1 || !is_of_other_kind(attachment));
+            .filter(|attachment| all || !is_of_other_kind(attachment));
         let (good, bad): (Vec<_>, Vec<_>) = of_this_kind.partition(|a| a.accepted);
         let count = good.len() + bad.len();
         for attachment in good.into_iter().chain(bad).take(MAX_LISTED) {

@@ -512,25 +512,36 @@ fn an_sct_in_a_file_is_checked() {
     verify(Tool::Sealmark, "ct.pub", &["--sct", "no-such-file"])
         .code(1)
         .stderr_has("no-such-file");
-    // A promise without the certificate that it is for, and one beside a bundle, which has it inside.
-    let bundle = ["--bundle", "bundle.json"];
-    run(&bench, Tool::Sealmark, &[&sign, &bundle]).success();
-    let words: [&[&str]; 4] = [
-        &["verify-blob", "app.txt", "--sct", "sct.json"],
-        &bundle,
-        &ALONE,
-        &CHAIN,
-    ];
-    run(&bench, Tool::Sealmark, &words)
-        .code(1)
-        .stderr_has("give that with --certificate");
-    run(
-        &bench,
-        Tool::Sealmark,
-        &[&words[..], &[&["--certificate", "leaf.crt"]]].concat(),
-    )
-    .code(1)
-    .stderr_has("is a Sigstore bundle");
+    // For the certificate that comes with the signature.
+    let with_certificate = value!({
+        "base64Signature": sandbox.read("app.sig").trim(),
+        "cert": base64(sandbox.read("leaf.crt")),
+    });
+    sandbox.write("legacy.json", with_certificate.to_string());
+    for (bundle, words, code) in [
+        ("legacy.json", &["--sct", "sct.json"][..], 0),
+        ("legacy.json", &["--sct", "other.json"], 12),
+        ("legacy.json", &[], 12),
+        // A bundle has the promise inside.
+        ("bundle.json", &["--sct", "sct.json"], 1),
+    ] {
+        run(
+            &bench,
+            Tool::Sealmark,
+            &[&sign, &["--bundle", "bundle.json"]],
+        )
+        .success();
+        let verify = bench
+            .run(Tool::Sealmark)
+            .env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", "ct.pub")
+            .args(["verify-blob", "app.txt", "--bundle", bundle])
+            .args([&ALONE[..5], &CHAIN, words].concat())
+            .run()
+            .code(code);
+        if code == 1 {
+            verify.stderr_has("is a Sigstore bundle");
+        }
+    }
 }
 
 fn suite(name: &str) -> PathBuf {

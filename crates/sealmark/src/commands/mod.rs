@@ -2,6 +2,7 @@
 
 pub(crate) mod clean;
 pub(crate) mod completion;
+mod cosign_output;
 pub(crate) mod demo;
 pub(crate) mod generate_key_pair;
 pub(crate) mod import_key_pair;

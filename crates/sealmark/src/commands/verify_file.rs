@@ -10,12 +10,12 @@ use sealmark_verify::report::Verdict;
 use sealmark_verify::{Artifact, Kind, Policy, Report, TrustedMaterial};
 use serde::Serialize;
 
-use super::verify_images;
+use super::cosign_output;
 use crate::detached::Beside;
 use crate::error::{Error, VerificationExit};
 use crate::input::Input;
 use crate::policy_flags::Asking;
-use crate::printable::{printable, printable_json};
+use crate::printable::printable;
 use crate::report::{self, OutputFormat};
 use crate::terminal::Terminal;
 use crate::trust_flags;
@@ -109,6 +109,7 @@ fn failure(
     if other_types && asking.made_of_flags() {
         message.push_str("\n  the type that is meant is named with --type");
     }
+    message.push_str(&asking.variables_note());
     message
 }
 
@@ -140,12 +141,7 @@ fn print(
             report::print(report, terminal)
         }
         OutputFormat::Cosign if verified => {
-            for (_, evidence) in verify_images::accepted(report, &settings.evidence) {
-                if let Some(json) = verify_images::envelope_json(&evidence.content)? {
-                    terminal.line(printable_json(&json))?;
-                }
-            }
-            Ok(())
+            cosign_output::attestations(report, &settings.evidence, terminal)
         }
         // A failure is said once, by its message.
         OutputFormat::Text | OutputFormat::Cosign => Ok(()),
@@ -182,7 +178,7 @@ fn claimed(evidence: &[Evidence]) -> Result<Digest, Error> {
 fn statement(content: &Content) -> Result<Statement, String> {
     match content {
         Content::Unreadable(reason) => Err(reason.clone()),
-        content => verify_images::envelope(content)
+        content => cosign_output::envelope(content)
             .ok_or_else(|| "a signature over a file, and no statement".to_owned())
             .and_then(|envelope| {
                 Statement::parse(&envelope.payload).map_err(|error| error.to_string())

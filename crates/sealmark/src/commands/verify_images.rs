@@ -3,21 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use sealmark_formats::Digest;
 use sealmark_formats::simple_signing::SimpleSigning;
 use sealmark_formats::statement::{self, Statement};
-use sealmark_formats::{Digest, dsse};
 use sealmark_oci::{Client, Layout, Reference, Repository, Source, Want};
 use sealmark_verify::evidence::{Content, Detached, Evidence};
 use sealmark_verify::policy_file;
-use sealmark_verify::report::{Attachment, Report, Verdict};
+use sealmark_verify::report::{Report, Verdict};
 use sealmark_verify::{Artifact, Kind, Policy};
 use serde::Serialize;
 
+use super::cosign_output;
 use crate::detached::{self, Beside};
 use crate::error::{Error, VerificationExit};
 use crate::flags;
 use crate::policy_flags::Asking;
-use crate::printable::{printable, printable_json};
+use crate::printable::printable;
 use crate::report::{self, OutputFormat};
 use crate::terminal::Terminal;
 use crate::trust_flags;
@@ -85,6 +86,7 @@ struct Verified {
     /// The user can name another type of attestation.
     hint: bool,
     local: bool,
+    variables_note: String,
 }
 
 /// An image as it was found.
@@ -198,6 +200,7 @@ async fn one(
         by_identity: Asking::by_identity(&policy),
         hint: settings.only_attestations && asking.made_of_flags(),
         local: settings.local,
+        variables_note: asking.variables_note(),
     })
 }
 
@@ -221,7 +224,7 @@ async fn find(client: &Client, name: &str) -> Result<Found, Error> {
         None => client.resolve(&image).await?.digest,
     };
     Ok(Found {
-        repository: image.repository.to_string(),
+        repository: image.in_repository().to_string(),
         pinned: image.by_digest(&digest).to_string(),
         looked_up: image.digest.is_none(),
         digest,
@@ -278,13 +281,6 @@ enum ImageJson {
     Failed { image: String, error: String },
 }
 
-/// One signature in `--output cosign`, as `cosign verify` prints it.
-#[derive(Serialize)]
-struct CosignJson {
-    critical: serde_json::Value,
-    optional: serde_json::Value,
-}
-
 impl Verified {
     fn failure(&self) -> Option<Error> {
         let (exit, message) = match self.report.verdict {
@@ -301,7 +297,8 @@ impl Verified {
                     true => VerificationExit::CertificateMissing,
                     false => VerificationExit::NoMatch,
                 };
-                (exit, report::no_match(&self.name, &self.report))
+                let message = report::no_match(&self.name, &self.report);
+                (exit, message + &self.variables_note)
             }
         };
         Some(Error::Verification { exit, message })
@@ -339,7 +336,7 @@ impl Verified {
             .find(|demand| demand.verdict == Verdict::NoSignatures)?;
         let mut types: BTreeMap<String, usize> = BTreeMap::new();
         for evidence in &self.evidence {
-            let statement = envelope(&evidence.content)
+            let statement = cosign_output::envelope(&evidence.content)
                 .and_then(|envelope| Statement::parse(&envelope.payload).ok());
             if let Some(statement) = statement
                 && statement.predicate_type != statement::COSIGN_SIGN_V1
@@ -367,89 +364,16 @@ impl Verified {
         ))
     }
 
-    /// cosign's own output: a list of signatures, or a line with the envelope of each attestation.
     fn print_cosign(&self, settings: &Settings<'_>, terminal: &mut Terminal) -> Result<(), Error> {
         if settings.only_attestations {
-            for (_, evidence) in accepted(&self.report, &self.evidence) {
-                if let Some(json) = envelope_json(&evidence.content)? {
-                    terminal.line(printable_json(&json))?;
-                }
-            }
-            return Ok(());
+            return cosign_output::attestations(&self.report, &self.evidence, terminal);
         }
-        let list: Vec<_> = accepted(&self.report, &self.evidence)
-            .filter_map(|(attachment, evidence)| match &evidence.content {
-                Content::SimpleSigning(detached) => {
-                    let payload: serde_json::Value =
-                        serde_json::from_slice(&detached.payload).ok()?;
-                    Some(CosignJson {
-                        critical: payload["critical"].clone(),
-                        optional: payload["optional"].clone(),
-                    })
-                }
-                _ => {
-                    let claims = attachment.claims.clone().unwrap_or_default();
-                    // With --check-claims=false the signature may be of another image.
-                    let digest = match settings.check_claims {
-                        true => self.report.digest.to_string(),
-                        false => claims.digests.first().cloned().unwrap_or_default(),
-                    };
-                    Some(CosignJson {
-                        critical: serde_json::json!({
-                            "identity": { "docker-reference": self.name },
-                            "image": { "docker-manifest-digest": digest },
-                            "type": claims.claim_type,
-                        }),
-                        optional: serde_json::json!(claims.annotations),
-                    })
-                }
-            })
-            .collect();
-        let json = serde_json::to_string(&list).map_err(failed)?;
-        terminal.line(printable_json(&json))
-    }
-}
-
-fn failed(error: serde_json::Error) -> Error {
-    Error::Stream {
-        action: "write JSON",
-        cause: error.into(),
-    }
-}
-
-/// The accepted attachments, each once, with what they were read from.
-pub(crate) fn accepted<'a>(
-    report: &'a Report,
-    evidence: &'a [Evidence],
-) -> impl Iterator<Item = (&'a Attachment, &'a Evidence)> {
-    let all = |index: usize| {
-        report
-            .demands
-            .iter()
-            .filter_map(move |demand| demand.attachments.get(index))
-            .find(|attachment| attachment.accepted)
-    };
-    evidence
-        .iter()
-        .enumerate()
-        .filter_map(move |(index, evidence)| Some((all(index)?, evidence)))
-}
-
-/// The DSSE envelope of an attestation on one line, as cosign prints it.
-pub(crate) fn envelope_json(content: &Content) -> Result<Option<String>, Error> {
-    envelope(content)
-        .map(|envelope| serde_json::to_string(&envelope).map_err(failed))
-        .transpose()
-}
-
-/// The DSSE envelope of an attestation.
-pub(crate) fn envelope(content: &Content) -> Option<dsse::Envelope> {
-    match content {
-        Content::Bundle(bundle) => match &bundle.content {
-            sealmark_formats::bundle::Content::Dsse(envelope) => Some(envelope.clone()),
-            _ => None,
-        },
-        Content::Envelope(detached) => dsse::Envelope::parse(&detached.payload).ok(),
-        _ => None,
+        cosign_output::signatures(
+            &self.name,
+            &self.report,
+            &self.evidence,
+            settings.check_claims,
+            terminal,
+        )
     }
 }
