@@ -50,6 +50,10 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
             "timestamp-certificate-chain",
         ],
     ),
+    (
+        "certificate chains in bundles, which the format does not have (--certificate-chain names issuers)",
+        &["allow-certificate-chain"],
+    ),
     ("hardware tokens (PIV)", &["sk", "slot"]),
     ("keys in a KMS", &["kms"]),
     (
@@ -158,6 +162,19 @@ fn is_long_with_one_dash(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn version_is_also_spelt_as_an_option() {
+        let rewritten = |words: &[&str]| {
+            let words = words.iter().map(OsString::from);
+            rewrite(words, &Terminal::new())
+        };
+        for word in ["--version", "-version", "version"] {
+            assert_eq!(rewritten(&["sealmark", word]), ["sealmark", "version"]);
+        }
+        let elsewhere = ["sealmark", "sign", "--version"];
+        assert_eq!(rewritten(&elsewhere), elsewhere);
+    }
 
     #[test]
     fn only_known_long_names_with_one_dash_are_rewritten() {

@@ -544,4 +544,31 @@ fn a_statement_may_name_its_subject_by_any_digest() {
             finished.success();
         }
     }
+    // Of nothing that is known, of several files, and by a key that nobody asked for.
+    let nothing = statement(REVIEW, &value!({"md5": "00"}));
+    let several = statement(REVIEW, &value!({"sha256": Digest::sha256(b"hello").hex()})).replace(
+        "\"subject\":[",
+        "\"subject\":[{\"digest\":{\"sha256\":\"00\"}},",
+    );
+    let sign = |statement: &str| forger.sign(statement, "application/vnd.in-toto+json");
+    let words = ["--type", REVIEW, "--check-claims=false"];
+    for finished in forger.verify(&sign(&nothing), &words) {
+        finished.code(12).stderr_has("about nothing");
+    }
+    for finished in forger.verify(&sign(&several), &words) {
+        let about = format!("about {} and 1 more", Digest::sha256(b"hello"));
+        finished.success().stdout_has(&about);
+    }
+    forger
+        .bench
+        .sealmark(
+            &[
+                &["verify-blob-attestation", "--key", "forger.pub"][..],
+                &["--bundle", "bundle.json", "--bundle", "legacy.json"],
+                &words,
+            ]
+            .concat(),
+        )
+        .code(1)
+        .stderr_has("several bundles");
 }

@@ -196,6 +196,53 @@ fn a_file_signed_with_an_own_authoritys_key_verifies_by_identity() {
 }
 
 #[test]
+fn a_certificate_in_a_bundle_of_cosign_verifies() {
+    let Some(bench) = ground(&["cosign2", "cosign3"]) else {
+        return;
+    };
+    let config = bench.signing_config.display().to_string();
+    let key = ["--yes", "--key", "leaf.key", "--certificate", "leaf.crt"];
+    let sign = ["sign-blob", "--signing-config", &config, "app.txt"];
+    let to = ["--bundle", "bundle.json"];
+    run(&bench, Tool::Cosign3, &[&sign, &key, &CHAIN, &to]).success();
+    let root = [
+        "trusted-root",
+        "create",
+        "--out",
+        "own-root.json",
+        "--fulcio",
+    ];
+    let service = "url=https://ca.example.com,certificate-chain=chain.crt";
+    run(&bench, Tool::Sealmark, &[&root, &[service]]).success();
+    for trust in [["--trusted-root", "own-root.json"], CHAIN] {
+        for (file, code) in [("app.txt", 0), ("other.txt", 12)] {
+            let words: [&[&str]; 5] = [&["verify-blob"], &to, &ALONE, &trust, &[file]];
+            run(&bench, Tool::Sealmark, &words).code(code);
+        }
+    }
+    let theirs = bench.run(Tool::Cosign3).args(["verify-blob", "app.txt"]);
+    let theirs = theirs.args(to).args(ALONE);
+    theirs
+        .args(["--trusted-root", "own-root.json"])
+        .run()
+        .success();
+
+    // An attestation of cosign 2, whose bundle has the certificate beside the envelope.
+    bench.sandbox.write("predicate.json", "{}");
+    let attest = ["attest-blob", "--tlog-upload=false", "app.txt"];
+    let predicate = ["--predicate", "predicate.json", "--bundle", "legacy.json"];
+    run(&bench, Tool::Cosign2, &[&attest, &key, &CHAIN, &predicate]).success();
+    let verify = ["verify-blob-attestation", "--bundle", "legacy.json"];
+    for (file, good) in [("app.txt", true), ("other.txt", false)] {
+        let words: [&[&str]; 4] = [&verify, &ALONE, &CHAIN, &[file]];
+        for tool in [Tool::Sealmark, Tool::Cosign2] {
+            let finished = run(&bench, tool, &words);
+            assert_eq!(finished.exit_code() == Some(0), good, "{finished}");
+        }
+    }
+}
+
+#[test]
 fn an_image_signed_with_an_own_authoritys_key_verifies_by_identity() {
     let Some(bench) = ground(&["cosign2", "cosign3", "skopeo"]) else {
         return;
@@ -258,6 +305,25 @@ fn an_image_signed_with_an_own_authoritys_key_verifies_by_identity() {
             .code(12)
             .stderr_has("which is not trusted");
     }
+
+    // In a bundle of cosign 3.
+    let image = format!("{registry}/bundle:v1");
+    assert!(images.push(&bench.sandbox, images.single, &image));
+    let config = bench.signing_config.display().to_string();
+    let sign = [
+        "sign",
+        "--yes",
+        "--key",
+        "leaf.key",
+        "--signing-config",
+        &config,
+    ];
+    let certificate = ["--certificate", "leaf.crt", &image];
+    run(&bench, Tool::Cosign3, &[&sign, &CHAIN, &certificate]).success();
+    let verify = ["verify", &image];
+    run(&bench, Tool::Sealmark, &[&verify, &ALONE, &CHAIN]).success();
+    run(&bench, Tool::Sealmark, &[&verify, &ALONE]).code(12);
+    run(&bench, Tool::Sealmark, &[&verify, &["--key", "leaf.pub"]]).success();
 }
 
 #[test]

@@ -109,6 +109,10 @@ impl Arguments {
                 "--policy has rules for files: name the file, or give its digest with --digest"
                     .to_owned(),
             )),
+            (None, None) if self.bundle.len() > 1 => Err(Error::Usage(
+                "several bundles are of one file: name it, or give its digest with --digest"
+                    .to_owned(),
+            )),
             (None, None) => Ok(None),
         }
     }

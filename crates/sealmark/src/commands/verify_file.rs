@@ -123,7 +123,18 @@ fn print(
     let verified = report.verdict == Verdict::Verified;
     let line = |word: &str| match settings.file {
         Some(_) => format!("{word} {} ({})", printable(name), report.digest),
-        None => format!("{word} {name} about {}", report.digest),
+        None => {
+            let subjects = settings
+                .evidence
+                .first()
+                .and_then(|evidence| statement(&evidence.content).ok())
+                .map_or(1, |statement| statement.subject.len());
+            let more = match subjects {
+                0 | 1 => String::new(),
+                several => format!(" and {} more", several - 1),
+            };
+            format!("{word} {name} about {}{more}", report.digest)
+        }
     };
     match settings.output {
         OutputFormat::Json => terminal.json(&FileJson {
@@ -148,31 +159,24 @@ fn print(
     }
 }
 
-/// The first digest that the statements claim to be about.
+/// The first digest that the one statement claims to be about.
 fn claimed(evidence: &[Evidence]) -> Result<Digest, Error> {
-    let mut reason = "no statement".to_owned();
-    for evidence in evidence {
-        match statement(&evidence.content) {
-            Ok(statement) => {
-                let digests = statement.subject.iter().flat_map(|subject| &subject.digest);
-                let digest = digests
-                    .filter_map(|(name, hex)| format!("{name}:{hex}").parse().ok())
-                    .next();
-                if let Some(digest) = digest {
-                    return Ok(digest);
-                }
-                reason = format!(
-                    "{} has a statement about nothing that is known by a digest",
-                    evidence.source.location
-                );
-            }
-            Err(cause) => reason = format!("{}: {cause}", evidence.source.location),
-        }
-    }
-    Err(Error::Verification {
+    let [evidence] = evidence else {
+        return Err(Error::Usage(
+            "several attestations are of one file, which is to be named".to_owned(),
+        ));
+    };
+    let failed = |reason: &str| Error::Verification {
         exit: VerificationExit::NoMatch,
-        message: printable(&reason).into_owned(),
-    })
+        message: printable(&format!("{}: {reason}", evidence.source.location)).into_owned(),
+    };
+    let statement = statement(&evidence.content).map_err(|reason| failed(&reason))?;
+    statement
+        .subject
+        .iter()
+        .flat_map(|subject| &subject.digest)
+        .find_map(|(name, hex)| format!("{name}:{hex}").parse().ok())
+        .ok_or_else(|| failed("a statement about nothing that is known by a digest"))
 }
 
 fn statement(content: &Content) -> Result<Statement, String> {
