@@ -296,6 +296,7 @@ fn verify_gives_every_attachment_with_every_check() {
             ("timestamp", "not-reached"),
             ("certificate", "not-reached"),
             ("sct", "not-reached"),
+            ("predicate", "not-reached"),
         ]
     );
 

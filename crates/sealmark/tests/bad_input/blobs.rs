@@ -19,6 +19,12 @@ fn a_bundle_or_signature_that_is_none() {
         "fields.json",
         r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}"#,
     );
+    ground.write("object.json", "{}");
+    ground.write("half.json", r#"{"base64Signature": 1}"#);
+    ground.write(
+        "statement.json",
+        r#"{"predicateType": "x", "predicate": {}}"#,
+    );
     ground.write("list.json", "[1, 2]");
     ground.write("deep.json", "[".repeat(100_000));
     ground.write("garbage.sig", [0xff, 0, 0x1b, b'[', b'2', b'J']);
@@ -27,6 +33,21 @@ fn a_bundle_or_signature_that_is_none() {
     let key = ground.key_id();
     let mut table = Table::default();
     for (bundle, exit, message) in [
+        (
+            "object.json",
+            12,
+            "app.txt: its one signature is not good\n  object.json: format: expected a well-formed signature or attestation, found neither a Sigstore bundle, which has a mediaType, nor one of cosign 1 or 2, which has a base64Signature",
+        ),
+        (
+            "half.json",
+            12,
+            "app.txt: its one signature is not good\n  half.json: format: expected a well-formed signature or attestation, found not a valid legacy blob bundle: invalid type: integer `1`, expected a string at line 1 column 21",
+        ),
+        (
+            "statement.json",
+            12,
+            "app.txt: its one signature is not good\n  statement.json: format: expected a well-formed signature or attestation, found a statement without a signature; the signed envelope is a file of its own (cosign attest-blob --output-signature)",
+        ),
         (
             "html.json",
             12,
