@@ -11,6 +11,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::commands;
 use crate::compat;
 use crate::error::Error;
+use crate::spelling;
 
 /// Signs, verifies and keeps signatures of container images and files, in the formats of Sigstore
 #[derive(Debug, Parser)]
@@ -64,6 +65,10 @@ pub(crate) enum Command {
     SignBlob(commands::sign_blob::Arguments),
     /// Verify the signature of a file
     VerifyBlob(commands::verify_blob::Arguments),
+    /// Verify attestations of images
+    VerifyAttestation(commands::verify_attestation::Arguments),
+    /// Verify an attestation of a file
+    VerifyBlobAttestation(commands::verify_blob_attestation::Arguments),
     /// Show what is attached to an image
     Tree(commands::tree::Arguments),
     /// Tell who signed a bundle or an image, when, and how that is known
@@ -103,7 +108,7 @@ pub(crate) enum Exit {
 /// Parses the arguments, each flag also from the variable `COSIGN_<FLAG>`.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Result<App, Exit> {
     command()
-        .try_get_matches_from(arguments)
+        .try_get_matches_from(&arguments)
         .and_then(|matches| App::from_arg_matches(&matches))
         .map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -114,7 +119,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<App, Exit> {
                 let _ = error.print();
                 Exit::Printed(ExitCode::FAILURE)
             }
-            _ => Exit::Failed(Box::new(explain(&error))),
+            _ => Exit::Failed(Box::new(explain(&error, &arguments))),
         })
 }
 
@@ -172,7 +177,7 @@ fn as_cosign_takes_it(argument: clap::Arg) -> clap::Arg {
     argument.env(variable).hide_env(true)
 }
 
-fn explain(error: &clap::Error) -> Error {
+fn explain(error: &clap::Error, arguments: &[OsString]) -> Error {
     if let (ErrorKind::UnknownArgument, Some(ContextValue::String(flag))) =
         (error.kind(), error.get(ContextKind::InvalidArg))
         && let Some(reason) = compat::unsupported(flag.trim_start_matches('-'))
@@ -185,8 +190,34 @@ fn explain(error: &clap::Error) -> Error {
     {
         return Error::NotSupported(format!("{name}, which cosign has and this version lacks"));
     }
-    let text = error.render().to_string();
+    let mut text = error.render().to_string();
+    // clap knows no exchanged letters, and offers to take a misspelt flag for a file.
+    if let (ErrorKind::UnknownArgument, Some(ContextValue::String(flag)), None) = (
+        error.kind(),
+        error.get(ContextKind::InvalidArg),
+        error.get(ContextKind::SuggestedArg),
+    ) && let Some(meant) = spelling::nearest(flag, &flags_of(arguments))
+    {
+        text = text.replace(
+            &format!("to pass '{flag}' as a value, use '-- {flag}'"),
+            &format!("a similar argument exists: '{meant}'"),
+        );
+    }
     Error::Usage(text.trim_start_matches("error: ").trim_end().to_owned())
+}
+
+/// The flags of the command that these arguments name.
+fn flags_of(arguments: &[OsString]) -> Vec<String> {
+    let app = command();
+    let mut named = &app;
+    for argument in arguments.iter().skip(1) {
+        named = named.find_subcommand(argument).unwrap_or(named);
+    }
+    let all = app.get_arguments().chain(named.get_arguments());
+    all.filter(|argument| !argument.is_hide_set())
+        .filter_map(|argument| argument.get_long())
+        .map(|long| format!("--{long}"))
+        .collect()
 }
 
 /// Parses a duration as Go writes it: `3m0s`, `1m30s`, `500ms`, `0`.

@@ -50,6 +50,10 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
             "timestamp-certificate-chain",
         ],
     ),
+    (
+        "certificate chains in bundles, which the format does not have (--certificate-chain names issuers)",
+        &["allow-certificate-chain"],
+    ),
     ("hardware tokens (PIV)", &["sk", "slot"]),
     ("keys in a KMS", &["kms"]),
     (
@@ -77,8 +81,6 @@ const COMMANDS: &[&str] = &[
     "pkcs11-tool",
     "save",
     "upload",
-    "verify-attestation",
-    "verify-blob-attestation",
 ];
 
 /// Whether cosign has the command, and this program has not.
@@ -101,8 +103,12 @@ pub(crate) fn rewrite(
 ) -> Vec<OsString> {
     let mut only_operands = false;
     arguments
-        .map(|argument| {
+        .enumerate()
+        .map(|(index, argument)| {
             only_operands |= argument == "--";
+            if index == 1 && argument == "--version" {
+                return "version".into();
+            }
             match argument.to_str() {
                 Some(text) if !only_operands && is_long_with_one_dash(text) => {
                     if text == "-version" {
@@ -156,6 +162,19 @@ fn is_long_with_one_dash(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn version_is_also_spelt_as_an_option() {
+        let rewritten = |words: &[&str]| {
+            let words = words.iter().map(OsString::from);
+            rewrite(words, &Terminal::new())
+        };
+        for word in ["--version", "-version", "version"] {
+            assert_eq!(rewritten(&["sealmark", word]), ["sealmark", "version"]);
+        }
+        let elsewhere = ["sealmark", "sign", "--version"];
+        assert_eq!(rewritten(&elsewhere), elsewhere);
+    }
 
     #[test]
     fn only_known_long_names_with_one_dash_are_rewritten() {

@@ -7,6 +7,7 @@ mod app;
 mod commands;
 mod compat;
 mod confirm;
+mod detached;
 mod error;
 mod flags;
 mod input;
@@ -16,8 +17,10 @@ mod password;
 mod policy_flags;
 mod printable;
 mod report;
+mod spelling;
 mod terminal;
 mod trust_flags;
+mod type_flags;
 
 use std::process::ExitCode;
 

@@ -86,7 +86,7 @@ pub(crate) enum Wanted {
     Attestation {
         /// Of an image, and not of a file.
         of_image: bool,
-        /// Predicate types by name or URI; any if there is none.
+        /// Predicate types by name or URI, of each of which there must be one; any if there is none.
         types: Vec<String>,
     },
 }
@@ -112,6 +112,23 @@ struct Reasons {
 }
 
 impl PolicyFlags {
+    /// Whether a key is asked for.
+    pub(crate) fn by_key(&self) -> bool {
+        !self.key.is_empty()
+    }
+
+    /// Whether a policy file is named that this program reads.
+    pub(crate) fn has_readable_file(&self) -> bool {
+        self.policy
+            .iter()
+            .any(|path| foreign_policy(path).is_none())
+    }
+
+    /// Whether a policy file is named.
+    pub(crate) fn has_file(&self) -> bool {
+        !self.policy.is_empty()
+    }
+
     /// Reads the policy file, or makes one of the flags, and reads the trusted material.
     pub(crate) async fn asking(
         &self,
@@ -122,8 +139,13 @@ impl PolicyFlags {
         match self.policy.as_slice() {
             [] => self.made_of_flags(trust, wanted, terminal).await,
             [path] => self.read_file(path, trust, terminal).await,
-            _ => Err(Error::Usage(
-                "--policy is given several times: put the rules into one file".to_owned(),
+            [first, ..] => Err(foreign_policy(first).map_or_else(
+                || {
+                    Error::Usage(
+                        "--policy is given several times: put the rules into one file".to_owned(),
+                    )
+                },
+                |language| not_ours(first, language),
             )),
         }
     }
@@ -135,11 +157,7 @@ impl PolicyFlags {
         terminal: &Terminal,
     ) -> Result<Asking, Error> {
         if let Some(language) = foreign_policy(path) {
-            return Err(Error::NotSupported(format!(
-                "{} is a policy in {language}; a policy of Sealmark is YAML, with conditions on the predicate \
-                 such as {{path: /builder/id, equals: …}}",
-                path.display()
-            )));
+            return Err(not_ours(path, language));
         }
         let given = [
             (!self.key.is_empty(), "--key"),
@@ -244,13 +262,23 @@ impl PolicyFlags {
             Wanted::BlobSignature | Wanted::Attestation { .. } => rule.files = everything,
         }
         match wanted {
-            Wanted::Attestation { types, .. } => rule.attestations.push(AttestationWanted {
-                types: (!types.is_empty()).then_some(OneOrMore::More(types)),
-                signers,
-                threshold: self.threshold,
-                predicate: Vec::new(),
-                every: false,
-            }),
+            Wanted::Attestation { types, .. } => {
+                let wanted = |types| AttestationWanted {
+                    types,
+                    signers: signers.clone(),
+                    threshold: self.threshold,
+                    predicate: Vec::new(),
+                    every: false,
+                };
+                // One of each type: whoever names two wants both.
+                rule.attestations = match types.as_slice() {
+                    [] => vec![wanted(None)],
+                    types => types
+                        .iter()
+                        .map(|name| wanted(Some(OneOrMore::One(name.clone()))))
+                        .collect(),
+                };
+            }
             Wanted::BlobSignature => {
                 rule.signature = Some(self.signature(signers, BTreeMap::new()));
             }
@@ -406,6 +434,14 @@ fn foreign_policy(path: &Path) -> Option<&'static str> {
     }
 }
 
+fn not_ours(path: &Path, language: &str) -> Error {
+    Error::NotSupported(format!(
+        "{} is a policy in {language}; a policy of Sealmark is YAML, with conditions on the predicate \
+         such as {{path: /builder/id, equals: …}}",
+        path.display()
+    ))
+}
+
 fn number(asked: Asked, reason: &mut Option<String>) -> Number {
     Number::Word(match asked {
         Asked::Required => Word::Required,
@@ -432,6 +468,11 @@ async fn load(name: &str, directory: &Path, terminal: &Terminal) -> Result<Publi
 }
 
 impl Asking {
+    /// Whether flags made the policy, and no file.
+    pub(crate) fn made_of_flags(&self) -> bool {
+        self.name.is_none()
+    }
+
     /// What is asked of this artifact.
     pub(crate) async fn policy(
         &mut self,
@@ -474,6 +515,14 @@ impl Asking {
             }
         }
         Ok(policy)
+    }
+
+    /// What a failure may be due to that nobody thinks of: variables of the environment that say whom to believe.
+    pub(crate) fn variables_note(&self) -> String {
+        match self.trusted.variables.as_slice() {
+            [] => String::new(),
+            names => format!("\n  trusted are the files from {}", names.join(" and ")),
+        }
     }
 
     /// Whether identities are asked for, and no key.

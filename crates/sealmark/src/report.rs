@@ -28,11 +28,12 @@ pub(crate) fn print(report: &Report, terminal: &mut Terminal) -> Result<(), Erro
         if report.demands.len() > 1 {
             terminal.line(format!("  {}:", printable(&demand.kind)))?;
         }
-        // Attachments of another kind belong to another demand.
+        // Attachments of another kind belong to another demand, or to whoever asks for signatures.
+        let all = report.demands.len() == 1 && kind_word(demand) == "signature";
         let of_this_kind = demand
             .attachments
             .iter()
-            .filter(|attachment| report.demands.len() == 1 || !is_of_other_kind(attachment));
+            .filter(|attachment| all || !is_of_other_kind(attachment));
         let (good, bad): (Vec<_>, Vec<_>) = of_this_kind.partition(|a| a.accepted);
         let count = good.len() + bad.len();
         for attachment in good.into_iter().chain(bad).take(MAX_LISTED) {
@@ -210,8 +211,8 @@ fn unmet(report: &Report) -> Option<&DemandReport> {
         .find(|demand| demand.verdict == report.verdict)
 }
 
-/// Says that there is nothing of the kind that was asked for, and what there is. `what` is `signature` or the like.
-pub(crate) fn none_there(name: &str, report: &Report) -> String {
+/// Says that there is nothing of the kind that was asked for, and what there is.
+pub(crate) fn none_there(name: &str, report: &Report, local: bool) -> String {
     let Some(demand) = unmet(report) else {
         return format!("{name}: nothing is asked for");
     };
@@ -237,9 +238,16 @@ pub(crate) fn none_there(name: &str, report: &Report) -> String {
                 true => ("sig", "Signatures"),
                 false => ("att", "Attestations"),
             };
+            // A layout on disk has nothing elsewhere.
+            let elsewhere = match local {
+                true => String::new(),
+                false => {
+                    format!(". {those} in another repository are found with COSIGN_REPOSITORY")
+                }
+            };
             format!(
                 "{name} has no {what}: no bundle refers to {digest}, and there is no tag \
-                 sha256-{hex}.{tag}. {those} in another repository are found with COSIGN_REPOSITORY",
+                 sha256-{hex}.{tag}{elsewhere}",
                 digest = report.digest,
                 hex = report.digest.hex(),
             )

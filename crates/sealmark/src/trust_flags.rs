@@ -47,6 +47,9 @@ pub(crate) struct TrustFlags {
     /// Believe this timestamp authority alone: its certificate and those that lead to the root, PEM
     #[arg(long, value_name = "FILE")]
     timestamp_certificate_chain: Option<PathBuf>,
+    /// A timestamp was given in a file of its own: it must be good.
+    #[arg(skip)]
+    pub(crate) timestamp_given: bool,
 }
 
 /// What a flag or its absence asks for, with the reason if nothing is asked.
@@ -62,6 +65,8 @@ pub(crate) struct Trusted {
     pub(crate) material: sealmark_verify::TrustedMaterial,
     /// Where it is from; `None` if nobody is believed.
     pub(crate) origin: Option<String>,
+    /// The variables that replace parts of it.
+    pub(crate) variables: Vec<&'static str>,
 }
 
 impl TrustFlags {
@@ -84,7 +89,7 @@ impl TrustFlags {
             .map(|material| material.origin.to_string())
             .collect();
         let mut root = base.map(|material| material.trusted_root);
-        self.replace_parts(&mut root, &mut origin)?;
+        let variables = self.replace_parts(&mut root, &mut origin)?;
         let material = root.as_ref().map_or_else(Default::default, |root| {
             sealmark_verify::TrustedMaterial::new(root)
         });
@@ -97,19 +102,25 @@ impl TrustFlags {
         if let Some(origin) = &origin {
             terminal.detail(format!("trusting {origin}"));
         }
-        Ok(Trusted { material, origin })
+        Ok(Trusted {
+            material,
+            origin,
+            variables,
+        })
     }
 
-    /// Variables and flags name files instead of parts of a trusted root.
+    /// Variables and flags name files instead of parts of a trusted root; gives the variables.
     fn replace_parts(
         &self,
         root: &mut Option<TrustedRoot>,
         origin: &mut Vec<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<&'static str>, Error> {
+        let mut names = Vec::new();
         if self.trusted_root.is_none() {
             let variables = EnvironmentFiles::read(|name| std::env::var_os(name))?;
             if !variables.is_empty() {
-                origin.push(format!("files from {}", variables.names().join(" and ")));
+                names = variables.names();
+                origin.push(format!("files from {}", names.join(" and ")));
                 variables.apply(root.get_or_insert_with(TrustedRoot::empty));
             }
         }
@@ -128,7 +139,7 @@ impl TrustFlags {
             root.get_or_insert_with(TrustedRoot::empty)
                 .timestamp_authorities = vec![material::timestamp_authority_from_file(path)?];
         }
-        Ok(())
+        Ok(names)
     }
 
     /// The repository that `initialize` chose.
@@ -163,7 +174,8 @@ impl TrustFlags {
 
     /// What is asked of timestamp authorities.
     pub(crate) fn timestamp(&self, trusted: &Trusted) -> Asked {
-        match (&trusted.origin, self.use_signed_timestamps) {
+        let required = self.use_signed_timestamps || self.timestamp_given;
+        match (&trusted.origin, required) {
             (_, true) => Asked::Required,
             (Some(_), false) => Asked::IfPresent,
             (None, false) => Asked::Ignored("no trusted root".to_owned()),

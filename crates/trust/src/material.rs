@@ -316,7 +316,14 @@ fn authorities(
             while let Some(last) = chain.last().filter(|last| !last.is_self_issued())
                 && chain.len() < certificates.len()
             {
-                let issuer = |other: &&Certificate| other.subject() == last.issuer();
+                // Of two roots with one name the key tells which it is: the public instance has had two.
+                let issuer = |other: &&Certificate| {
+                    other.subject() == last.issuer()
+                        && match (last.authority_key_id(), other.subject_key_id()) {
+                            (Some(wanted), Some(key)) => wanted == key,
+                            _ => true,
+                        }
+                };
                 match certificates.iter().find(issuer) {
                     Some(issuer) => chain.push(issuer.clone()),
                     None => break,

@@ -7,6 +7,7 @@ use sealmark_x509::Certificate;
 
 use crate::evidence::{Content, Evidence};
 use crate::policy::{Policy, Signer};
+use crate::signed::{Payload, Signed, Statements};
 
 /// An artifact.
 pub struct Artifact<'a> {
@@ -75,6 +76,7 @@ pub fn needed_hashes(evidence: &[Evidence], policy: &Policy) -> Vec<HashAlgorith
             }),
     );
     hashes.extend(evidence.iter().filter_map(certificate_hash));
+    hashes.extend(evidence.iter().flat_map(of_subjects));
     hashes.sort();
     hashes.dedup();
     hashes
@@ -98,4 +100,20 @@ fn certificate_hash(evidence: &Evidence) -> Option<HashAlgorithm> {
         _ => return None,
     };
     leaf.public_key().ok().map(PublicKey::hash)
+}
+
+/// The algorithms by which a statement names its subjects.
+fn of_subjects(evidence: &Evidence) -> Vec<HashAlgorithm> {
+    match Signed::read(&evidence.content).map(|signed| signed.payload) {
+        Ok(Payload::Claims {
+            claims: Statements::InToto(statement),
+            ..
+        }) => statement
+            .subject
+            .iter()
+            .flat_map(|subject| subject.digest.keys())
+            .filter_map(|name| HashAlgorithm::from_name(name))
+            .collect(),
+        _ => Vec::new(),
+    }
 }

@@ -14,7 +14,7 @@ use sealmark_verify::{Artifact, Demand, Kind, Policy, Signer};
 use serde::Serialize;
 
 use super::inspect::{self, Subject};
-use super::verify_blob;
+use crate::detached;
 use crate::error::Error;
 use crate::flags::{self, Format, RegistryFlags};
 use crate::printable::printable;
@@ -132,7 +132,7 @@ impl Arguments {
         } else {
             match inspect::subject(&self.what)? {
                 Subject::Bytes(bytes) => {
-                    let evidence = verify_blob::read_bundle(self.what.clone(), &bytes);
+                    let evidence = detached::from_file(self.what.clone(), detached::content(bytes));
                     return Ok((None, vec![evidence]));
                 }
                 Subject::Layout(layout) => local(layout, None)?,

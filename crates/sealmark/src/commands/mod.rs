@@ -2,6 +2,7 @@
 
 pub(crate) mod clean;
 pub(crate) mod completion;
+mod cosign_output;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod generate_key_pair;
@@ -18,7 +19,10 @@ pub(crate) mod tree;
 pub(crate) mod triangulate;
 pub(crate) mod trusted_root;
 pub(crate) mod verify;
+pub(crate) mod verify_attestation;
 pub(crate) mod verify_blob;
+pub(crate) mod verify_blob_attestation;
+mod verify_file;
 mod verify_images;
 pub(crate) mod version;
 
@@ -63,6 +67,10 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Verify(arguments) => verify::run(arguments, terminal).await,
         Command::SignBlob(arguments) => sign_blob::run(arguments, terminal).await,
         Command::VerifyBlob(arguments) => verify_blob::run(arguments, terminal).await,
+        Command::VerifyAttestation(arguments) => verify_attestation::run(arguments, terminal).await,
+        Command::VerifyBlobAttestation(arguments) => {
+            verify_blob_attestation::run(arguments, terminal).await
+        }
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
         Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,

@@ -1,8 +1,11 @@
 //! `verify`: verify the signatures of images.
 
+use std::path::PathBuf;
+
 use sealmark_oci::Want;
 
-use super::verify_images::{self, Settings};
+use super::verify_images::{self, GivenSignature, Settings};
+use crate::detached::{self, DetachedFlags};
 use crate::error::Error;
 use crate::flags::{AnnotationFlags, RegistryFlags};
 use crate::policy_flags::{PolicyFlags, Wanted};
@@ -32,8 +35,16 @@ pub(crate) struct Arguments {
     /// How the result is printed
     #[arg(short, long, value_enum, default_value = "text")]
     output: OutputFormat,
+    /// A signature of the image in a file, or base64, instead of those in the registry
+    #[arg(long, value_name = "FILE|BASE64")]
+    signature: Option<String>,
+    /// What --signature is over; without it, what is signed of an image without annotations
+    #[arg(long, value_name = "FILE", requires = "signature")]
+    payload: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustFlags,
+    #[command(flatten)]
+    beside: DetachedFlags,
     /// Accepted and without effect
     #[arg(long, hide = true, value_name = "N")]
     max_workers: Option<u32>,
@@ -54,7 +65,10 @@ pub(crate) struct Arguments {
 }
 
 /// Verifies each image; the first that fails decides the exit code, after all were looked at.
-pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    let given = arguments.given()?;
+    let by_key = arguments.policy.by_key();
+    let beside = arguments.beside.read(by_key, &mut arguments.trust)?;
     let wanted = Wanted::ImageSignature {
         annotations: arguments.annotations.parse()?,
     };
@@ -73,10 +87,32 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             instead: Want::ATTESTATIONS,
             recursive: arguments.recursive,
             only_attestations: false,
+            beside,
+            given,
         },
         asking,
         &arguments.registry.client(terminal)?,
         terminal,
     )
     .await
+}
+
+impl Arguments {
+    fn given(&self) -> Result<Option<GivenSignature>, Error> {
+        let Some(text) = &self.signature else {
+            return Ok(None);
+        };
+        if self.images.len() > 1 {
+            return Err(Error::Usage(
+                "--signature is a signature of one image, and several are named".to_owned(),
+            ));
+        }
+        let (location, signature) = detached::signature(text)?;
+        let payload = self.payload.as_deref().map(detached::payload).transpose()?;
+        Ok(Some(GivenSignature {
+            location,
+            signature,
+            payload,
+        }))
+    }
 }

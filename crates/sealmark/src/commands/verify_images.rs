@@ -1,21 +1,30 @@
 //! What `verify` and `verify-attestation` share: look at everything that is attached to each image, and say what it is
 //! worth.
 
-use sealmark_formats::{Digest, dsse};
+use std::collections::BTreeMap;
+
+use sealmark_formats::Digest;
+use sealmark_formats::simple_signing::SimpleSigning;
+use sealmark_formats::statement::{self, Statement};
 use sealmark_oci::{Client, Descriptor, Layout, Reference, Repository, Source, Want};
-use sealmark_verify::evidence::{Content, Evidence};
+use sealmark_verify::evidence::{Content, Detached, Evidence};
 use sealmark_verify::policy_file;
-use sealmark_verify::report::{Attachment, Report, Verdict};
+use sealmark_verify::report::{Report, Verdict};
 use sealmark_verify::{Artifact, Kind, Policy};
 use serde::Serialize;
 
+use super::cosign_output;
+use crate::detached::{self, Beside};
 use crate::error::{Error, VerificationExit};
 use crate::flags;
 use crate::policy_flags::Asking;
-use crate::printable::printable_json;
+use crate::printable::printable;
 use crate::report::{self, OutputFormat};
 use crate::terminal::Terminal;
 use crate::trust_flags;
+
+/// Types of attestations that a message lists.
+const MAX_TYPES: usize = 8;
 
 /// What is verified and how it is shown.
 pub(crate) struct Settings<'a> {
@@ -36,6 +45,34 @@ pub(crate) struct Settings<'a> {
     pub(crate) recursive: bool,
     /// A policy file may ask for more; only attestations are looked at.
     pub(crate) only_attestations: bool,
+    /// Completes what is found.
+    pub(crate) beside: Beside,
+    /// A signature in a file, instead of those that are attached.
+    pub(crate) given: Option<GivenSignature>,
+}
+
+/// A signature of an image that is kept in files.
+pub(crate) struct GivenSignature {
+    pub(crate) location: String,
+    pub(crate) signature: Vec<u8>,
+    /// What it is over; without it, what cosign signs for the image and no annotations.
+    pub(crate) payload: Option<Vec<u8>>,
+}
+
+impl GivenSignature {
+    fn evidence(&self, found: &Found) -> Evidence {
+        let payload = self.payload.clone().unwrap_or_else(|| {
+            SimpleSigning::new(&found.repository, &found.digest, &BTreeMap::new()).to_json()
+        });
+        detached::from_file(
+            self.location.clone(),
+            Content::SimpleSigning(Detached {
+                payload,
+                signature: self.signature.clone(),
+                ..Detached::default()
+            }),
+        )
+    }
 }
 
 /// An image whose evidence was gathered and verified.
@@ -48,6 +85,10 @@ struct Verified {
     report: Report,
     /// Identities were asked for, and no key.
     by_identity: bool,
+    /// The user can name another type of attestation.
+    hint: bool,
+    local: bool,
+    variables_note: String,
 }
 
 /// An image as it was found.
@@ -184,7 +225,13 @@ async fn one(
     for demand in &mut policy.demands {
         demand.check_claims = settings.check_claims;
     }
-    let evidence = gather(&found, wanted(settings, &policy), settings.instead, client).await?;
+    let mut evidence = match &settings.given {
+        Some(given) => vec![given.evidence(&found)],
+        None => gather(&found, wanted(settings, &policy), settings.instead, client).await?,
+    };
+    for evidence in &mut evidence {
+        settings.beside.complete(evidence);
+    }
     let report = sealmark_verify::verify(
         &Artifact::by_digest(found.digest),
         &evidence,
@@ -198,6 +245,9 @@ async fn one(
         evidence,
         report,
         by_identity: Asking::by_identity(&policy),
+        hint: settings.only_attestations && asking.made_of_flags(),
+        local: settings.local,
+        variables_note: asking.variables_note(),
     })
 }
 
@@ -285,20 +335,14 @@ enum ImageJson {
     Failed { image: String, error: String },
 }
 
-/// One signature in `--output cosign`, as `cosign verify` prints it.
-#[derive(Serialize)]
-struct CosignJson {
-    critical: serde_json::Value,
-    optional: serde_json::Value,
-}
-
 impl Verified {
     fn failure(&self) -> Option<Error> {
         let (exit, message) = match self.report.verdict {
             Verdict::Verified => return None,
             Verdict::NoSignatures => (
                 VerificationExit::Unsigned,
-                report::none_there(&self.name, &self.report),
+                self.none_of_type()
+                    .unwrap_or_else(|| report::none_there(&self.name, &self.report, self.local)),
             ),
             Verdict::NoMatchingSignatures => {
                 let exit = match self.by_identity
@@ -307,7 +351,8 @@ impl Verified {
                     true => VerificationExit::CertificateMissing,
                     false => VerificationExit::NoMatch,
                 };
-                (exit, report::no_match(&self.name, &self.report))
+                let message = report::no_match(&self.name, &self.report);
+                (exit, message + &self.variables_note)
             }
         };
         Some(Error::Verification { exit, message })
@@ -336,78 +381,53 @@ impl Verified {
         }
     }
 
-    /// The accepted attachments, each once, with what they were read from.
-    fn accepted(&self) -> impl Iterator<Item = (&Attachment, &Evidence)> {
-        let all = |index: usize| {
-            self.report
-                .demands
-                .iter()
-                .filter_map(move |demand| demand.attachments.get(index))
-                .find(|attachment| attachment.accepted)
-        };
-        self.evidence
+    /// Says which types of attestations there are, if there are some and none is of a type that was asked for.
+    fn none_of_type(&self) -> Option<String> {
+        let wanted = self
+            .report
+            .demands
             .iter()
-            .enumerate()
-            .filter_map(move |(index, evidence)| Some((all(index)?, evidence)))
-    }
-
-    /// cosign's own output: a list of signatures, or a line with the envelope of each attestation.
-    fn print_cosign(&self, settings: &Settings<'_>, terminal: &mut Terminal) -> Result<(), Error> {
-        let failed = |error: serde_json::Error| Error::Stream {
-            action: "write JSON",
-            cause: error.into(),
-        };
-        if settings.only_attestations {
-            for (_, evidence) in self.accepted() {
-                if let Some(envelope) = envelope(&evidence.content) {
-                    let json = serde_json::to_string(&envelope).map_err(failed)?;
-                    terminal.line(printable_json(&json))?;
-                }
+            .find(|demand| demand.verdict == Verdict::NoSignatures)?;
+        let mut types: BTreeMap<String, usize> = BTreeMap::new();
+        for evidence in &self.evidence {
+            let statement = cosign_output::envelope(&evidence.content)
+                .and_then(|envelope| Statement::parse(&envelope.payload).ok());
+            if let Some(statement) = statement
+                && statement.predicate_type != statement::COSIGN_SIGN_V1
+            {
+                *types.entry(statement.predicate_type).or_default() += 1;
             }
-            return Ok(());
         }
-        let list: Vec<_> = self
-            .accepted()
-            .filter_map(|(attachment, evidence)| match &evidence.content {
-                Content::SimpleSigning(detached) => {
-                    let payload: serde_json::Value =
-                        serde_json::from_slice(&detached.payload).ok()?;
-                    Some(CosignJson {
-                        critical: payload["critical"].clone(),
-                        optional: payload["optional"].clone(),
-                    })
-                }
-                _ => {
-                    let claims = attachment.claims.clone().unwrap_or_default();
-                    // With --check-claims=false the signature may be of another image.
-                    let digest = match settings.check_claims {
-                        true => self.report.digest.to_string(),
-                        false => claims.digests.first().cloned().unwrap_or_default(),
-                    };
-                    Some(CosignJson {
-                        critical: serde_json::json!({
-                            "identity": { "docker-reference": self.name },
-                            "image": { "docker-manifest-digest": digest },
-                            "type": claims.claim_type,
-                        }),
-                        optional: serde_json::json!(claims.annotations),
-                    })
-                }
+        if !self.hint || types.is_empty() {
+            return None;
+        }
+        let list: Vec<_> = types
+            .iter()
+            .take(MAX_TYPES)
+            .map(|(name, count)| match count {
+                1 => printable(name).into_owned(),
+                several => format!("{} ({several})", printable(name)),
             })
+            .chain((types.len() > MAX_TYPES).then(|| "others".to_owned()))
             .collect();
-        let json = serde_json::to_string(&list).map_err(failed)?;
-        terminal.line(printable_json(&json))
+        Some(format!(
+            "{} has no {}. It has attestations of type {}; name the one that is meant with --type",
+            self.name,
+            wanted.kind,
+            list.join(", ")
+        ))
     }
-}
 
-/// The DSSE envelope of an attestation.
-fn envelope(content: &Content) -> Option<dsse::Envelope> {
-    match content {
-        Content::Bundle(bundle) => match &bundle.content {
-            sealmark_formats::bundle::Content::Dsse(envelope) => Some(envelope.clone()),
-            _ => None,
-        },
-        Content::Envelope(detached) => dsse::Envelope::parse(&detached.payload).ok(),
-        _ => None,
+    fn print_cosign(&self, settings: &Settings<'_>, terminal: &mut Terminal) -> Result<(), Error> {
+        if settings.only_attestations {
+            return cosign_output::attestations(&self.report, &self.evidence, terminal);
+        }
+        cosign_output::signatures(
+            &self.name,
+            &self.report,
+            &self.evidence,
+            settings.check_claims,
+            terminal,
+        )
     }
 }

@@ -19,6 +19,12 @@ fn a_bundle_or_signature_that_is_none() {
         "fields.json",
         r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}"#,
     );
+    ground.write("object.json", "{}");
+    ground.write("half.json", r#"{"base64Signature": 1}"#);
+    ground.write(
+        "statement.json",
+        r#"{"predicateType": "x", "predicate": {}}"#,
+    );
     ground.write("list.json", "[1, 2]");
     ground.write("deep.json", "[".repeat(100_000));
     ground.write("garbage.sig", [0xff, 0, 0x1b, b'[', b'2', b'J']);
@@ -27,6 +33,21 @@ fn a_bundle_or_signature_that_is_none() {
     let key = ground.key_id();
     let mut table = Table::default();
     for (bundle, exit, message) in [
+        (
+            "object.json",
+            12,
+            "app.txt: its one signature is not good\n  object.json: format: expected a well-formed signature or attestation, found neither a Sigstore bundle, which has a mediaType, nor one of cosign 1 or 2, which has a base64Signature",
+        ),
+        (
+            "half.json",
+            12,
+            "app.txt: its one signature is not good\n  half.json: format: expected a well-formed signature or attestation, found not a valid legacy blob bundle: invalid type: integer `1`, expected a string at line 1 column 21",
+        ),
+        (
+            "statement.json",
+            12,
+            "app.txt: its one signature is not good\n  statement.json: format: expected a well-formed signature or attestation, found a statement without a signature; the signed envelope is a file of its own (cosign attest-blob --output-signature)",
+        ),
         (
             "html.json",
             12,
@@ -72,7 +93,7 @@ fn a_bundle_or_signature_that_is_none() {
             "another file",
             "--bundle good.json other.txt",
             12,
-            "other.txt: its one signature is not good\n  good.json: signature: expected a signature by key KEY (ecdsa-p256), found the signature does not match: it was made with another key, or over other data (tried ECDSA P-256 with SHA-256) (give the public key of the signer with --key, if it is to be trusted)",
+            "other.txt: its one signature is not good\n  good.json: signature: expected a signature over this file, sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa, found a signature over another file, sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
         ),
         (
             "a missing file",

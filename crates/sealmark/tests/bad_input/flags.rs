@@ -75,7 +75,7 @@ fn flags_that_are_wrong() {
         ),
         (
             "sign --kye cosign.key IMAGE",
-            "unexpected argument '--kye' found\n\n  tip: to pass '--kye' as a value, use '-- --kye'\n\nUsage: sealmark sign [OPTIONS] <IMAGE>...\n\nFor more information, try '--help'.",
+            "unexpected argument '--kye' found\n\n  tip: a similar argument exists: '--key'\n\nUsage: sealmark sign [OPTIONS] <IMAGE>...\n\nFor more information, try '--help'.",
         ),
         (
             "sign --annotation a=b --key cosign.key IMAGE",

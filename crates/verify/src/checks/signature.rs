@@ -72,6 +72,9 @@ pub(super) fn by_whom(
             {
                 found = Some(format!("a signature that names another key: {hint}"));
             }
+            if let Some(failure) = over_another(artifact, signed) {
+                return Err(failure);
+            }
             let found = found.unwrap_or_else(|| "a signature with a key".to_owned());
             let only_identities = !signers.iter().any(|s| matches!(s, Signer::Key(_)));
             Err(
@@ -114,6 +117,9 @@ pub(super) fn by_anyone(
             });
         }
     }
+    if let Some(failure) = over_another(artifact, signed) {
+        return Err(failure);
+    }
     let found = match hint {
         Some(hint) => format!("a signature by the key {hint}, which is not here"),
         None => "a signature by a key that it does not name".to_owned(),
@@ -133,7 +139,8 @@ fn certificate_key(
             scheme,
             signer: None,
         }),
-        Err(reason) => Err(Failure::new("a signature by the certificate's key", reason)),
+        Err(reason) => Err(over_another(artifact, signed)
+            .unwrap_or_else(|| Failure::new("a signature by the certificate's key", reason))),
     }
 }
 
@@ -149,6 +156,25 @@ fn made_by(key: &PublicKey, artifact: &Artifact<'_>, signed: &Signed) -> Result<
             .map_err(|error| error.to_string()),
         Payload::Artifact { .. } => over_artifact(key, artifact, &signed.signature),
     }
+}
+
+/// The plainer reason why a signature does not verify: its bundle names another file; most often the file was changed.
+fn over_another(artifact: &Artifact<'_>, signed: &Signed) -> Option<Failure> {
+    let Payload::Artifact {
+        digest: Some(claimed),
+    } = &signed.payload
+    else {
+        return None;
+    };
+    artifact
+        .digests()
+        .find(|digest| digest.algorithm() == claimed.algorithm() && *digest != claimed)
+        .map(|digest| {
+            Failure::new(
+                format!("a signature over this file, {digest}"),
+                format!("a signature over another file, {claimed}"),
+            )
+        })
 }
 
 /// Checks a signature over the artifact's bytes: from a digest where the scheme allows, else from the bytes.
