@@ -13,6 +13,7 @@ mod peers;
 mod process;
 mod sources;
 mod test;
+mod wasm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

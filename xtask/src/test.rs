@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::process::{self, Outcome};
-use crate::{arch, peers};
+use crate::{arch, peers, wasm};
 
 struct Step {
     name: &'static str,
@@ -15,7 +15,7 @@ struct Step {
     run: fn(&Path) -> Outcome<()>,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 9] = [
     Step {
         name: "fmt",
         what: "cargo fmt --check",
@@ -50,6 +50,16 @@ const STEPS: [Step; 7] = [
         name: "test",
         what: "unit, integration and documentation tests",
         run: test,
+    },
+    Step {
+        name: "portable",
+        what: "the ground floor's tests with the engine in Rust alone",
+        run: wasm::portable,
+    },
+    Step {
+        name: "wasm",
+        what: "the ground floor on wasm32-unknown-unknown, run by node",
+        run: wasm::test,
     },
 ];
 
@@ -108,7 +118,7 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
 }
 
 /// Cargo, without the variables that `cargo run` sets for this program: build scripts that look at them would run again.
-fn cargo(checkout: &Path) -> Command {
+pub(crate) fn cargo(checkout: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(checkout);
     for (name, _) in std::env::vars_os() {
