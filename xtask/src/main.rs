@@ -15,6 +15,7 @@ mod process;
 mod python;
 mod sources;
 mod test;
+mod wasm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

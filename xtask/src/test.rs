@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::process::{self, Outcome};
-use crate::{arch, fuzz, peers};
+use crate::{arch, fuzz, peers, wasm};
 
 struct Step {
     name: &'static str,
@@ -15,7 +15,7 @@ struct Step {
     run: fn(&Path) -> Outcome<()>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "fmt",
         what: "cargo fmt --check",
@@ -55,6 +55,16 @@ const STEPS: [Step; 8] = [
         name: "fuzz",
         what: "every fuzz target for a moment",
         run: fuzz::smoke,
+    },
+    Step {
+        name: "portable",
+        what: "the ground floor's tests with the engine in Rust alone",
+        run: wasm::portable,
+    },
+    Step {
+        name: "wasm",
+        what: "the ground floor on wasm32-unknown-unknown, run by node",
+        run: wasm::test,
     },
 ];
 

@@ -5,6 +5,8 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod engine;
+
 /// The hash algorithms that Sigstore's formats use.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum HashAlgorithm {
@@ -60,14 +62,6 @@ impl HashAlgorithm {
             .into_iter()
             .find(|algorithm| algorithm.protobuf_name() == name)
     }
-
-    fn engine(self) -> &'static aws_lc_rs::digest::Algorithm {
-        match self {
-            Self::Sha256 => &aws_lc_rs::digest::SHA256,
-            Self::Sha384 => &aws_lc_rs::digest::SHA384,
-            Self::Sha512 => &aws_lc_rs::digest::SHA512,
-        }
-    }
 }
 
 impl fmt::Display for HashAlgorithm {
@@ -97,10 +91,9 @@ pub struct Digest {
 impl Digest {
     /// The digest of `data`.
     pub fn of(algorithm: HashAlgorithm, data: &[u8]) -> Self {
-        let bytes = aws_lc_rs::digest::digest(algorithm.engine(), data)
-            .as_ref()
-            .to_vec();
-        Self { algorithm, bytes }
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(data);
+        hasher.finish()
     }
 
     /// The SHA-256 digest of `data`.
@@ -200,7 +193,7 @@ impl<'de> Deserialize<'de> for Digest {
 #[derive(Clone)]
 pub struct Hasher {
     algorithm: HashAlgorithm,
-    context: aws_lc_rs::digest::Context,
+    context: engine::Context,
 }
 
 impl Hasher {
@@ -208,7 +201,7 @@ impl Hasher {
     pub fn new(algorithm: HashAlgorithm) -> Self {
         Self {
             algorithm,
-            context: aws_lc_rs::digest::Context::new(algorithm.engine()),
+            context: engine::Context::new(algorithm),
         }
     }
 
@@ -221,7 +214,7 @@ impl Hasher {
     pub fn finish(self) -> Digest {
         Digest {
             algorithm: self.algorithm,
-            bytes: self.context.finish().as_ref().to_vec(),
+            bytes: self.context.finish(),
         }
     }
 }
@@ -231,5 +224,40 @@ impl fmt::Debug for Hasher {
         f.debug_struct("Hasher")
             .field("algorithm", &self.algorithm)
             .finish_non_exhaustive()
+    }
+}
+
+/// SHA-1, 20 bytes, for what old formats name by it. It shows that two things differ, and never that they are the same.
+pub fn sha1_for_legacy_use_only(data: &[u8]) -> Vec<u8> {
+    engine::sha1(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The digests of "abc" in FIPS 180-4's examples; whole, and in pieces.
+    #[test]
+    fn hashes_are_those_of_the_standard() {
+        for text in [
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "sha384:cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed\
+             8086072ba1e7cc2358baeca134c825a7",
+            "sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+             2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        ] {
+            let expected: Digest = text.parse().unwrap();
+            let mut hasher = Hasher::new(expected.algorithm());
+            hasher.update(b"a");
+            let mut copy = hasher.clone();
+            hasher.update(b"not bc");
+            copy.update(b"bc");
+            assert_eq!(copy.finish(), expected);
+            assert_eq!(Digest::of(expected.algorithm(), b"abc"), expected);
+        }
+        assert_eq!(
+            hex::encode(sha1_for_legacy_use_only(b"abc")),
+            "a9993e364706816aba3e25717850c26c9cd0d89d"
+        );
     }
 }

@@ -1,12 +1,10 @@
-//! The ASN.1 around keys: SubjectPublicKeyInfo (RFC 5280), RSA keys (RFC 8017), EC private keys (RFC 5915) and
-//! PKCS#8 (RFC 5958).
+//! The ASN.1 around public keys: SubjectPublicKeyInfo (RFC 5280) and RSA keys (RFC 8017).
 //!
 //! What is accepted here is strict DER of a kind of key that can be used; whether the numbers in it are a key is
 //! checked by the engine.
 
-use der::asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef, UintRef};
-use der::{Decode, Encode, Reader, TagNumber};
-use pkcs8::PrivateKeyInfoRef;
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
+use der::{Decode, Encode};
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 
 use crate::{Curve, Error, KeyType};
@@ -51,7 +49,7 @@ fn unsupported(oid: ObjectIdentifier) -> Error {
     Error::UnsupportedKey(name.map_or_else(|| format!("OID {oid}"), str::to_owned))
 }
 
-fn malformed(what: &'static str) -> impl Fn(der::Error) -> Error {
+pub(crate) fn malformed(what: &'static str) -> impl Fn(der::Error) -> Error {
     move |error| Error::Malformed {
         what,
         reason: error.to_string(),
@@ -66,7 +64,10 @@ pub(crate) enum Family {
     Rsa,
 }
 
-fn family(algorithm: &AlgorithmIdentifierRef<'_>, what: &'static str) -> Result<Family, Error> {
+pub(crate) fn family(
+    algorithm: &AlgorithmIdentifierRef<'_>,
+    what: &'static str,
+) -> Result<Family, Error> {
     match algorithm.oid {
         EC_PUBLIC_KEY => {
             let parameters = algorithm.parameters.ok_or_else(|| Error::Malformed {
@@ -84,7 +85,7 @@ fn family(algorithm: &AlgorithmIdentifierRef<'_>, what: &'static str) -> Result<
     }
 }
 
-fn curve(oid: ObjectIdentifier) -> Result<Curve, Error> {
+pub(crate) fn curve(oid: ObjectIdentifier) -> Result<Curve, Error> {
     match oid {
         P256 => Ok(Curve::P256),
         P384 => Ok(Curve::P384),
@@ -138,7 +139,7 @@ pub(crate) fn public(family: Family, key: &[u8]) -> Result<(KeyType, Vec<u8>), E
             KeyType::Ed25519
         }
         Family::Rsa => KeyType::Rsa {
-            bits: rsa_public(key)?,
+            bits: RsaPublic::from_der(key)?.bits(),
         },
     };
     Ok((key_type, key.to_vec()))
@@ -163,95 +164,59 @@ pub(crate) fn encode_spki(key_type: KeyType, key: &[u8]) -> Result<Vec<u8>, Erro
     encode().map_err(malformed("public key"))
 }
 
-/// RSAPublicKey (RFC 8017, A.1.1): checks modulus and exponent and gives the length of the modulus.
-fn rsa_public(bytes: &[u8]) -> Result<usize, Error> {
-    const WHAT: &str = "RSA public key";
-    let (n, e) = AnyRef::from_der(bytes)
-        .and_then(|any| any.sequence(|r| Ok::<_, der::Error>((UintRef::decode(r)?, r.decode()?))))
-        .map_err(malformed(WHAT))?;
-    rsa_numbers(n, e, WHAT)
+/// The numbers of an RSA public key: neither too weak nor too costly, and such as keys have.
+pub(crate) struct RsaPublic<'a> {
+    /// Big-endian, without leading zeros; odd, from [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`] long.
+    pub(crate) modulus: &'a [u8],
+    /// Odd, from 3 to 2^31 - 1.
+    pub(crate) exponent: u32,
 }
 
-/// RSAPrivateKey (RFC 8017, A.1.2): checks modulus and exponent; the rest is for the engine.
-pub(crate) fn rsa_private(bytes: &[u8]) -> Result<(), Error> {
-    const WHAT: &str = "RSA private key";
-    let (n, e) = AnyRef::from_der(bytes)
-        .and_then(|any| {
-            any.sequence(|r| {
-                let _version = UintRef::decode(r)?;
-                let numbers = (UintRef::decode(r)?, r.decode()?);
-                while !r.is_finished() {
-                    AnyRef::decode(r)?;
-                }
-                Ok::<_, der::Error>(numbers)
+impl<'a> RsaPublic<'a> {
+    /// Reads RSAPublicKey (RFC 8017, A.1.1).
+    pub(crate) fn from_der(bytes: &'a [u8]) -> Result<Self, Error> {
+        const WHAT: &str = "RSA public key";
+        let (n, e) = AnyRef::from_der(bytes)
+            .and_then(|any| {
+                any.sequence(|r| Ok::<_, der::Error>((UintRef::decode(r)?, UintRef::decode(r)?)))
             })
+            .map_err(malformed(WHAT))?;
+        Self::new(n, e, WHAT)
+    }
+
+    pub(crate) fn new(n: UintRef<'a>, e: UintRef<'_>, what: &'static str) -> Result<Self, Error> {
+        let key = Self {
+            modulus: n.as_bytes(),
+            exponent: match e.as_bytes() {
+                bytes if bytes.len() <= 4 => bytes.iter().fold(0, |e, b| e << 8 | u32::from(*b)),
+                _ => 0,
+            },
+        };
+        let bits = key.bits();
+        if bits < MIN_RSA_BITS {
+            return Err(Error::WeakRsa { bits });
+        }
+        if bits > MAX_RSA_BITS {
+            return Err(Error::LargeRsa { bits });
+        }
+        if key.modulus.last().is_some_and(|last| last & 1 == 0) {
+            return Err(Error::Malformed {
+                what,
+                reason: "the modulus is even".into(),
+            });
+        }
+        // Go's limit, and so that of most verifiers: no more than 31 bits.
+        if key.exponent < 3 || key.exponent & 1 == 0 || key.exponent > 0x7fff_ffff {
+            return Err(Error::RsaExponent);
+        }
+        Ok(key)
+    }
+
+    /// Length of the modulus.
+    pub(crate) fn bits(&self) -> usize {
+        let first = self.modulus.first();
+        first.map_or(0, |first| {
+            self.modulus.len() * 8 - first.leading_zeros() as usize
         })
-        .map_err(malformed(WHAT))?;
-    rsa_numbers(n, e, WHAT).map(drop)
-}
-
-fn rsa_numbers(n: UintRef<'_>, e: UintRef<'_>, what: &'static str) -> Result<usize, Error> {
-    let n = n.as_bytes();
-    let bits = n
-        .first()
-        .map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
-    if bits < MIN_RSA_BITS {
-        return Err(Error::WeakRsa { bits });
     }
-    if bits > MAX_RSA_BITS {
-        return Err(Error::LargeRsa { bits });
-    }
-    if n.last().is_some_and(|last| last & 1 == 0) {
-        return Err(Error::Malformed {
-            what,
-            reason: "the modulus is even".into(),
-        });
-    }
-    // Go's limit, and so that of most verifiers: no more than 31 bits.
-    let e = match e.as_bytes() {
-        bytes if bytes.len() <= 4 => bytes.iter().fold(0, |e, b| e << 8 | u32::from(*b)),
-        _ => 0,
-    };
-    if e < 3 || e & 1 == 0 || e > 0x7fff_ffff {
-        return Err(Error::RsaExponent);
-    }
-    Ok(bits)
-}
-
-/// What kind of key a PKCS#8 structure holds; RSA keys are checked for their size.
-pub(crate) fn pkcs8(bytes: &[u8]) -> Result<Family, Error> {
-    const WHAT: &str = "PKCS#8 private key";
-    let info = PrivateKeyInfoRef::from_der(bytes).map_err(malformed(WHAT))?;
-    let family = family(&info.algorithm, WHAT)?;
-    if matches!(family, Family::Rsa) {
-        rsa_private(info.private_key.as_bytes())?;
-    }
-    Ok(family)
-}
-
-/// The curve of an ECPrivateKey (RFC 5915, section 3) that stands alone, and so has to name it.
-pub(crate) fn ec_private(bytes: &[u8]) -> Result<Curve, Error> {
-    const WHAT: &str = "EC private key";
-    let parameters = AnyRef::from_der(bytes)
-        .and_then(|any| {
-            any.sequence(|r| {
-                let _version = UintRef::decode(r)?;
-                let _scalar = <&OctetStringRef>::decode(r)?;
-                let parameters = ContextSpecific::<AnyRef<'_>>::decode_explicit(r, TagNumber(0))?
-                    .map(|p| p.value);
-                while !r.is_finished() {
-                    AnyRef::decode(r)?;
-                }
-                Ok::<_, der::Error>(parameters)
-            })
-        })
-        .map_err(malformed(WHAT))?;
-    let parameters = parameters.ok_or_else(|| Error::Malformed {
-        what: WHAT,
-        reason: "the curve is missing".into(),
-    })?;
-    let oid = parameters
-        .decode_as::<ObjectIdentifier>()
-        .map_err(|_| Error::UnsupportedKey("ECDSA with explicit curve parameters".into()))?;
-    curve(oid)
 }

@@ -1,66 +1,40 @@
-//! All cryptography of this crate, by aws-lc-rs; what that lacks of Ed25519 is in [`ed25519`].
+//! All cryptography of this crate.
 //!
-//! A second engine (for `wasm32`, where aws-lc cannot be built) would be a module with these same functions.
+//! Signatures are checked by one of two engines that accept and refuse the same: [`aws_lc`], and [`portable`] where
+//! aws-lc-rs, which is C, cannot be built (`wasm32`) or where the feature `portable` asks for it. Nothing outside this
+//! file knows which. What needs a private key is in [`private`], which has one engine only; on `wasm32` it is not
+//! there. The reasons are in `docs/decisions/0003-portable-engine.md`.
 
-use aws_lc_rs::digest as hash;
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
-use aws_lc_rs::signature::{
-    self as sig, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _,
-    ParsedPublicKey, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
-};
-use sealmark_formats::{Digest, HashAlgorithm};
-use zeroize::Zeroizing;
+use sealmark_formats::Digest;
 
-use crate::asn1::Family;
-use crate::{Algorithm, Curve, Error, KeyType, Scheme};
+use crate::{KeyType, Scheme};
 
-pub(crate) mod cipher;
 pub(crate) mod ed25519;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod private;
 
-/// The verification algorithm of a scheme for a kind of key.
-fn algorithm(key_type: KeyType, scheme: Scheme) -> Option<&'static dyn VerificationAlgorithm> {
-    use Scheme::*;
-    Some(match (key_type, scheme) {
-        (KeyType::Ecdsa(Curve::P256), EcdsaSha256) => &sig::ECDSA_P256_SHA256_ASN1,
-        (KeyType::Ecdsa(Curve::P256), EcdsaSha384) => &sig::ECDSA_P256_SHA384_ASN1,
-        (KeyType::Ecdsa(Curve::P256), EcdsaSha512) => &sig::ECDSA_P256_SHA512_ASN1,
-        (KeyType::Ecdsa(Curve::P384), EcdsaSha256) => &sig::ECDSA_P384_SHA256_ASN1,
-        (KeyType::Ecdsa(Curve::P384), EcdsaSha384) => &sig::ECDSA_P384_SHA384_ASN1,
-        (KeyType::Ecdsa(Curve::P384), EcdsaSha512) => &sig::ECDSA_P384_SHA512_ASN1,
-        (KeyType::Ecdsa(Curve::P521), EcdsaSha256) => &sig::ECDSA_P521_SHA256_ASN1,
-        (KeyType::Ecdsa(Curve::P521), EcdsaSha384) => &sig::ECDSA_P521_SHA384_ASN1,
-        (KeyType::Ecdsa(Curve::P521), EcdsaSha512) => &sig::ECDSA_P521_SHA512_ASN1,
-        (KeyType::Rsa { .. }, RsaPkcs1Sha256) => &sig::RSA_PKCS1_2048_8192_SHA256,
-        (KeyType::Rsa { .. }, RsaPkcs1Sha384) => &sig::RSA_PKCS1_2048_8192_SHA384,
-        (KeyType::Rsa { .. }, RsaPkcs1Sha512) => &sig::RSA_PKCS1_2048_8192_SHA512,
-        (KeyType::Rsa { .. }, RsaPssSha256) => &sig::RSA_PSS_2048_8192_SHA256,
-        (KeyType::Rsa { .. }, RsaPssSha384) => &sig::RSA_PSS_2048_8192_SHA384,
-        (KeyType::Rsa { .. }, RsaPssSha512) => &sig::RSA_PSS_2048_8192_SHA512,
-        (KeyType::Ed25519, Ed25519) => &sig::ED25519,
-        _ => return None,
-    })
-}
+#[cfg(all(not(target_arch = "wasm32"), any(test, not(feature = "portable"))))]
+mod aws_lc;
+#[cfg(any(target_arch = "wasm32", feature = "portable"))]
+mod portable;
 
-fn import(digest: &Digest) -> Option<hash::Digest> {
-    let algorithm = match digest.algorithm() {
-        HashAlgorithm::Sha256 => &hash::SHA256,
-        HashAlgorithm::Sha384 => &hash::SHA384,
-        HashAlgorithm::Sha512 => &hash::SHA512,
-    };
-    hash::Digest::import_less_safe(digest.bytes(), algorithm).ok()
-}
+#[cfg(not(any(target_arch = "wasm32", feature = "portable")))]
+use aws_lc as chosen;
+#[cfg(any(target_arch = "wasm32", feature = "portable"))]
+use portable as chosen;
+
+#[cfg(all(test, not(target_arch = "wasm32"), feature = "portable"))]
+mod differential;
 
 /// Whether the bytes are a key: a point on the curve, or an RSA key that passes the engine's checks.
 pub(crate) fn is_public_key(key_type: KeyType, raw: &[u8]) -> bool {
     match key_type {
         KeyType::Ed25519 => ed25519::is_public_key(raw),
-        _ => key_type.schemes().first().is_some_and(|scheme| {
-            algorithm(key_type, *scheme).is_some_and(|a| ParsedPublicKey::new(a, raw).is_ok())
-        }),
+        _ => chosen::is_public_key(key_type, raw),
     }
 }
 
-/// ECDSA and RSA.
+/// ECDSA and RSA. The key is one that [`is_public_key`] accepted; a digest by another hash than the scheme's is refused.
 pub(crate) fn verify_digest(
     key_type: KeyType,
     scheme: Scheme,
@@ -68,167 +42,10 @@ pub(crate) fn verify_digest(
     digest: &Digest,
     signature: &[u8],
 ) -> bool {
-    let (Some(algorithm), Some(digest)) = (algorithm(key_type, scheme), import(digest)) else {
-        return false;
-    };
-    UnparsedPublicKey::new(algorithm, raw)
-        .verify_digest(&digest, signature)
-        .is_ok()
+    chosen::verify_digest(key_type, scheme, raw, digest, signature)
 }
 
 /// Pure Ed25519.
 pub(crate) fn verify_ed25519(raw: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    UnparsedPublicKey::new(&sig::ED25519, raw)
-        .verify(message, signature)
-        .is_ok()
-}
-
-/// Fills the slice with secure random bytes.
-pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
-    aws_lc_rs::rand::fill(bytes).map_err(|_| Error::Engine("make random bytes"))
-}
-
-/// A private key in the engine, which overwrites its memory when it is dropped.
-pub(crate) enum KeyPair {
-    Ecdsa(Curve, EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
-    Rsa(RsaKeyPair),
-}
-
-fn signing(curve: Curve) -> &'static EcdsaSigningAlgorithm {
-    match curve {
-        Curve::P256 => &sig::ECDSA_P256_SHA256_ASN1_SIGNING,
-        Curve::P384 => &sig::ECDSA_P384_SHA384_ASN1_SIGNING,
-        Curve::P521 => &sig::ECDSA_P521_SHA512_ASN1_SIGNING,
-    }
-}
-
-fn rejected(what: &'static str) -> impl Fn(aws_lc_rs::error::KeyRejected) -> Error {
-    move |error| Error::Malformed {
-        what,
-        reason: error.to_string(),
-    }
-}
-
-impl KeyPair {
-    pub(crate) fn generate(algorithm: Algorithm) -> Result<Self, Error> {
-        use aws_lc_rs::rsa::KeySize;
-        let failed = |_| Error::Engine("generate a key");
-        let rsa = |size| RsaKeyPair::generate(size).map(Self::Rsa).map_err(failed);
-        match algorithm {
-            Algorithm::EcdsaP256 => Self::generate_ecdsa(Curve::P256),
-            Algorithm::EcdsaP384 => Self::generate_ecdsa(Curve::P384),
-            Algorithm::EcdsaP521 => Self::generate_ecdsa(Curve::P521),
-            Algorithm::Ed25519 => Ed25519KeyPair::generate()
-                .map(Self::Ed25519)
-                .map_err(failed),
-            Algorithm::Rsa2048 => rsa(KeySize::Rsa2048),
-            Algorithm::Rsa3072 => rsa(KeySize::Rsa3072),
-            Algorithm::Rsa4096 => rsa(KeySize::Rsa4096),
-        }
-    }
-
-    fn generate_ecdsa(curve: Curve) -> Result<Self, Error> {
-        EcdsaKeyPair::generate(signing(curve))
-            .map(|pair| Self::Ecdsa(curve, pair))
-            .map_err(|_| Error::Engine("generate a key"))
-    }
-
-    /// PKCS#8 whose algorithm identifier names this family.
-    pub(crate) fn from_pkcs8(family: Family, der: &[u8]) -> Result<Self, Error> {
-        let rejected = rejected("PKCS#8 private key");
-        match family {
-            Family::Ec(curve) => EcdsaKeyPair::from_pkcs8(signing(curve), der)
-                .map(|pair| Self::Ecdsa(curve, pair))
-                .map_err(rejected),
-            // Version 2 carries the public key, which is checked against the private one; version 1 does not.
-            Family::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
-                .map(Self::Ed25519)
-                .map_err(rejected),
-            Family::Rsa => RsaKeyPair::from_pkcs8(der).map(Self::Rsa).map_err(rejected),
-        }
-    }
-
-    /// ECPrivateKey (RFC 5915) on this curve.
-    pub(crate) fn from_sec1(curve: Curve, der: &[u8]) -> Result<Self, Error> {
-        EcdsaKeyPair::from_private_key_der(signing(curve), der)
-            .map(|pair| Self::Ecdsa(curve, pair))
-            .map_err(rejected("EC private key"))
-    }
-
-    /// RSAPrivateKey (RFC 8017).
-    pub(crate) fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
-        RsaKeyPair::from_der(der)
-            .map(Self::Rsa)
-            .map_err(rejected("RSA private key"))
-    }
-
-    /// The public key in the form of [`crate::asn1::public`].
-    pub(crate) fn public(&self) -> (Family, &[u8]) {
-        match self {
-            Self::Ecdsa(curve, pair) => (Family::Ec(*curve), pair.public_key().as_ref()),
-            Self::Ed25519(pair) => (Family::Ed25519, pair.public_key().as_ref()),
-            Self::Rsa(pair) => (Family::Rsa, pair.public_key().as_ref()),
-        }
-    }
-
-    /// PKCS#8, version 1: Go refuses version 2.
-    pub(crate) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let failed = |_| Error::Engine("encode the private key");
-        let copy = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
-        match self {
-            Self::Ecdsa(_, pair) => pair
-                .to_pkcs8v1()
-                .map(|der| copy(der.as_ref()))
-                .map_err(failed),
-            Self::Ed25519(pair) => pair
-                .to_pkcs8v1()
-                .map(|der| copy(der.as_ref()))
-                .map_err(failed),
-            Self::Rsa(pair) => {
-                let der = AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map_err(failed)?;
-                Ok(copy(der.as_ref()))
-            }
-        }
-    }
-
-    /// Signs a digest made with the key's own hash: ECDSA as ASN.1 DER, RSA PKCS#1 v1.5, Ed25519ph.
-    pub(crate) fn sign_digest(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
-        let failed = |_| Error::Engine("sign");
-        let imported = || import(digest).ok_or(Error::Engine("sign"));
-        match self {
-            Self::Ecdsa(_, pair) => Ok(pair
-                .sign_digest(&imported()?)
-                .map_err(failed)?
-                .as_ref()
-                .to_vec()),
-            Self::Ed25519(pair) => ed25519::sign_prehashed(&*seed(pair)?, digest.bytes()),
-            Self::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign_digest(&sig::RSA_PKCS1_SHA256, &imported()?, &mut signature)
-                    .map_err(failed)?;
-                Ok(signature)
-            }
-        }
-    }
-}
-
-/// Pure Ed25519.
-pub(crate) fn sign_ed25519(pair: &Ed25519KeyPair, message: &[u8]) -> Result<Vec<u8>, Error> {
-    let signature = pair.try_sign(message).map_err(|_| Error::Engine("sign"))?;
-    Ok(signature.as_ref().to_vec())
-}
-
-/// The 32 bytes that an Ed25519 private key is.
-pub(crate) fn seed(pair: &Ed25519KeyPair) -> Result<Zeroizing<[u8; 32]>, Error> {
-    use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
-    let failed = Error::Engine("use the Ed25519 key");
-    let Ok(seed) = pair.seed() else {
-        return Err(failed);
-    };
-    let Ok(bytes) = AsBigEndian::<Curve25519SeedBin<'_>>::as_be_bytes(&seed) else {
-        return Err(failed);
-    };
-    let array: Option<[u8; 32]> = bytes.as_ref().try_into().ok();
-    array.map(Zeroizing::new).ok_or(failed)
+    chosen::verify_ed25519(raw, message, signature)
 }

@@ -148,11 +148,6 @@ pub enum VerifyError {
     },
 }
 
-/// A stranger's text, quoted, escaped and cut to a length that can be printed.
-pub(crate) fn printable(text: &str) -> String {
-    format!("{:?}", text.chars().take(40).collect::<String>())
-}
-
 fn mismatch(key: KeyType, tried: &[Scheme], not_tried: &[Scheme]) -> String {
     let names = |schemes: &[Scheme]| {
         schemes

@@ -1,8 +1,8 @@
 //! Public and private keys: algorithms, PEM, PKCS#8, encrypted key files, signature checks, key ids.
 //!
 //! Pure functions of bytes: no I/O but on readers that the caller gives, no clock. All cryptography is behind the
-//! private module `engine`, so that a second engine can stand beside it for targets where the first cannot be
-//! built. A [`PublicKey`] or [`PrivateKey`] that exists is well formed and strong enough to be used.
+//! private module `engine`, which has two of them; on `wasm32`, where the portable one has to do, there are public keys
+//! only. A [`PublicKey`] or [`PrivateKey`] that exists is well formed and strong enough to be used.
 //!
 //! ```
 //! use sealmark_keys::{Algorithm, PrivateKey, PublicKey, Scheme};
@@ -20,23 +20,20 @@ mod algorithm;
 mod asn1;
 mod engine;
 mod error;
-mod key_file;
-mod pbes2;
 mod pem;
+#[cfg(not(target_arch = "wasm32"))]
 mod private;
 mod public;
 mod scheme;
-mod secretbox;
-mod sign;
 mod verify;
 
 pub use algorithm::{Algorithm, Curve, KeyType};
 pub use error::{Error, VerifyError};
-pub use private::PrivateKey;
+#[cfg(not(target_arch = "wasm32"))]
+pub use private::{PrivateKey, StreamSigner};
 pub use public::{KeyId, PublicKey};
 pub use scheme::Scheme;
 pub use sealmark_formats::{Digest, HashAlgorithm};
-pub use sign::StreamSigner;
 pub use verify::StreamVerifier;
 
 /// The largest key file that is read, in bytes. An encrypted RSA-8192 key takes about 13 KiB.

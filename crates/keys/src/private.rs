@@ -8,8 +8,16 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::engine::KeyPair;
-use crate::{Algorithm, Error, KeyType, PublicKey, asn1};
+use crate::engine::private::KeyPair;
+use crate::{Algorithm, Error, KeyType, PublicKey};
+
+mod asn1;
+mod key_file;
+mod pbes2;
+mod secretbox;
+mod sign;
+
+pub use sign::StreamSigner;
 
 /// A key that signs. Clones share one copy of the secret.
 #[derive(Clone)]
@@ -47,7 +55,7 @@ impl PrivateKey {
 
     fn from_pair(pair: KeyPair) -> Result<Self, Error> {
         let (family, raw) = pair.public();
-        let public = PublicKey::from_raw(asn1::public(family, raw)?)?;
+        let public = PublicKey::from_raw(crate::asn1::public(family, raw)?)?;
         Ok(Self {
             pair: Arc::new(pair),
             public,

@@ -15,7 +15,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, Verifie
 
 use crate::chain_error::explain;
 use crate::validity::UnixSeconds;
-use crate::{Certificate, ChainError, ExtendedKeyUsage};
+use crate::{Certificate, ChainError, ExtendedKeyUsage, signature_algorithms};
 
 /// What a certificate is used for. All demand more than RFC 5280, which lets a certificate without a purpose serve
 /// every one.
@@ -153,7 +153,7 @@ pub fn verify_chain<'a>(
         })
     };
     let result = end_entity.verify_for_usage(
-        webpki::ALL_VERIFICATION_ALGS,
+        signature_algorithms::ALL,
         &anchors,
         &intermediate_ders,
         time,

@@ -33,6 +33,7 @@ mod pem;
 mod san;
 mod sct;
 mod sct_verification;
+mod signature_algorithms;
 mod timestamp;
 mod validity;
 

@@ -40,7 +40,9 @@ mod timestamp;
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 use der::{DateTime, Encode};
-use sealmark_keys::{PrivateKey, PublicKey, Scheme};
+#[cfg(not(target_arch = "wasm32"))]
+use sealmark_keys::PrivateKey;
+use sealmark_keys::{PublicKey, Scheme};
 
 use crate::element::encode;
 
@@ -65,6 +67,8 @@ pub trait IssuingKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String>;
 }
 
+// The engine for WebAssembly makes no signatures.
+#[cfg(not(target_arch = "wasm32"))]
 impl IssuingKey for PrivateKey {
     fn public_key(&self) -> &PublicKey {
         Self::public_key(self)

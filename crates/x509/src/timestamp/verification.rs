@@ -4,6 +4,7 @@
 //! trusted root, belongs to that authority and not to a pool of them.
 
 use sealmark_formats::Digest;
+use sealmark_formats::digest::sha1_for_legacy_use_only;
 
 use super::cms::{CertificateHash, SignerId};
 use super::{TimestampError, TimestampToken};
@@ -162,10 +163,7 @@ impl CertificateHash {
             Some(hash) => Digest::of(hash, certificate.der()).bytes() == self.value,
             // SHA-1 here only repeats which of the certificates that are trusted anyway is meant; a certificate that
             // collides with the authority's is not one that its CA signed.
-            None => {
-                let sha1 = &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
-                aws_lc_rs::digest::digest(sha1, certificate.der()).as_ref() == self.value
-            }
+            None => sha1_for_legacy_use_only(certificate.der()) == self.value,
         }
     }
 

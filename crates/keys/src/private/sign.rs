@@ -8,7 +8,7 @@ use std::io::{Read, Seek};
 
 use sealmark_formats::{Digest, Hasher};
 
-use crate::engine::{self, KeyPair, ed25519};
+use crate::engine::private::{self, KeyPair, ed25519};
 use crate::{Error, PrivateKey, Scheme};
 
 impl PrivateKey {
@@ -20,7 +20,7 @@ impl PrivateKey {
     /// Signs a message.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         match self.pair() {
-            KeyPair::Ed25519(pair) => engine::sign_ed25519(pair, message),
+            KeyPair::Ed25519(pair) => private::sign_ed25519(pair, message),
             pair => pair.sign_digest(&Digest::of(self.public_key().hash(), message)),
         }
     }
@@ -60,7 +60,7 @@ impl PrivateKey {
     /// [`Error::Read`], and with an Ed25519 key [`Error::DataChanged`] if the second pass finds other data.
     pub fn sign_reader<R: Read + Seek>(&self, mut reader: R) -> Result<(Vec<u8>, Digest), Error> {
         if let KeyPair::Ed25519(pair) = self.pair() {
-            return ed25519::sign_reader(&*engine::seed(pair)?, &mut reader);
+            return ed25519::sign_reader(&*private::seed(pair)?, &mut reader);
         }
         let mut hasher = Hasher::new(self.public_key().hash());
         ed25519::for_each_piece(&mut reader, |piece| hasher.update(piece))

@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use crate::{Error, PrivateKey, pbes2, pem, secretbox};
+use super::{pbes2, secretbox};
+use crate::{Error, PrivateKey, pem};
 
 /// What cosign writes.
 const SIGSTORE: &str = "ENCRYPTED SIGSTORE PRIVATE KEY";

@@ -10,7 +10,7 @@ use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::engine::cipher;
+use crate::engine::private::cipher;
 
 /// Iterations of PBKDF2 that are accepted, some seconds of work. OWASP advises 600 000; openssl writes 2048.
 const MAX_ITERATIONS: u32 = 10_000_000;

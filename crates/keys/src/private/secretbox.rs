@@ -12,8 +12,8 @@ use salsa20::cipher::{KeyIvInit as _, StreamCipher as _};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::engine::{self, cipher};
-use crate::{Error, error};
+use crate::Error;
+use crate::engine::private::{self, cipher};
 
 /// What cosign writes, about 64 MiB of memory and 0.2 s.
 const N: u64 = 65_536;
@@ -80,11 +80,11 @@ impl Sealed {
         if kdf.name != "scrypt" {
             return Err(malformed(format!(
                 "the kdf is {}, not scrypt",
-                error::printable(&kdf.name)
+                printable(&kdf.name)
             )));
         }
         if cipher.name != "nacl/secretbox" {
-            let name = error::printable(&cipher.name);
+            let name = printable(&cipher.name);
             return Err(malformed(format!(
                 "the cipher is {name}, not nacl/secretbox"
             )));
@@ -131,8 +131,8 @@ impl Sealed {
 pub(crate) fn seal(plain: &[u8], password: &[u8]) -> Result<Vec<u8>, Error> {
     let mut salt = [0; SALT];
     let mut nonce = [0; NONCE];
-    engine::random(&mut salt)?;
-    engine::random(&mut nonce)?;
+    private::random(&mut salt)?;
+    private::random(&mut nonce)?;
     let key = derive(password, &salt, N)?;
     let (mut stream, mac_key) = keystream(&key, &nonce);
     let mut ciphertext = plain.to_vec();
@@ -176,6 +176,11 @@ fn mac(key: &[u8; 32], ciphertext: &[u8]) -> [u8; TAG] {
     Poly1305::new(key.into())
         .compute_unpadded(ciphertext)
         .into()
+}
+
+/// A stranger's text, quoted, escaped and cut to a length that can be printed.
+fn printable(text: &str) -> String {
+    format!("{:?}", text.chars().take(40).collect::<String>())
 }
 
 #[cfg(test)]
