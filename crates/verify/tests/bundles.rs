@@ -13,8 +13,8 @@ use sealmark_verify::{Artifact, TrustedMaterial};
 const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
 
-/// 2026-01-01T00:00:00Z, later than every bundle.
-const NOW: i64 = 1_767_225_600;
+/// 2026-11-01T00:00:00Z, later than every bundle.
+const NOW: i64 = 1_793_491_200;
 
 type Bytes = &'static [u8];
 
