@@ -50,9 +50,7 @@ impl Tile {
         if level >= MAX_LEVELS || width == 0 || width > WIDTH {
             return None;
         }
-        let end = index
-            .checked_mul(WIDTH as u64)?
-            .checked_add(width as u64)?;
+        let end = index.checked_mul(WIDTH as u64)?.checked_add(width as u64)?;
         let bits = HEIGHT as u32 * u32::from(level);
         // Every hash is that of 256^level leaves, and a tree has at most 2⁶⁴ − 1.
         (end <= u64::MAX >> bits).then_some(Self {
