@@ -17,6 +17,7 @@ use sealmark_tlog::Hash;
 
 use crate::Error;
 use run::{Run, Writer};
+pub(crate) use run::{RunSum, Sum, sums};
 
 mod run;
 
@@ -245,6 +246,3 @@ impl Memory {
         found.take(limit).collect()
     }
 }
-
-/// What `fsck` compares: the number of postings in a run, and their sum as [`run::Sum`].
-pub(crate) use run::{Sum, sums};

@@ -11,21 +11,25 @@ mod codec;
 mod engine;
 mod entry;
 mod error;
+mod fsck;
 mod index;
 mod log;
 mod settings;
 mod signer;
 pub mod storage;
+mod transfer;
 mod view;
 
 pub use clock::{Clock, SystemClock};
 pub use engine::tree::SignedCheckpoint;
 pub use entry::{Entry, MAX_EXTRA, MAX_KEY, MAX_KEYS, StoredEntry};
 pub use error::Error;
+pub use fsck::{Finding, Report, fsck};
 pub use log::{Appended, Integrated, Log};
 pub use settings::{Limits, Settings};
 pub use signer::{CheckpointSigner, LocalSigner};
 pub use storage::backup;
+pub use transfer::{export, import};
 pub use view::{MAX_PAGE, Page, TreeView};
 
 /// The name of the object that has the state of all trees.

@@ -276,7 +276,8 @@ impl Log {
         self.engine.queue.waiting()
     }
 
-    /// Answers everybody who waits, writes what is to be written, and ends. Dropping a log does the same.
+    /// Answers everybody who waits, writes what is to be written, and ends. Dropping a log does the same. A directory
+    /// stays locked until the last [`TreeView`] is dropped too.
     pub fn close(self) {}
 
     fn ask(
@@ -387,7 +388,8 @@ fn open_tree(
     Ok(tree)
 }
 
-fn scratch(loaded: &LoadedTree) -> Tree {
+/// A tree that was read, without its index: enough for proofs and roots.
+pub(crate) fn scratch(loaded: &LoadedTree) -> Tree {
     Tree::new(
         loaded.name.clone(),
         loaded.origin.clone(),

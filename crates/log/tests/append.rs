@@ -181,6 +181,8 @@ fn tiles_are_as_anybody_can_verify_them() {
         Err(Error::Frozen(_))
     ));
     assert!(matches!(log.freeze("main", None), Err(Error::Frozen(_))));
+    drop(tiles);
+    drop(tree);
     log.close();
     let public = folder.path().join("public/main");
     let note = std::fs::read_to_string(public.join("checkpoint")).unwrap();

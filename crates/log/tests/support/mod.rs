@@ -15,7 +15,7 @@ use sealmark_tlog::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 use sealmark_tlog::{Checkpoint, NoteSigner};
 
 /// A key that is the same in every run and every process: Ed25519 from a fixed seed.
-pub fn key() -> PrivateKey {
+pub(crate) fn key() -> PrivateKey {
     let mut der = vec![
         0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
         0x20,
@@ -24,18 +24,18 @@ pub fn key() -> PrivateKey {
     PrivateKey::from_pkcs8_der(&der).unwrap()
 }
 
-pub fn signer(origin: &str) -> LocalSigner {
+pub(crate) fn signer(origin: &str) -> LocalSigner {
     LocalSigner::new(origin, NoteSigner::log(origin, key()).unwrap(), Vec::new())
 }
 
 /// A signer as a Rekor v1 has it: ECDSA, one line, the origin ends with the tree.
-pub fn rekor_v1_signer() -> LocalSigner {
+pub(crate) fn rekor_v1_signer() -> LocalSigner {
     let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
     let signer = NoteSigner::log("rekor.example", key).unwrap();
     LocalSigner::new("rekor.example - 1193050959916656506", signer, Vec::new())
 }
 
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         limits: small(),
         ..Settings::with_signer("main", signer("log.example"))
@@ -43,7 +43,7 @@ pub fn settings() -> Settings {
 }
 
 /// Limits so small that everything happens within a few hundred entries.
-pub fn small() -> Limits {
+pub(crate) fn small() -> Limits {
     Limits {
         snapshot_bytes: 40_000,
         index_in_memory: 300,
@@ -53,14 +53,14 @@ pub fn small() -> Limits {
 
 /// A clock that a test sets.
 #[derive(Clone)]
-pub struct SetClock(pub Arc<AtomicU64>);
+pub(crate) struct SetClock(pub(crate) Arc<AtomicU64>);
 
 impl SetClock {
-    pub fn at(ms: u64) -> Self {
+    pub(crate) fn at(ms: u64) -> Self {
         Self(Arc::new(AtomicU64::new(ms)))
     }
 
-    pub fn set(&self, ms: u64) {
+    pub(crate) fn set(&self, ms: u64) {
         self.0.store(ms, Ordering::SeqCst);
     }
 }
@@ -71,12 +71,12 @@ impl Clock for SetClock {
     }
 }
 
-pub fn system_clock() -> Arc<dyn Clock> {
+pub(crate) fn system_clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
 /// The entry with this number: its leaf, one key of its own, and one that every tenth has.
-pub fn entry(n: u64) -> Entry {
+pub(crate) fn entry(n: u64) -> Entry {
     Entry {
         leaf: format!("entry {n} {}", "x".repeat((n % 50) as usize)).into_bytes(),
         keys: vec![
@@ -87,7 +87,7 @@ pub fn entry(n: u64) -> Entry {
     }
 }
 
-pub fn new(appended: Appended) -> Integrated {
+pub(crate) fn new(appended: Appended) -> Integrated {
     match appended {
         Appended::New(integrated) => *integrated,
         Appended::Duplicate { index } => panic!("a duplicate of {index}"),
@@ -95,7 +95,7 @@ pub fn new(appended: Appended) -> Integrated {
 }
 
 /// Checks all that a log said about an entry.
-pub fn believe(integrated: &Integrated, entry: &Entry, signer: &impl CheckpointSigner) {
+pub(crate) fn believe(integrated: &Integrated, entry: &Entry, signer: &impl CheckpointSigner) {
     let checkpoint = signer.open(&integrated.checkpoint.note).unwrap();
     assert_eq!(checkpoint, integrated.checkpoint.checkpoint);
     let leaf = leaf_hash(&entry.leaf);
@@ -111,7 +111,7 @@ pub fn believe(integrated: &Integrated, entry: &Entry, signer: &impl CheckpointS
 }
 
 /// Every checkpoint that was ever returned is of the tree as it is now.
-pub fn no_fork<'a>(tree: &TreeView, checkpoints: impl IntoIterator<Item = &'a Checkpoint>) {
+pub(crate) fn no_fork<'a>(tree: &TreeView, checkpoints: impl IntoIterator<Item = &'a Checkpoint>) {
     let now = tree.checkpoint().checkpoint.clone();
     for old in checkpoints {
         assert!(
