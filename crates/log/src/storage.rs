@@ -13,6 +13,8 @@ mod directory;
 mod disk;
 mod fault;
 mod memory;
+#[cfg(test)]
+mod simulated;
 mod wal;
 
 use std::sync::Arc;

@@ -227,6 +227,15 @@ impl Bell {
         seen
     }
 
+    /// Waits so long, whatever rings, but not once it is closed.
+    pub(crate) fn pause(&self, time: Duration) {
+        let state = self.lock();
+        let paused = self
+            .rang
+            .wait_timeout_while(state, time, |state| !state.closed);
+        drop(paused.unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Rung> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

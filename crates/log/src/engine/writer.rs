@@ -46,7 +46,7 @@ pub(crate) fn run(engine: &Engine) {
         }
         // A failing disk is not asked without pause, however often the bell rings.
         if engine.trouble().is_some() {
-            std::thread::sleep(RETRY_AFTER);
+            engine.bell.pause(RETRY_AFTER);
         }
     }
 }

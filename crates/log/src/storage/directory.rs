@@ -157,8 +157,9 @@ impl Directory {
         })
     }
 
-    fn finish(&self, files: &[(PathBuf, &[u8])]) -> Result<(), Error> {
-        let mut folders = BTreeSet::new();
+    /// Gives files their names, and makes these names and those of `there` durable.
+    fn finish(&self, files: &[(PathBuf, &[u8])], there: &[PathBuf]) -> Result<(), Error> {
+        let mut folders: BTreeSet<&Path> = there.iter().filter_map(|path| path.parent()).collect();
         for (path, _) in files {
             let unfinished = path.with_added_extension(&UNFINISHED[1..]);
             self.disk
@@ -203,9 +204,10 @@ impl Storage for Directory {
 
     fn put(&self, objects: &[Object]) -> Result<(), Error> {
         let mut files = Vec::with_capacity(objects.len());
+        let mut there = Vec::new();
         for object in objects {
             match self.get(&object.name)? {
-                Some(bytes) if bytes == object.bytes => {}
+                Some(bytes) if bytes == object.bytes => there.push(self.path(&object.name)),
                 Some(bytes) => {
                     return Err(Error::damaged(
                         self.place(&object.name),
@@ -216,13 +218,15 @@ impl Storage for Directory {
             }
         }
         self.write_unfinished(&files)?;
-        self.finish(&files)
+        // What is there already is whole, but its name may not be durable: an earlier attempt, or another process, may
+        // have ended between the rename and the sync of the folder.
+        self.finish(&files, &there)
     }
 
     fn replace(&self, object: &Object) -> Result<(), Error> {
         let files = [(self.path(&object.name), object.bytes.as_slice())];
         self.write_unfinished(&files)?;
-        self.finish(&files)
+        self.finish(&files, &[])
     }
 
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {

@@ -23,8 +23,8 @@ use crate::codec::{Put, Take};
 const MAGIC: [u8; 16] = *b"SEALMARK-WAL-1\n\0";
 const FILE_HEADER: usize = 56;
 const RECORD_HEADER: usize = 44;
-/// A new file is begun when one has this many bytes; whole files are forgotten.
-const FILE_BYTES: u64 = 8 << 20;
+/// A new file is begun when one has this many bytes; whole files are forgotten. Tests want to see that often.
+const FILE_BYTES: u64 = if cfg!(test) { 4096 } else { 8 << 20 };
 /// The largest record, in bytes: a batch is far smaller, and a length that is damaged is found sooner.
 pub(crate) const MAX_RECORD: usize = 256 << 20;
 /// The note of what is committed: two slots of number (8), digest of that record (32) and a check (24), written in
