@@ -69,7 +69,7 @@ pub enum Error {
     },
     /// Nothing was written, and the log goes on: the disk was full, for example.
     #[error("the entry was not written: {0}")]
-    NotWritten(Arc<Error>),
+    NotWritten(Arc<Self>),
     /// The signer of checkpoints failed; nothing was written.
     #[error("no checkpoint of tree {tree:?} could be signed: {reason}")]
     Signer {
@@ -84,7 +84,7 @@ pub enum Error {
     )]
     Stopped {
         /// What failed.
-        cause: Arc<Error>,
+        cause: Arc<Self>,
     },
     /// A proof or checkpoint cannot be had.
     #[error(transparent)]

@@ -24,6 +24,9 @@ mod run;
 /// Runs of about the same size, at most, before they become one.
 const FAN_IN: usize = 8;
 
+/// So many times the postings that are written at once may be in memory while writing fails.
+const MOST_FLUSHES: usize = 8;
+
 /// A fingerprint and the index of an entry.
 pub(crate) type Posting = (u64, u64);
 
@@ -101,6 +104,11 @@ impl Index {
             inner: RwLock::default(),
             max_in_memory: usize::MAX,
         }
+    }
+
+    /// Whether it waits in vain for its folder to be written, and should not get more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.read().memory.postings.len() / MOST_FLUSHES >= self.max_in_memory
     }
 
     /// All entries before this one are in the index.
@@ -244,5 +252,95 @@ impl Memory {
         let range = (fingerprint, from)..=(fingerprint, u64::MAX);
         let found = self.postings.range(range).map(|(_, index)| *index);
         found.take(limit).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A root for each size, so that a run of another tree is told apart.
+    fn root(size: u64, tree: u8) -> Hash {
+        let mut bytes = [tree; 32];
+        bytes[..8].copy_from_slice(&size.to_be_bytes());
+        Hash::from(bytes)
+    }
+
+    fn open(folder: &Path, size: u64, tree: u8) -> Index {
+        let known = |at| Ok((at <= size).then(|| root(at, tree)));
+        Index::open(folder, 50, known).unwrap()
+    }
+
+    fn fill(index: &Index, to: u64, tree: u8, fingerprint: impl Fn(u64) -> u64) {
+        for entry in index.through()..to {
+            let postings = [
+                (fingerprint(entry), entry),
+                (entry.wrapping_mul(7919), entry),
+            ];
+            index.add(postings, entry + 1);
+            index.tidy(|at| Ok(Some(root(at, tree)))).unwrap();
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_index_finds_what_a_map_finds(
+            size in 1u64..1200,
+            modulus in 1u64..40,
+            from in 0u64..1200,
+            limit in 1usize..50,
+            restart in 0u64..1200,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let fingerprint = |entry: u64| (entry % modulus) << 60;
+            let index = open(folder.path(), size, 1);
+            fill(&index, restart.min(size), 1, fingerprint);
+            drop(index);
+            let index = open(folder.path(), size, 1);
+            fill(&index, size, 1, fingerprint);
+            let mut map: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+            for entry in 0..size {
+                map.entry(fingerprint(entry)).or_default().push(entry);
+                let other = entry.wrapping_mul(7919);
+                let entries = map.entry(other).or_default();
+                if entries.last() != Some(&entry) {
+                    entries.push(entry);
+                }
+            }
+            for (fingerprint, entries) in map {
+                let mut entries: Vec<u64> = entries.into_iter().filter(|entry| *entry >= from).collect();
+                entries.sort_unstable();
+                prop_assert_eq!(index.find_since(fingerprint, from).unwrap(), entries.clone());
+                entries.truncate(limit);
+                prop_assert_eq!(index.find(fingerprint, from, limit).unwrap(), entries);
+            }
+            prop_assert!(index.find(u64::MAX, 0, 10).unwrap().is_empty());
+            // Few files, however many were written.
+            prop_assert!(std::fs::read_dir(folder.path()).unwrap().count() < 16);
+        }
+
+        #[test]
+        fn no_file_makes_it_panic(bytes: Vec<u8>) {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("000000000000000-000000000000009.run"), bytes).unwrap();
+            prop_assert_eq!(open(folder.path(), 100, 1).through(), 0);
+        }
+    }
+
+    #[test]
+    fn runs_of_another_tree_or_of_a_longer_one_are_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(&open(folder.path(), 0, 1), 500, 1, |entry| entry);
+        assert!(open(folder.path(), 500, 1).through() >= 450);
+        let through = open(folder.path(), 100, 1).through();
+        assert!(through <= 100, "{through}");
+        fill(&open(folder.path(), 0, 1), 500, 1, |entry| entry);
+        assert_eq!(open(folder.path(), 500, 2).through(), 0);
     }
 }

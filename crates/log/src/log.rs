@@ -244,6 +244,9 @@ impl Log {
             }
         }
         let (reply, answer) = oneshot::channel();
+        if tree.index.is_full() {
+            return Err(self.engine.queue.overloaded());
+        }
         let job = Job::Append(Append {
             number,
             tree,

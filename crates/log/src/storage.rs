@@ -42,11 +42,7 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Damaged`] if record `from`, or one after it that was committed, is not there or not whole; what `each`
     /// gives.
-    fn replay(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error>;
+    fn replay(&self, from: u64, each: &mut EachRecord<'_>) -> Result<(), Error>;
 
     /// Allows the journal to forget the records before number `before`. It may keep them.
     ///
@@ -79,6 +75,9 @@ pub trait Storage: Send + Sync + 'static {
     fn place(&self, name: &str) -> String;
 }
 
+/// What is called for each record with its number, until it fails.
+pub type EachRecord<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Error> + 'a;
+
 /// A named piece of bytes. Names are paths with `/`, of the characters `a-z 0-9 . - _`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Object {
@@ -105,11 +104,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).commit(number, record)
     }
 
-    fn replay(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn replay(&self, from: u64, each: &mut EachRecord<'_>) -> Result<(), Error> {
         (**self).replay(from, each)
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +15,9 @@ use crate::{Appended, CheckpointSigner, Entry, Error, Log, MAX_EXTRA, TreeView};
 
 /// Entries that are sent before the first of them is waited for: less than any queue takes by default.
 const AT_ONCE: usize = 1024;
+
+/// How long to wait when the log has too much to do. Nothing but the import may be going on, so not long.
+const WAIT: Duration = Duration::from_millis(20);
 
 /// The first line.
 #[derive(Deserialize, Serialize)]
@@ -110,7 +114,7 @@ pub fn import(
             && let Some(line) = read_line(&mut input)?
         {
             let (entry, time) = parse(&line, next)?;
-            sent.push(log.send(name, entry, Some(time))?);
+            sent.push(send(log, name, entry, time)?);
             next += 1;
         }
         if sent.is_empty() {
@@ -134,6 +138,18 @@ pub fn import(
         )));
     }
     Ok(tree)
+}
+
+/// Sends an entry, as often as the log asks to wait.
+fn send(log: &Log, tree: &str, entry: Entry, time: u64) -> Result<Sent, Error> {
+    loop {
+        match log.send(tree, entry.clone(), Some(time)) {
+            Err(Error::Overloaded { .. }) if log.health().is_ok() => {
+                std::thread::sleep(WAIT);
+            }
+            result => return result,
+        }
+    }
 }
 
 fn refused(reason: &str) -> Error {

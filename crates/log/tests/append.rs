@@ -194,6 +194,13 @@ fn tiles_are_as_anybody_can_verify_them() {
         .unwrap()
         .inclusion_proof(5)
         .unwrap();
+    let mode = |name: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.path().join(name);
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o077
+    };
+    assert_eq!((mode("snapshot"), mode("private"), mode("wal")), (0, 0, 0));
+    assert_ne!(mode("public/main/checkpoint"), 0);
     for name in [
         "tile/entries/001",
         "tile/entries/002.p/188",

@@ -203,3 +203,57 @@ fn prefix(byte: u8) -> Option<LengthPrefix> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Entry;
+    use crate::entry::{decode_sides, encode_sides};
+
+    fn record(leaf: Vec<u8>, keys: Vec<String>, extra: Vec<u8>, time: u64) -> Arc<Record> {
+        let leaf_hash = sealmark_tlog::merkle::leaf_hash(&leaf);
+        let entry = Entry { leaf, keys, extra };
+        Arc::new(Record {
+            entry,
+            leaf_hash,
+            time,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_written_is_read(
+            entries in prop::collection::vec((any::<Vec<u8>>(), any::<Vec<String>>(), any::<Vec<u8>>(), any::<u64>()), 0..5),
+            first: u64,
+            checkpoint: String,
+        ) {
+            let records: Vec<_> = entries.into_iter().map(|(leaf, keys, extra, time)| record(leaf, keys, extra, time)).collect();
+            let change = Change::Append { tree: 7, first, checkpoint, records };
+            let bytes = encode(&[change]);
+            let read = decode(&bytes).unwrap();
+            prop_assert_eq!(encode(&read), &bytes[..]);
+            let [Change::Append { records, .. }] = &read[..] else { panic!("another change") };
+            let sides = encode_sides(records);
+            prop_assert_eq!(decode_sides(&sides, records.len()).unwrap().len(), records.len());
+            prop_assert!(decode_sides(&sides, records.len() + 1).is_none());
+            for cut in (0..bytes.len()).step_by(17) {
+                prop_assert!(decode(&bytes[..cut]).is_none());
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = decode(&bytes);
+            let _ = decode(&[&[1, 0, 0, 0, 1, b'A'][..], &bytes].concat());
+            let _ = decode_sides(&bytes, 256);
+            let mut whole = [&[1][..], &bytes].concat();
+            let digest = sha256(&whole);
+            whole.extend_from_slice(&digest);
+            let _ = Snapshot::decode(&whole);
+        }
+    }
+}

@@ -106,16 +106,22 @@ impl Queue {
             || inner.bytes + weight > limits.max_waiting_bytes
             || inner.unwritten > limits.max_unwritten_bytes;
         if full {
-            return Err(Error::Overloaded {
-                waiting: inner.jobs.len(),
-                retry_after: RETRY_AFTER,
-            });
+            drop(inner);
+            return Err(self.overloaded());
         }
         inner.bytes += weight;
         inner.jobs.push_back(job);
         drop(inner);
         self.arrived.notify_one();
         Ok(())
+    }
+
+    /// What is answered when there is too much of anything.
+    pub(crate) fn overloaded(&self) -> Error {
+        Error::Overloaded {
+            waiting: self.waiting(),
+            retry_after: RETRY_AFTER,
+        }
     }
 
     /// Waits for jobs; `None` once the queue is closed and empty.

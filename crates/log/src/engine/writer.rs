@@ -82,11 +82,13 @@ impl Published {
 
 fn write(engine: &Engine, published: &mut Published, closing: bool) -> Result<(), Error> {
     let trees = engine.all_trees();
+    let mut tidied = Ok(());
     for tree in &trees {
         // What is published is never ahead of the tiles.
         while write_bundles(engine, tree)? {}
-        tree.index
-            .tidy(|size| read::root_at(&*engine.storage, tree, size).map(Some))?;
+        let root_at = |size| read::root_at(&*engine.storage, tree, size).map(Some);
+        // The index may be on another disk; that it cannot be written is no reason to keep the journal.
+        tidied = tidied.and(tree.index.tidy(root_at));
     }
     let since = engine.position().since_snapshot;
     if since > engine.limits.snapshot_bytes || closing && since > 0 {
@@ -99,7 +101,7 @@ fn write(engine: &Engine, published: &mut Published, closing: bool) -> Result<()
         }
         published.last = Instant::now();
     }
-    Ok(())
+    tidied
 }
 
 fn publish(

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, RealDisk};
 use super::wal::{self, Wal};
-use super::{CommitError, Object, Storage};
+use super::{CommitError, EachRecord, Object, Storage};
 use crate::Error;
 
 /// What a file is called until it is whole.
@@ -56,7 +56,8 @@ impl Directory {
             }
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),
         }
-        Self::on(Arc::new(RealDisk), root, Some(lock))
+        let public = root.join("public");
+        Self::on(Arc::new(RealDisk { public }), root, Some(lock))
     }
 
     pub(super) fn on(disk: Arc<dyn Disk>, root: &Path, lock: Option<File>) -> Result<Self, Error> {
@@ -181,11 +182,7 @@ impl Storage for Directory {
         self.wal().commit(number, record)
     }
 
-    fn replay(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn replay(&self, from: u64, each: &mut EachRecord<'_>) -> Result<(), Error> {
         wal::replay(&*self.disk, &self.root.join("wal"), from, each)
     }
 

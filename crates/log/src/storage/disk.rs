@@ -1,9 +1,9 @@
 //! The few calls of a file system that the directory makes, so that a test can stand in for the disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 /// A file system. Only what is synced is durable: a file's bytes by [`DiskFile::sync`], its name by
 /// [`sync_folder`](Self::sync_folder).
@@ -27,13 +27,26 @@ pub(crate) trait DiskFile: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// The operating system's.
-pub(crate) struct RealDisk;
+/// The operating system's. What is below `public` may be read by everybody, everything else by its owner only: it has
+/// what services keep with entries, and that need not be public.
+pub(crate) struct RealDisk {
+    pub(crate) public: PathBuf,
+}
+
+impl RealDisk {
+    fn mode(&self, path: &Path, public: u32, private: u32) -> u32 {
+        match path.starts_with(&self.public) {
+            true => public,
+            false => private,
+        }
+    }
+}
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path, new: bool) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        options.write(true).create(new).truncate(new).mode(0o644);
+        let mode = self.mode(path, 0o644, 0o600);
+        options.write(true).create(new).truncate(new).mode(mode);
         Ok(Box::new(options.open(path)?))
     }
 
@@ -51,7 +64,8 @@ impl Disk for RealDisk {
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        match std::fs::create_dir(path) {
+        let mode = self.mode(path, 0o755, 0o700);
+        match DirBuilder::new().mode(mode).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             result => result,
         }

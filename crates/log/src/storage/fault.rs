@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::{CommitError, Object, Storage};
+use super::{CommitError, EachRecord, Object, Storage};
 use crate::Error;
 
 /// What a storage does.
@@ -104,11 +104,7 @@ impl<S: Storage> Storage for Faulty<S> {
         }
     }
 
-    fn replay(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn replay(&self, from: u64, each: &mut EachRecord<'_>) -> Result<(), Error> {
         self.inner.replay(from, each)
     }
 

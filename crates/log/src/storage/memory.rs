@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::directory::different;
-use super::{CommitError, Object, Storage};
+use super::{CommitError, EachRecord, Object, Storage};
 use crate::Error;
 
 /// A log in memory. To open it a second time, share it in an `Arc`.
@@ -57,11 +57,7 @@ impl Storage for Memory {
         Ok(())
     }
 
-    fn replay(
-        &self,
-        from: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    fn replay(&self, from: u64, each: &mut EachRecord<'_>) -> Result<(), Error> {
         let records = {
             let inner = self.inner();
             if from <= inner.last && !inner.journal.contains_key(&from) || from > inner.last + 1 {

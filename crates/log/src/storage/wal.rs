@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use sealmark_formats::{HashAlgorithm, Hasher};
 
-use super::CommitError;
 use super::disk::{Disk, DiskFile};
+use super::{CommitError, EachRecord};
 use crate::Error;
 use crate::codec::{Put, Take};
 
@@ -261,7 +261,7 @@ pub(crate) fn replay(
     disk: &dyn Disk,
     folder: &Path,
     from: u64,
-    each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>,
+    each: &mut EachRecord<'_>,
 ) -> Result<(), Error> {
     let segments = segments(disk, folder)?;
     let oldest = segments.first().map_or(1, |segment| segment.first);

@@ -20,7 +20,7 @@ pub struct TileNodes {
 
 /// Where the nodes of this height start in [`TileNodes::nodes`].
 fn offset(height: usize) -> usize {
-    2 * WIDTH - (2 * WIDTH >> height)
+    2 * WIDTH - ((2 * WIDTH) >> height)
 }
 
 impl TileNodes {
