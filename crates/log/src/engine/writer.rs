@@ -88,7 +88,8 @@ fn write(engine: &Engine, published: &mut Published, closing: bool) -> Result<()
         while write_bundles(engine, tree)? {}
         let root_at = |size| read::root_at(&*engine.storage, tree, size).map(Some);
         // The index may be on another disk; that it cannot be written is no reason to keep the journal.
-        tidied = tidied.and(tree.index.tidy(root_at));
+        let result = tree.index.tidy(root_at);
+        tidied = tidied.and(result);
     }
     let since = engine.position().since_snapshot;
     if since > engine.limits.snapshot_bytes || closing && since > 0 {
