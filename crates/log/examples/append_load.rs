@@ -121,6 +121,27 @@ fn load(log: &Arc<Log>, from: u64, entries: u64, appenders: u64, leaf_bytes: usi
     Ok(())
 }
 
+/// What a `GET` of an old entry costs: by its hash, with a proof.
+fn reads(log: &Log) -> Outcome<()> {
+    const READS: u64 = 2000;
+    let tree = log.tree("main")?;
+    let size = tree.size();
+    let (began, cpu_before) = (Instant::now(), cpu());
+    for n in 0..READS {
+        let index = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16) % size;
+        let stored = tree.entry(index)?.ok_or("there is no such entry")?;
+        let leaf = sealmark_tlog::merkle::leaf_hash(&stored.entry.leaf);
+        assert_eq!(tree.find(&leaf)?, Some(index));
+        tree.inclusion_proof(index, size)?;
+    }
+    println!(
+        "read, found and proved: {:?} each, {:.0} µs CPU",
+        began.elapsed() / READS as u32,
+        (cpu() - cpu_before) / READS as f64 * 1e6
+    );
+    Ok(())
+}
+
 fn main() -> Outcome<()> {
     if let Some(directory) = std::env::var_os(CHILD) {
         let directory = Path::new(&directory);
@@ -152,6 +173,7 @@ fn main() -> Outcome<()> {
     }
     load(&log, 0, entries, appenders, leaf as usize)?;
     println!("{} MiB resident", memory());
+    reads(&log)?;
     drop(log);
     let own = (entries + 1000) * leaf;
     let (index, all) = (bytes_in(&directory.join("index")), bytes_in(&directory));

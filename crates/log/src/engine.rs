@@ -1,11 +1,12 @@
 //! The parts of a running log, and who owns what.
 //!
-//! Two threads work for it. The [`sequencer`] alone decides what is in the log: it takes what waits, commits it to the
-//! journal, and only then changes the trees. The [`writer`] derives files from what is committed: tiles, bundles, the
-//! index, snapshots; it may lag and fail without harm. Readers see the trees through their locks.
+//! Three threads work for it. The [`sequencer`] alone decides what is in the log: it takes what waits, commits it to
+//! the journal, and only then changes the trees. The [`writer`] derives files from what is committed: tiles, bundles,
+//! snapshots; the [`indexer`] writes the search index. Both may lag and fail without harm. Readers see the trees through their locks.
 
 pub(crate) mod change;
 pub(crate) mod draft;
+pub(crate) mod indexer;
 pub(crate) mod load;
 pub(crate) mod queue;
 pub(crate) mod read;
@@ -13,7 +14,7 @@ pub(crate) mod sequencer;
 pub(crate) mod tree;
 pub(crate) mod writer;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::storage::Storage;
 use crate::{Clock, Error, Limits};
@@ -30,12 +31,21 @@ pub(crate) struct Engine {
     pub(crate) queue: Queue,
     /// Rung by the sequencer when the writer may have something to do.
     pub(crate) bell: Bell,
+    /// The same for the indexer.
+    pub(crate) index_bell: Bell,
     /// Held while a record's changes are made to the trees, and while a snapshot of them is taken.
     pub(crate) position: Mutex<Position>,
     /// Why nothing is taken any more. Set once.
     pub(crate) stopped: OnceLock<Error>,
     /// What the writer could not do the last time it tried.
     pub(crate) trouble: Mutex<Option<Error>>,
+    /// What the indexer could not do the last time it tried.
+    pub(crate) index_trouble: Mutex<Option<Error>>,
+}
+
+/// A lock, also after a panic of who had it: what it guards is a plain value that is replaced as a whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How far the journal is in the trees.
@@ -69,7 +79,7 @@ impl Engine {
             .ok_or_else(|| Error::UnknownTree(name.to_owned()))
     }
 
-    pub(crate) fn position(&self) -> std::sync::MutexGuard<'_, Position> {
-        self.position.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn position(&self) -> MutexGuard<'_, Position> {
+        lock(&self.position)
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::draft::{Batch, CLOCK_TOLERANCE};
 use crate::engine::load::{self, LoadedTree};
 use crate::engine::queue::{Append, Bell, Job, Queue, Sequenced};
 use crate::engine::tree::{SignedCheckpoint, Tree};
-use crate::engine::{Engine, Position, read, sequencer, writer};
+use crate::engine::{Engine, Position, indexer, lock, read, sequencer, writer};
 use crate::index::{Index, leaf_fingerprint};
 use crate::storage::{Directory, Storage};
 use crate::{CheckpointSigner, Entry, Error, Settings, TreeView};
@@ -94,12 +94,14 @@ impl Log {
             trees: RwLock::new(trees),
             queue: Queue::default(),
             bell: Bell::default(),
+            index_bell: Bell::default(),
             position: Mutex::new(Position {
                 record: loaded.record,
                 since_snapshot: loaded.since_snapshot,
             }),
             stopped: OnceLock::new(),
             trouble: Mutex::default(),
+            index_trouble: Mutex::default(),
         });
         let spawn = |name: &str, work: Box<dyn FnOnce(&Engine) + Send>| {
             let engine = engine.clone();
@@ -114,9 +116,10 @@ impl Log {
             Box::new(move |engine| sequencer::run(engine, &folder)),
         )?;
         let write = spawn("log-writer", Box::new(writer::run))?;
+        let index = spawn("log-indexer", Box::new(indexer::run))?;
         Ok(Self {
             engine,
-            threads: vec![sequence, write],
+            threads: vec![sequence, write, index],
         })
     }
 
@@ -268,10 +271,9 @@ impl Log {
         if let Some(stopped) = self.engine.stopped.get() {
             return Err(stopped.clone());
         }
-        match &*self.engine.trouble() {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
+        let trouble = lock(&self.engine.trouble).clone();
+        let trouble = trouble.or_else(|| lock(&self.engine.index_trouble).clone());
+        trouble.map_or(Ok(()), Err)
     }
 
     /// How many entries wait to be sequenced.
@@ -314,6 +316,7 @@ impl Drop for Log {
             let _ = sequencer.join();
         }
         self.engine.bell.close();
+        self.engine.index_bell.close();
         threads.for_each(|thread| drop(thread.join()));
     }
 }

@@ -63,6 +63,15 @@ impl TreeView {
         self.tree.state().size()
     }
 
+    /// Waits until it has this many entries, and gives how many it has then. A tree that does not grow to that size is
+    /// waited for until the future is dropped.
+    pub async fn wait_for_size(&self, size: u64) -> u64 {
+        let mut current = self.tree.size.subscribe();
+        let reached = current.wait_for(|current| *current >= size).await;
+        // The tree has the sender, and is held by this view.
+        reached.map_or_else(|_| self.size(), |reached| *reached)
+    }
+
     /// Whether it takes no entries any more.
     pub fn is_frozen(&self) -> bool {
         self.tree.state().frozen

@@ -401,3 +401,34 @@ fn the_clock_never_runs_backwards_in_the_log() {
     let third = new(log.append_blocking("main", entry(3)).unwrap());
     assert_eq!((third.index, third.integrated_ms), (2, 1_000_000_001));
 }
+
+#[test]
+fn an_async_service_appends_and_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Log::open_directory(folder.path(), settings()).unwrap());
+    let tree = log
+        .create_tree("main", LengthPrefix::Two, signer("log.example"))
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let follower = tokio::spawn({
+            let tree = tree.clone();
+            async move { tree.wait_for_size(20).await }
+        });
+        let tasks: Vec<_> = (0..20)
+            .map(|n| {
+                let log = log.clone();
+                tokio::spawn(async move { log.append("main", entry(n)).await.unwrap() })
+            })
+            .collect();
+        let mut indices = BTreeSet::new();
+        for task in tasks {
+            indices.insert(new(task.await.unwrap()).index);
+        }
+        assert_eq!(indices, (0..20).collect());
+        assert_eq!(follower.await.unwrap(), 20);
+        assert_eq!(tree.wait_for_size(3).await, 20);
+    });
+}

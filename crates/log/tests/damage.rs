@@ -49,13 +49,13 @@ fn make_log_directory() -> tempfile::TempDir {
 }
 
 fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
     for item in fs::read_dir(from).unwrap() {
         let (path, to) = {
             let item = item.unwrap();
             (item.path(), to.join(item.file_name()))
         };
         if path.is_dir() {
-            fs::create_dir_all(&to).unwrap();
             copy_all(&path, &to);
         } else {
             fs::copy(&path, &to).unwrap();
@@ -226,6 +226,35 @@ fn a_damaged_directory_is_not_opened() {
         assert!(error.to_string().contains(reason), "{name}: {error}");
         let report = fsck(directory.path(), &signers()).unwrap();
         assert!(!report.findings.is_empty(), "{name}: fsck finds nothing");
+    }
+}
+
+#[test]
+fn a_young_log_is_not_taken_for_none() {
+    let original = tempfile::tempdir().unwrap();
+    let log = Log::open_directory(original.path(), settings()).unwrap();
+    log.create_tree("main", LengthPrefix::Two, signer("log.example"))
+        .unwrap();
+    log.append_blocking("main", entry(1)).unwrap();
+    type Damage = fn(&Path);
+    let table: &[(Damage, &str)] = &[
+        (
+            |d| fs::remove_file(d.join("wal/committed")).unwrap(),
+            "committed",
+        ),
+        (
+            |d| fs::remove_dir_all(d.join("wal")).unwrap(),
+            "but there is",
+        ),
+        (|d| fs::remove_file(newest_wal(d)).unwrap(), "missing"),
+    ];
+    for (damage, reason) in table {
+        let copy = tempfile::tempdir().unwrap();
+        copy_all(&original.path().join("wal"), &copy.path().join("wal"));
+        copy_all(&original.path().join("index"), &copy.path().join("index"));
+        damage(copy.path());
+        let error = Log::open_directory(copy.path(), settings()).err().unwrap();
+        assert!(error.to_string().contains(reason), "{error}");
     }
 }
 

@@ -117,19 +117,13 @@ impl Tile {
         hashes.is_some_and(|hashes| self.index * WIDTH as u64 + u64::from(self.width) <= hashes)
     }
 
-    /// Where a node is: the level and index of its tile, and height and position inside of it.
-    pub(crate) fn place(node: NodeId) -> (u8, usize, u64, usize) {
+    /// Where a node is: level and index of its tile, and height (0 to 7) and position inside of it.
+    pub fn of_node(node: NodeId) -> (u8, u64, usize, usize) {
         let level = node.height / HEIGHT as u8;
         let height = usize::from(node.height) % HEIGHT;
         let inside = HEIGHT - height;
-        let index = (node.index & ((1 << inside) - 1)) as usize;
-        (level, height, node.index >> inside, index)
-    }
-
-    /// Where a node is: its tile (level and index), and height (0 to 7) and position inside of it.
-    pub fn of_node(node: NodeId) -> (u8, u64, usize, usize) {
-        let (level, height, tile, index) = Self::place(node);
-        (level, tile, height, index)
+        let position = (node.index & ((1 << inside) - 1)) as usize;
+        (level, node.index >> inside, height, position)
     }
 
     /// Parses a path, `tile/LEVEL/INDEX[.p/WIDTH]`; `None` if it is not one that a log of tiles has.

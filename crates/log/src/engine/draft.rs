@@ -169,6 +169,7 @@ impl Draft {
             checkpoint.clone(),
         );
         self.tree.index.add(new, edge.size());
+        self.tree.size.send_replace(edge.size());
         engine.queue.unwritten(weight);
         let batch = Arc::new(Batch {
             edge,

@@ -102,6 +102,7 @@ fn append(engine: &Engine, entries: Vec<Append>) {
         Err(error) => drafts.values_mut().for_each(|draft| draft.refuse(&error)),
     }
     engine.bell.ring();
+    engine.index_bell.ring();
 }
 
 /// Commits a record of these changes, then makes them to the trees.

@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use sealmark_tlog::merkle::{CompletedTile, RightEdge, TileNodes};
 use sealmark_tlog::tile::{Bundle, LengthPrefix, bundle};
 use sealmark_tlog::{Checkpoint, Hash, Tile};
+use tokio::sync::watch;
 
 use crate::entry::Record;
 use crate::index::{Index, Posting, key_fingerprint, leaf_fingerprint};
@@ -32,6 +33,8 @@ pub(crate) struct Tree {
     pub(crate) prefix: LengthPrefix,
     pub(crate) signer: Option<Arc<dyn CheckpointSigner>>,
     pub(crate) index: Index,
+    /// The size, for those who wait for it to grow.
+    pub(crate) size: watch::Sender<u64>,
     state: RwLock<State>,
 }
 
@@ -91,6 +94,7 @@ impl Tree {
             prefix,
             signer,
             index,
+            size: watch::Sender::new(state.size()),
             state: RwLock::new(state),
         }
     }

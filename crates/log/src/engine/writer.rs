@@ -1,10 +1,10 @@
 //! The writer: the thread that derives files from what is committed.
 //!
-//! Full tiles and bundles go to the storage once, then `checkpoint` is published, the index is tidied, and a snapshot
-//! lets the journal forget. All of it may fail and be tried again: what is not written stays in memory and in the
+//! Full tiles and bundles go to the storage once, then a snapshot lets the journal forget, and `checkpoint` is
+//! published. All of it may fail and be tried again: what is not written stays in memory and in the
 //! journal, and when that is too much, the queue refuses more.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sealmark_tlog::Tile;
@@ -13,7 +13,7 @@ use sealmark_tlog::tile::{Bundle, WIDTH, bundle};
 
 use super::change::{Snapshot, TreeSnapshot};
 use super::tree::Tree;
-use super::{Engine, read};
+use super::{Engine, lock, read};
 use crate::Error;
 use crate::entry::{Record, encode_sides};
 use crate::storage::Object;
@@ -21,13 +21,13 @@ use crate::storage::Object;
 /// Bundles that are written together: their syncs share the disk's work.
 const BUNDLES_AT_ONCE: u64 = 64;
 /// How long to wait after a failure.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Writes until the log is closed, and then once more.
 pub(crate) fn run(engine: &Engine) {
     let mut published = Published::default();
     loop {
-        let wait = match (published.is_behind(engine), engine.trouble().is_some()) {
+        let wait = match (published.is_behind(engine), lock(&engine.trouble).is_some()) {
             (_, true) => Some(RETRY_AFTER),
             (true, _) => Some(published.due_in(engine.limits.publish_interval)),
             (false, _) => None,
@@ -40,12 +40,12 @@ pub(crate) fn run(engine: &Engine) {
                 engine.stop(error.clone());
             }
         }
-        *engine.trouble() = result.err();
+        *lock(&engine.trouble) = result.err();
         if rung.closed {
             return;
         }
         // A failing disk is not asked without pause, however often the bell rings.
-        if engine.trouble().is_some() {
+        if lock(&engine.trouble).is_some() {
             engine.bell.pause(RETRY_AFTER);
         }
     }
@@ -82,14 +82,9 @@ impl Published {
 
 fn write(engine: &Engine, published: &mut Published, closing: bool) -> Result<(), Error> {
     let trees = engine.all_trees();
-    let mut tidied = Ok(());
     for tree in &trees {
         // What is published is never ahead of the tiles.
         while write_bundles(engine, tree)? {}
-        let root_at = |size| read::root_at(&*engine.storage, tree, size).map(Some);
-        // The index may be on another disk; that it cannot be written is no reason to keep the journal.
-        let result = tree.index.tidy(root_at);
-        tidied = tidied.and(result);
     }
     let since = engine.position().since_snapshot;
     if since > engine.limits.snapshot_bytes || closing && since > 0 {
@@ -102,7 +97,7 @@ fn write(engine: &Engine, published: &mut Published, closing: bool) -> Result<()
         }
         published.last = Instant::now();
     }
-    tidied
+    Ok(())
 }
 
 fn publish(
@@ -250,10 +245,4 @@ fn snapshot(engine: &Engine) -> Result<(), Error> {
     })?;
     engine.position().since_snapshot -= bytes;
     engine.storage.forget(record + 1)
-}
-
-impl Engine {
-    pub(crate) fn trouble(&self) -> std::sync::MutexGuard<'_, Option<Error>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -110,20 +110,23 @@ impl Run {
             if self.firsts[block] > fingerprint {
                 break;
             }
-            let postings = self.block(block)?;
-            let first = postings.partition_point(|posting| *posting < (fingerprint, from));
-            for (other, index) in &postings[first..] {
-                if *other != fingerprint || left == 0 {
+            let bytes = self.block(block)?;
+            let postings = self.postings(block, &bytes);
+            // Big-endian: their bytes are in the order of the postings.
+            let start = encode((fingerprint, from));
+            let first = postings.partition_point(|posting| *posting < start);
+            for (other, index) in postings[first..].iter().map(decode) {
+                if other != fingerprint || left == 0 {
                     return Ok(());
                 }
-                found.push(*index);
+                found.push(index);
                 left -= 1;
             }
         }
         Ok(())
     }
 
-    fn block(&self, block: usize) -> Result<Vec<Posting>, Error> {
+    fn block(&self, block: usize) -> Result<[u8; BLOCK], Error> {
         let mut bytes = [0; BLOCK];
         self.file
             .read_exact_at(&mut bytes, (block * BLOCK) as u64)
@@ -135,9 +138,13 @@ impl Run {
             );
             return Err(Error::damaged(self.path.display(), reason));
         }
+        Ok(bytes)
+    }
+
+    /// The postings in the bytes of a block, of which the last one may not be full.
+    fn postings<'a>(&self, block: usize, bytes: &'a [u8; BLOCK]) -> &'a [[u8; POSTING]] {
         let count = (self.count - (block * IN_BLOCK) as u64).min(IN_BLOCK as u64) as usize;
-        let postings = postings.as_chunks::<POSTING>().0[..count].iter();
-        Ok(postings.map(decode).collect())
+        &bytes[..BLOCK - 4].as_chunks().0[..count]
     }
 
     /// Removes the file; who has the run open can still read it.
@@ -153,6 +160,13 @@ fn footer_check(firsts: &[u8], footer: &[u8; FOOTER]) -> u32 {
     hasher.update(firsts);
     hasher.update(&footer[..64]);
     hasher.finalize()
+}
+
+fn encode((fingerprint, index): Posting) -> [u8; POSTING] {
+    let mut bytes = [0; POSTING];
+    bytes[..8].copy_from_slice(&fingerprint.to_be_bytes());
+    bytes[8..].copy_from_slice(&index.to_be_bytes()[2..]);
+    bytes
 }
 
 fn decode(bytes: &[u8; POSTING]) -> Posting {
@@ -194,12 +208,11 @@ impl Writer {
         })
     }
 
-    pub(crate) fn push(&mut self, (fingerprint, index): Posting) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, posting: Posting) -> Result<(), Error> {
         if self.block.is_empty() {
-            self.firsts.put_u64(fingerprint);
+            self.firsts.put_u64(posting.0);
         }
-        self.block.put_u64(fingerprint);
-        self.block.extend_from_slice(&index.to_be_bytes()[2..]);
+        self.block.extend_from_slice(&encode(posting));
         self.count += 1;
         match self.block.len() == IN_BLOCK * POSTING {
             true => self.end_block(),
@@ -311,7 +324,9 @@ impl<'a> Cursor<'a> {
         if self.block == self.run.firsts.len() {
             return Ok(None);
         }
-        self.postings = self.run.block(self.block)?.into_iter();
+        let bytes = self.run.block(self.block)?;
+        let postings = self.run.postings(self.block, &bytes).iter().map(decode);
+        self.postings = postings.collect::<Vec<_>>().into_iter();
         self.block += 1;
         Ok(self.postings.next())
     }

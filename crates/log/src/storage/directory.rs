@@ -69,7 +69,7 @@ impl Directory {
         let wal = if Wal::exists(&*disk, &folder)? {
             Wal::open(disk.clone(), &folder)?
         } else {
-            let known = ["snapshot", "public", "private"];
+            let known = ["snapshot", "public", "private", "index"];
             let names = list(root)?;
             if let Some(name) = names.iter().find(|name| known.contains(&name.as_str())) {
                 let reason =

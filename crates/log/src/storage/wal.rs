@@ -78,6 +78,13 @@ fn header(first: u64, before: &Digest) -> Vec<u8> {
 impl Wal {
     /// Makes an empty one. The file `committed` is made last: where it is, there is a whole log.
     pub(crate) fn create(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, Error> {
+        for segment in segments(&*disk, folder)? {
+            // A crash in here leaves a file without records.
+            if segment.first != 1 || read(&*disk, &segment.path)?.len() > FILE_HEADER {
+                let reason = "it has records, but the file \"committed\" beside it is missing";
+                return Err(Error::damaged(segment.path.display(), reason));
+            }
+        }
         let start = [0; 32];
         new_segment(&*disk, folder, 1, &start)?;
         let path = folder.join(COMMITTED);

@@ -46,7 +46,7 @@ pub(crate) fn settings() -> Settings {
 pub(crate) fn small() -> Limits {
     Limits {
         snapshot_bytes: 40_000,
-        index_in_memory: 300,
+        index_in_memory: 1000,
         ..Limits::default()
     }
 }

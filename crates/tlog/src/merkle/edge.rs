@@ -179,7 +179,7 @@ impl RightEdge {
 
     /// The hash of a node, if it is in a tile of the edge.
     pub fn node(&self, node: NodeId) -> Option<Hash> {
-        let (level, height, tile, index) = Tile::place(node);
+        let (level, tile, height, index) = Tile::of_node(node);
         let at_edge = shift(self.size, HEIGHT as u32 * (u32::from(level) + 1));
         (tile == at_edge).then(|| self.tile(level)?.node(height, index))?
     }
@@ -203,7 +203,7 @@ impl RightEdge {
         completed: &[CompletedTile],
     ) -> Result<Vec<Hash>, Error> {
         proof::inclusion_proof(index, self.size, |node| {
-            let (level, height, tile, index) = Tile::place(node);
+            let (level, tile, height, index) = Tile::of_node(node);
             self.node(node)
                 .or_else(|| {
                     let of_tile = |full: &&CompletedTile| {

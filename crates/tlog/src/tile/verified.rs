@@ -68,7 +68,7 @@ where
         if let Some(hash) = self.edge.node(node) {
             return Ok(hash);
         }
-        let (level, height, tile, index) = Tile::place(node);
+        let (level, tile, height, index) = Tile::of_node(node);
         let nodes = self.full_tile(level, tile)?;
         let missing = || Error::Tile(format!("tile {tile} of level {level} has no {node:?}"));
         nodes.node(height, index).ok_or_else(|| E::from(missing()))
