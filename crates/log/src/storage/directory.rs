@@ -10,6 +10,11 @@
 //! | `private/TREE/` | what belongs to the entries and is not in the tree |
 //! | `index/TREE/` | the search index; it may be removed, and is then made again |
 //!
+//! Copying it while the log runs is what [`backup`] does. By other means, hold the lock and keep the order, as in
+//! `flock -s DIR/backup.lock sh -c 'cp -a DIR/snapshot DIR/public DIR/private TO/; mkdir TO/wal; cp -a DIR/wal/committed
+//! TO/wal/; cp -a DIR/wal/*.wal TO/wal/'`. A copy that was made in another way may be refused when it is opened; it is
+//! never taken for something it is not.
+//!
 //! A file that is not of the journal has its name only once it is whole and durable: it is written beside it, synced,
 //! renamed, and its folder is synced.
 
