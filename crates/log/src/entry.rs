@@ -4,6 +4,7 @@
 //! integrated, the keys it is found by (Rekor's index has digests from payloads that the leaf leaves out), and bytes
 //! that the service wants to keep with it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use sealmark_formats::digest::sha256;
@@ -135,13 +136,27 @@ pub(crate) fn encode_sides(records: &[Arc<Record>]) -> Vec<u8> {
     bytes
 }
 
-/// The sides of `width` entries; `None` if the bytes are not what was written.
-pub(crate) fn decode_sides(bytes: &[u8], width: usize) -> Option<Vec<Side>> {
+/// The sides of some of the `width` entries; `None` if the bytes are not what was written.
+pub(crate) fn decode_sides(bytes: &[u8], width: usize, wanted: Range<usize>) -> Option<Vec<Side>> {
     let (sides, digest) = bytes.split_last_chunk::<32>()?;
     if sha256(sides) != *digest {
         return None;
     }
     let mut from = Take(sides);
-    let sides: Option<Vec<Side>> = (0..width).map(|_| decode_side(&mut from)).collect();
-    from.end(sides?)
+    let mut found = Vec::with_capacity(wanted.len());
+    for at in 0..width {
+        match wanted.contains(&at) {
+            true => found.push(decode_side(&mut from)?),
+            false => skip_side(&mut from)?,
+        }
+    }
+    from.end(found)
+}
+
+fn skip_side(from: &mut Take<'_>) -> Option<()> {
+    from.u64()?;
+    for _ in 0..from.u32()? {
+        from.bytes()?;
+    }
+    from.bytes().map(|_| ())
 }

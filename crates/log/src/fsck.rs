@@ -226,7 +226,7 @@ fn check_bundle(
     let leaves = hashes.or(own).unwrap_or_default();
     match side {
         None => index.skip(number * WIDTH as u64),
-        Some(bytes) => match decode_sides(&bytes, WIDTH) {
+        Some(bytes) => match decode_sides(&bytes, WIDTH, 0..WIDTH) {
             None => {
                 report.add(storage.place(&side_name), "it is not what was written");
                 index.skip(number * WIDTH as u64);

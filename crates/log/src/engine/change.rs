@@ -238,8 +238,13 @@ mod tests {
             prop_assert_eq!(encode(&read), &bytes[..]);
             let [Change::Append { records, .. }] = &read[..] else { panic!("another change") };
             let sides = encode_sides(records);
-            prop_assert_eq!(decode_sides(&sides, records.len()).unwrap().len(), records.len());
-            prop_assert!(decode_sides(&sides, records.len() + 1).is_none());
+            let count = records.len();
+            let all = decode_sides(&sides, count, 0..count).unwrap();
+            for (at, side) in all.iter().enumerate() {
+                prop_assert_eq!(&decode_sides(&sides, count, at..at + 1).unwrap()[0], side);
+                prop_assert_eq!((side.0, &side.1, &side.2), (records[at].time, &records[at].entry.keys, &records[at].entry.extra));
+            }
+            prop_assert!(decode_sides(&sides, count + 1, 0..1).is_none());
             for cut in (0..bytes.len()).step_by(17) {
                 prop_assert!(decode(&bytes[..cut]).is_none());
             }
@@ -249,7 +254,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
             let _ = decode(&bytes);
             let _ = decode(&[&[1, 0, 0, 0, 1, b'A'][..], &bytes].concat());
-            let _ = decode_sides(&bytes, 256);
+            let _ = decode_sides(&bytes, 256, 3..7);
             let mut whole = [&[1][..], &bytes].concat();
             let digest = sha256(&whole);
             whole.extend_from_slice(&digest);

@@ -162,7 +162,7 @@ fn check_last_bundle(
     }
     let name = side_name(tree, bundle);
     let bytes = read_object(storage, &name)?;
-    match decode_sides(&bytes, WIDTH) {
+    match decode_sides(&bytes, WIDTH, 0..WIDTH) {
         Some(_) => Ok(()),
         None => Err(Error::damaged(
             storage.place(&name),

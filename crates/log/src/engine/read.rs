@@ -1,6 +1,7 @@
 //! Reading a tree: what is not in memory is in the storage, and the other way round.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use sealmark_tlog::merkle::{self, NodeId, RightEdge, TileNodes, leaf_hash};
@@ -76,8 +77,21 @@ pub(crate) fn leaf(storage: &dyn Storage, tree: &Tree, index: u64) -> Result<Has
             });
         }
     }
-    let node = NodeId { height: 0, index };
-    Nodes::new(storage, tree).node(node)
+    let hashes = leaves(storage, tree, index / WIDTH as u64)?;
+    Ok(hashes[(index % WIDTH as u64) as usize])
+}
+
+/// The 256 leaves of a bundle that is full.
+fn leaves(storage: &dyn Storage, tree: &Tree, bundle: u64) -> Result<Vec<Hash>, Error> {
+    let tile = Tile::full(0, bundle)
+        .ok_or_else(|| Error::damaged(&tree.name, format!("bundle {bundle} cannot be")))?;
+    if let Some(nodes) = tree.state().full.get(&(0, bundle)) {
+        return Ok(nodes.hashes().to_vec());
+    }
+    let name = tree.tile_name(tile);
+    let bytes = read_object(storage, &name)?;
+    tile.decode(&bytes)
+        .map_err(|error| Error::damaged(storage.place(&name), error))
 }
 
 /// The bytes of a tile's file; `None` if the tree has not all its hashes.
@@ -164,15 +178,14 @@ pub(crate) fn entries(
     let leaves = full
         .decode(&bytes, tree.prefix)
         .map_err(|error| Error::damaged(storage.place(&name), error))?;
-    let sides = sides(storage, tree, full)?;
-    let tile = Tile::full(0, full.index()).ok_or_else(missing)?;
-    let hashes = full_tile(storage, tree, tile)?;
     let first = (start % WIDTH as u64) as usize;
     let end = first.saturating_add(count).min(WIDTH);
+    let sides = sides(storage, tree, full, first..end)?;
+    let hashes = self::leaves(storage, tree, full.index())?;
     let mut entries = Vec::with_capacity(end - first);
-    for (at, (integrated_ms, keys, extra)) in (first..end).zip(sides.into_iter().skip(first)) {
+    for (at, (integrated_ms, keys, extra)) in (first..end).zip(sides) {
         let index = full.index() * WIDTH as u64 + at as u64;
-        if leaf_hash(leaves[at]) != hashes.hashes()[at] {
+        if leaf_hash(leaves[at]) != hashes[at] {
             let reason = format!("entry {index} is not the one that was logged");
             return Err(Error::damaged(storage.place(&name), reason));
         }
@@ -203,16 +216,12 @@ pub(crate) fn postings_from(
         }
     }
     let bundle = start / WIDTH as u64;
-    let (Some(full), Some(tile)) = (Bundle::new(bundle, WIDTH), Tile::full(0, bundle)) else {
-        return Err(Error::damaged(
-            &tree.name,
-            format!("entry {start} cannot be"),
-        ));
-    };
-    let sides = sides(storage, tree, full)?;
-    let hashes = full_tile(storage, tree, tile)?;
+    let cannot_be = || Error::damaged(&tree.name, format!("entry {start} cannot be"));
+    let full = Bundle::new(bundle, WIDTH).ok_or_else(cannot_be)?;
+    let sides = sides(storage, tree, full, 0..WIDTH)?;
+    let hashes = leaves(storage, tree, bundle)?;
     let first = bundle * WIDTH as u64;
-    let entries = (first..).zip(hashes.hashes().iter().zip(&sides));
+    let entries = (first..).zip(hashes.iter().zip(&sides));
     let found = entries
         .filter(|(index, _)| *index >= start)
         .flat_map(|(index, (hash, (_, keys, _)))| postings(index, hash, keys));
@@ -221,10 +230,15 @@ pub(crate) fn postings_from(
 
 type Sides = Vec<(u64, Vec<String>, Vec<u8>)>;
 
-fn sides(storage: &dyn Storage, tree: &Tree, full: Bundle) -> Result<Sides, Error> {
+fn sides(
+    storage: &dyn Storage,
+    tree: &Tree,
+    full: Bundle,
+    wanted: Range<usize>,
+) -> Result<Sides, Error> {
     let name = tree.side_name(full);
     let bytes = read_object(storage, &name)?;
-    decode_sides(&bytes, WIDTH)
+    decode_sides(&bytes, WIDTH, wanted)
         .ok_or_else(|| Error::damaged(storage.place(&name), "it is not what was written"))
 }
 
@@ -252,7 +266,7 @@ pub(crate) fn with_key(
         if read.as_ref().is_none_or(|(of, _)| *of != bundle) {
             let full = Bundle::new(bundle, WIDTH)
                 .ok_or_else(|| Error::damaged(&tree.name, format!("entry {index} cannot be")))?;
-            read = Some((bundle, sides(storage, tree, full)?));
+            read = Some((bundle, sides(storage, tree, full, 0..WIDTH)?));
         }
         let (_, sides) = read.as_ref().expect("it was just read");
         let (_, keys, _) = &sides[(index % WIDTH as u64) as usize];
