@@ -2,7 +2,7 @@
 
 use sealmark_keys::VerifyError;
 
-use crate::Hash;
+use crate::{Hash, Tile};
 
 /// Why a proof or a signed note was not accepted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -45,6 +45,25 @@ pub enum Error {
         calculated: Hash,
         /// Where they should lead.
         expected: Hash,
+    },
+    /// A tile or an entry bundle is not what it must be.
+    #[error("{0}")]
+    Tile(String),
+    /// The hashes of a tile are not those that the checkpoint stands for.
+    #[error("{tile} is damaged or of another log: its hashes do not lead to {expected}")]
+    TileMismatch {
+        /// Which tile.
+        tile: Tile,
+        /// Its root, by the tile above.
+        expected: Hash,
+    },
+    /// A note could not be signed.
+    #[error("cannot sign as {name:?}: {reason}")]
+    Sign {
+        /// The name of the key.
+        name: String,
+        /// What is wrong with the key, its name, or the text.
+        reason: String,
     },
     /// The text is not a signed note.
     #[error("not a signed note: {0}")]

@@ -9,12 +9,19 @@ use core::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sealmark_formats::digest::sha256;
 use sealmark_formats::{HashAlgorithm, Hasher};
 
 use crate::Error;
 
+mod edge;
+mod memory;
+mod proof;
 mod subtree;
 
+pub use edge::{CompletedTile, RightEdge, TileNodes};
+pub use memory::MemoryTree;
+pub use proof::{NodeId, consistency_proof, inclusion_proof, root};
 pub use subtree::{verify_subtree_consistency, verify_subtree_inclusion};
 
 /// The longest proof: a path in a tree of 2⁶⁴ leaves, and the hash that a consistency proof may start with.
@@ -89,7 +96,7 @@ impl fmt::Debug for Hash {
 
 /// The root of the tree without leaves: the hash of nothing.
 pub fn empty_root() -> Hash {
-    Hash::of(&[])
+    Hash(sha256(&[]))
 }
 
 /// The hash of a leaf: SHA-256 of `0x00` and the entry.
@@ -99,7 +106,10 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
 
 /// The hash of an inner node: SHA-256 of `0x01` and both children.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash::of(&[&[0x01], &left.0, &right.0])
+    let mut node = [0x01; 65];
+    node[1..33].copy_from_slice(&left.0);
+    node[33..].copy_from_slice(&right.0);
+    Hash(sha256(&node))
 }
 
 /// Checks that the leaf with this hash is at `index` in the tree with `size` leaves and this root.

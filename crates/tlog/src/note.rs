@@ -12,8 +12,10 @@ use sealmark_keys::PublicKey;
 
 use crate::Error;
 
+mod sign;
 mod signer;
 
+pub use sign::NoteSigner;
 pub use signer::{KeyKind, VerifiedSignature};
 
 /// Larger notes are refused, in bytes: enough for [`MAX_SIGNATURES`] lines with ML-DSA signatures of 3.3 KiB each.

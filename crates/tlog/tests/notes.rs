@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use sealmark_keys::{Algorithm, PrivateKey, PublicKey};
 use sealmark_tlog::note::{KeyKind, MAX_LINES, MAX_NOTE, MAX_SIGNATURES};
-use sealmark_tlog::{Checkpoint, Error, Hash, Note, NoteSignature, Origin, cosignature};
+use sealmark_tlog::{
+    Checkpoint, Error, Hash, Note, NoteSignature, NoteSigner, Origin, cosignature,
+};
 
 /// The example of Go's golang.org/x/mod/sumdb/note (BSD-3-Clause).
 const GO_EXAMPLE: &str = "\
@@ -319,4 +321,36 @@ proptest! {
     fn no_numbers_of_a_checkpoint_panic(origin in "[^\n]{0,9}", size in "[0-9]{0,22}", root in "[A-Za-z0-9+/]{42,44}=?") {
         let _ = Checkpoint::parse(&format!("{origin}\n{size}\n{root}\n"));
     }
+}
+
+#[test]
+fn what_a_log_and_a_witness_sign_is_verified() {
+    let ed25519 = PrivateKey::generate(Algorithm::Ed25519).unwrap();
+    let ecdsa = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+    let checkpoint = |origin: &str| Checkpoint {
+        origin: origin.to_owned(),
+        size: 7,
+        root: Hash::from([9; 32]),
+        extensions: Vec::new(),
+    };
+
+    let log = NoteSigner::log("log.example", ed25519.clone()).unwrap();
+    let witness = NoteSigner::witness("witness.example", ed25519.clone()).unwrap();
+    let v2 = checkpoint("log.example")
+        .sign(1_700_000_000, &[log, witness])
+        .unwrap();
+    let named = Origin::Named("log.example");
+    let opened = Checkpoint::open(&v2.to_string(), named, ed25519.public_key()).unwrap();
+    assert_eq!(opened, checkpoint("log.example"));
+    let seen = cosignature::verify(&v2, "witness.example", ed25519.public_key()).unwrap();
+    assert_eq!(seen.timestamp, 1_700_000_000);
+
+    let log = NoteSigner::log("rekor.example", ecdsa.clone()).unwrap();
+    let v1 = checkpoint("rekor.example - 42").sign(0, &[log]).unwrap();
+    Checkpoint::open(&v1.to_string(), Origin::RekorV1, ecdsa.public_key()).unwrap();
+
+    assert!(NoteSigner::log("two words", ed25519.clone()).is_err());
+    assert!(NoteSigner::witness("witness.example", ecdsa.clone()).is_err());
+    let signer = NoteSigner::log("log.example", ecdsa).unwrap();
+    assert!(checkpoint("two\nlines").sign(0, &[signer]).is_err());
 }
