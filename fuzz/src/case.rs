@@ -1,6 +1,5 @@
 //! Bundles that verify, with what they verify against; and artifacts that none of them is for.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -8,9 +7,11 @@ use std::sync::LazyLock;
 use sealmark_formats::{Digest, HashAlgorithm, TrustedRoot};
 use sealmark_keys::PublicKey;
 use sealmark_verify::evidence::{Content, Layout, Source};
-use sealmark_verify::policy::{Identity, Match};
+use sealmark_verify::policy::{Attestation, Identity, Match};
 use sealmark_verify::report::Verdict;
-use sealmark_verify::{Artifact, Evidence, Kind, Policy, Requirement, Signer, TrustedMaterial};
+use sealmark_verify::{
+    Artifact, Demand, Evidence, Kind, Policy, Requirement, Signer, TrustedMaterial,
+};
 
 /// All times in the fixtures are before this, and no CA of theirs has expired: 2026-06-01.
 const NOW: i64 = 1_780_272_000;
@@ -75,19 +76,13 @@ impl Case {
             artifact: file("artifact")
                 .or_else(|| fs::read(folder.join("../a.txt")).ok())
                 .expect("an artifact"),
-            policy: Policy {
-                timestamp: Requirement::IfPresent,
-                sct: if ct {
-                    not_checked()
-                } else {
-                    Requirement::Required
+            policy: Policy::from(Demand {
+                sct: match ct {
+                    true => not_checked(),
+                    false => Requirement::AtLeast(1),
                 },
-                ..policy(
-                    Kind::BlobSignatureOrStatement,
-                    vec![signer],
-                    &Requirement::Required,
-                )
-            },
+                ..Demand::new(Kind::BlobSignatureOrStatement, vec![signer])
+            }),
             trust,
         }
     }
@@ -141,14 +136,19 @@ pub fn verified(layout: Layout, content: Content) -> bool {
             Kind::ImageSignature,
             Kind::BlobSignature,
             Kind::BlobSignatureOrStatement,
+            Kind::Attestation(Attestation::default()),
         ];
-        let requirements = [not_checked(), Requirement::IfPresent, Requirement::Required];
+        let requirements = [
+            not_checked(),
+            Requirement::IfPresent,
+            Requirement::AtLeast(1),
+        ];
         kinds
             .iter()
             .flat_map(|kind| {
                 requirements
                     .iter()
-                    .map(|demand| policy(*kind, signers.clone(), demand))
+                    .map(|demand| policy(kind.clone(), signers.clone(), demand))
             })
             .collect()
     });
@@ -160,22 +160,17 @@ pub fn verified(layout: Layout, content: Content) -> bool {
 }
 
 fn not_checked() -> Requirement {
-    Requirement::NotChecked {
-        reason: "a fuzz target".to_owned(),
-    }
+    Requirement::not_checked("a fuzz target")
 }
 
 fn policy(kind: Kind, signers: Vec<Signer>, demand: &Requirement) -> Policy {
-    Policy {
-        kind,
-        signers,
-        threshold: 1,
-        annotations: BTreeMap::new(),
-        check_claims: true,
+    Policy::from(Demand {
         log: demand.clone(),
         timestamp: demand.clone(),
         sct: demand.clone(),
-    }
+        allow_certificate_chain: true,
+        ..Demand::new(kind, signers)
+    })
 }
 
 fn evidence(layout: Layout, content: Content) -> [Evidence; 1] {

@@ -50,10 +50,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
             "timestamp-certificate-chain",
         ],
     ),
-    (
-        "certificate chains in bundles, which the format does not have (--certificate-chain names issuers)",
-        &["allow-certificate-chain"],
-    ),
     ("hardware tokens (PIV)", &["sk", "slot"]),
     ("keys in a KMS", &["kms"]),
     (

@@ -100,6 +100,8 @@ pub(crate) struct Asking {
     name: Option<String>,
     /// Why the flags ask for less than they could, for the report.
     reasons: Reasons,
+    /// As the flag says.
+    allow_certificate_chain: bool,
     keys: BTreeMap<String, PublicKey>,
     pub(crate) trusted: Trusted,
 }
@@ -193,6 +195,7 @@ impl PolicyFlags {
             directory,
             name: Some(path.display().to_string()),
             reasons: Reasons::default(),
+            allow_certificate_chain: trust.allow_certificate_chain,
             keys: BTreeMap::new(),
         })
     }
@@ -295,6 +298,7 @@ impl PolicyFlags {
             directory: PathBuf::new(),
             name: None,
             reasons,
+            allow_certificate_chain: trust.allow_certificate_chain,
             keys: loaded,
             trusted,
         })
@@ -499,6 +503,7 @@ impl Asking {
         }
         let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;
         for demand in &mut policy.demands {
+            demand.allow_certificate_chain = self.allow_certificate_chain;
             let Reasons {
                 log,
                 timestamp,

@@ -38,6 +38,9 @@ pub(crate) struct TrustFlags {
     /// Believe this authority alone: the certificates that lead from the signer's to the root, PEM
     #[arg(long, value_name = "FILE", alias = "cert-chain")]
     certificate_chain: Option<PathBuf>,
+    /// Accept bundles of version 0.3 with a chain of certificates, which cosign writes for one's own CA
+    #[arg(long)]
+    pub(crate) allow_certificate_chain: bool,
     /// Believe these authorities alone: roots, PEM
     #[arg(long, value_name = "FILE", conflicts_with = "certificate_chain")]
     ca_roots: Option<PathBuf>,

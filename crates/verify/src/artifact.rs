@@ -104,7 +104,7 @@ fn certificate_hash(evidence: &Evidence) -> Option<HashAlgorithm> {
 
 /// The algorithms by which a statement names its subjects.
 fn of_subjects(evidence: &Evidence) -> Vec<HashAlgorithm> {
-    match Signed::read(&evidence.content).map(|signed| signed.payload) {
+    match Signed::read(&evidence.content, true).map(|signed| signed.payload) {
         Ok(Payload::Claims {
             claims: Statements::InToto(statement),
             ..

@@ -168,7 +168,10 @@ fn in_order(
         explain,
         ..
     } = context;
-    let signed = run.need(Signed::read(&evidence.content))?;
+    let signed = run.need(Signed::read(
+        &evidence.content,
+        demand.allow_certificate_chain || *explain,
+    ))?;
     run.done(Ok(passed(&signed.format)))?;
     run.done(match explain {
         true => Ok(passed(content::describe(&signed.payload))),

@@ -168,7 +168,7 @@ impl Content {
     ) -> Self {
         match legacy_layer(media_type, blob, annotations) {
             Ok(content) => content,
-            Err(reason) => Self::Unreadable(reason),
+            Err(reason) => Self::Unreadable(sealmark_formats::excerpt(reason)),
         }
     }
 

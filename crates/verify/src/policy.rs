@@ -42,6 +42,9 @@ pub struct Demand {
     pub annotations: BTreeMap<String, String>,
     /// Whether the signed claims must name this artifact; `false` only on the user's demand.
     pub check_claims: bool,
+    /// Whether a bundle of version 0.3 may carry its issuers' certificates too, against its format: cosign writes such
+    /// bundles for certificates of one's own CA.
+    pub allow_certificate_chain: bool,
     /// Whether transparency logs must prove the signature.
     pub log: Requirement,
     /// Witnesses that must have seen the log.
@@ -62,6 +65,7 @@ impl Demand {
             threshold: 1,
             annotations: BTreeMap::new(),
             check_claims: true,
+            allow_certificate_chain: false,
             log: Requirement::AtLeast(1),
             witnesses: None,
             timestamp: Requirement::IfPresent,

@@ -67,8 +67,9 @@ pub enum Artifact<'a> {
 #[error("{0}")]
 pub struct PolicyFileError(String);
 
+/// What the file says is quoted in part.
 fn error(text: impl Into<String>) -> PolicyFileError {
-    PolicyFileError(text.into())
+    PolicyFileError(sealmark_formats::excerpt(text.into()))
 }
 
 impl PolicyFile {

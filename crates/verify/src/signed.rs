@@ -79,11 +79,11 @@ pub(crate) enum EntryProof {
 }
 
 impl Signed {
-    /// Reads an attachment.
-    pub(crate) fn read(content: &Content) -> Result<Self, Failure> {
+    /// Reads an attachment; see [`Demand::allow_certificate_chain`](crate::Demand::allow_certificate_chain).
+    pub(crate) fn read(content: &Content, allow_certificate_chain: bool) -> Result<Self, Failure> {
         match content {
             Content::Unreadable(reason) => Err(malformed(reason.clone())),
-            Content::Bundle(bundle) => from_bundle(bundle),
+            Content::Bundle(bundle) => from_bundle(bundle, allow_certificate_chain),
             Content::SimpleSigning(detached) => {
                 let claims = SimpleSigning::parse(&detached.payload)
                     .map_err(|error| malformed(error.to_string()))?;
@@ -178,17 +178,20 @@ fn certificate(der: &[u8]) -> Result<Certificate, Failure> {
     Certificate::from_der(der).map_err(|error| malformed(format!("the certificate: {error}")))
 }
 
-fn from_bundle(bundle: &Bundle) -> Result<Signed, Failure> {
+fn from_bundle(bundle: &Bundle, allow_certificate_chain: bool) -> Result<Signed, Failure> {
     let by = match &bundle.material {
         material @ Material::PublicKey { .. } => By::Key(material.key_digest()),
         Material::Certificate(der) => By::Certificate {
             leaf: Box::new(certificate(der)?),
             others: Vec::new(),
         },
-        Material::CertificateChain(_) if bundle.version == Version::V0_3 => {
+        Material::CertificateChain(_)
+            if bundle.version == Version::V0_3 && !allow_certificate_chain =>
+        {
             return Err(malformed(
                 "a bundle version 0.3 has a certificate and not a chain of them".to_owned(),
-            ));
+            )
+            .remedy("--allow-certificate-chain accepts the bundles of cosign that have one"));
         }
         Material::CertificateChain(chain) => {
             let mut chain = chain

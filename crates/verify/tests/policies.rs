@@ -7,7 +7,7 @@ use sealmark_formats::predicate_type::PredicateType;
 use sealmark_formats::{Digest, dsse};
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_verify::evidence::{Content, Evidence, Layout, Source};
-use sealmark_verify::policy::{Attestation, Condition, Test};
+use sealmark_verify::policy::{self, Attestation, Condition, Match, Test};
 use sealmark_verify::policy_file::{self, PolicyFile};
 use sealmark_verify::report::{CheckName, Report, Verdict};
 use sealmark_verify::{Artifact, Demand, Kind, Requirement, Signer, TrustedMaterial};
@@ -194,6 +194,52 @@ fn a_threshold_counts_signers_and_says_who_is_missing() {
     assert_eq!(verify(&evidence, vec![both]).verdict, Verdict::Verified);
 }
 
+/// cosign 3.1.3 writes such bundles for certificates of one's own CA.
+#[test]
+fn a_chain_in_a_new_bundle_is_accepted_only_if_that_is_asked_for() {
+    use sealmark_virtual::{By, Identity, Proofs, VirtualSigstore, What};
+    let sigstore = VirtualSigstore::new();
+    let person = Identity::email("person@example.com", "https://issuer.example.com");
+    let signed = sigstore.sign(What::File(b"file"), By::Identity(&person), Proofs::REKOR_V1);
+    let mut bundle = signed.bundle(bundle::Version::V0_3);
+    let Material::Certificate(leaf) = bundle.material else {
+        panic!("a certificate")
+    };
+    let issuer = sigstore.ca.issuer.certificate.der().to_vec();
+    bundle.material = Material::CertificateChain(vec![leaf, issuer]);
+    let evidence = [Evidence {
+        source: Source {
+            layout: Layout::File,
+            manifest: None,
+            location: "a bundle".to_owned(),
+        },
+        content: Content::Bundle(Box::new(bundle)),
+    }];
+    let text = |text: &str| Match::Exact(text.to_owned());
+    let identity = Signer::Identity(policy::Identity {
+        issuer: text("https://issuer.example.com"),
+        subject: text("person@example.com"),
+        extensions: Vec::new(),
+    });
+    for (allow_certificate_chain, verdict) in [
+        (false, Verdict::NoMatchingSignatures),
+        (true, Verdict::Verified),
+    ] {
+        let demand = Demand {
+            allow_certificate_chain,
+            ..Demand::new(Kind::BlobSignature, vec![identity.clone()])
+        };
+        let report = sealmark_verify::verify(
+            &Artifact::by_digest(Digest::sha256(b"file")),
+            &evidence,
+            &TrustedMaterial::new(&sigstore.trusted_root()),
+            &demand.into(),
+            sealmark_virtual::START + sealmark_virtual::DAY,
+        );
+        assert_eq!(report.verdict, verdict, "{report:#?}");
+    }
+}
+
 const FILE: &str = r#"
 version: 1
 signers:
@@ -376,6 +422,15 @@ fn mistakes_are_told_where_they_are() {
         let error = PolicyFile::parse(&yaml).expect_err(&yaml).to_string();
         assert!(error.contains(expected), "{yaml}\n{error}");
     }
+}
+
+#[test]
+fn a_mistake_is_quoted_in_part() {
+    let yaml = format!("version: 1\nrules: [{{{}: 1}}]\n", "x".repeat(100_000));
+    let error = PolicyFile::parse(&yaml)
+        .expect_err("no such field")
+        .to_string();
+    assert!(error.len() < 2000, "{} bytes", error.len());
 }
 
 /// `docs/policy.md`
