@@ -11,6 +11,7 @@ mod image;
 mod libraries;
 mod peers;
 mod process;
+mod sigstore_python;
 mod sources;
 mod test;
 
