@@ -1,8 +1,10 @@
-//! `cargo xtask bench`: Sealmark beside cosign, in the same run, as ratios; writes `docs/benchmarks.md`.
+//! `cargo xtask bench`: Sealmark beside cosign and its siblings, in the same run, as ratios; writes
+//! `docs/benchmarks.md`.
 //!
-//! Invariant: it reports and never judges: no figure makes it fail. Both programs do the same work on the same bytes,
+//! Invariant: it reports and never judges: no figure makes it fail. All programs do the same work on the same bytes,
 //! in turn; only a program that fails to do its work ends the run.
 
+mod bundles;
 mod cases;
 mod counter;
 mod machine;
@@ -27,6 +29,14 @@ const RUNS: (usize, usize) = (11, 5);
 
 /// The same for `--quick`.
 const QUICK_RUNS: (usize, usize) = (3, 3);
+
+/// The programs of others that are compared.
+const PEERS: [&str; 4] = [
+    "cosign3",
+    "sigstore-go",
+    "sigstore-python",
+    "docker-registry",
+];
 
 /// What counts requests, if nothing else is asked for.
 const WITH_REQUESTS: [&str; 2] = ["sign", "verify"];
@@ -88,6 +98,7 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
         long_runs,
         requests_only: options.requests_only,
         show_requests: options.show_requests,
+        checkout: checkout.to_path_buf(),
     };
     let mut tables = Vec::new();
     for (name, _) in NAMES {
@@ -153,8 +164,7 @@ fn page(bench: &Bench, tables: &str) -> Outcome<String> {
         date = machine::date()?,
         machine = machine::description(),
         sealmark = env!("CARGO_PKG_VERSION"),
-        cosign = bench.tools.version_of("cosign3"),
-        registry = bench.tools.version_of("docker-registry"),
+        peers = PEERS.map(|peer| bench.tools.version_of(peer)).join("; "),
         openssl = openssl.split(" (").next().unwrap_or(&openssl).trim(),
         runs = bench.runs,
         long_runs = bench.long_runs,

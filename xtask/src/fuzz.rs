@@ -114,7 +114,7 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
 
 /// Every target for a moment, from its seeds and regressions; nothing is kept but findings.
 pub(crate) fn smoke(checkout: &Path) -> Outcome<()> {
-    let mut fmt = crate::test::cargo(checkout);
+    let mut fmt = process::cargo(checkout);
     process::show(fmt.args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
     let all = targets(checkout)?;
     let programs = build(checkout, &all)?;
@@ -143,7 +143,7 @@ fn build(checkout: &Path, targets: &[String]) -> Outcome<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| checkout.join("target"), |folder| checkout.join(folder));
     let this = std::env::current_exe().map_err(|error| format!("cannot find xtask: {error}"))?;
-    let mut command = crate::test::cargo(checkout);
+    let mut command = process::cargo(checkout);
     command.args(["build", "--quiet", "--manifest-path", "fuzz/Cargo.toml"]);
     for target in targets {
         command.args(["--bin", target]);

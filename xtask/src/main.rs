@@ -13,6 +13,7 @@ mod libraries;
 mod peers;
 mod process;
 mod python;
+mod sigstore_python;
 mod sources;
 mod test;
 mod wasm;

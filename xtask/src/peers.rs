@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, python, sources};
+use crate::{cargo_deny, image, libraries, python, sigstore_python, sources};
 
 /// A program that tests run.
 struct Peer {
@@ -106,6 +106,18 @@ const PEERS: [Peer; 7] = [
     },
 ];
 
+/// What only benchmarks run: fetched when the first one asks for it.
+const BENCH_PEERS: [Peer; 1] = [Peer {
+    alias: "sigstore-go",
+    package: "sigstore-go",
+    program: "sigstore-go-verification",
+    suite: Some("sid"),
+    wanted: Some("1.3.0"),
+    probe: "-help",
+    arguments: "",
+    system: false,
+}];
+
 /// The folder for all that is fetched or built for tests.
 pub(crate) fn folder(checkout: &Path) -> PathBuf {
     checkout.join(".peers")
@@ -118,24 +130,47 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     process::write(&root.join("etc/policy.json"), POLICY)?;
     let mut archive = None;
     for peer in &PEERS {
-        let start = Instant::now();
-        let how = if peer.system && process::on_path(peer.program).is_some() {
-            "the machine's own".to_owned()
-        } else if let Some(version) = present(&root, peer) {
-            format!("{version} (was there)")
-        } else {
-            let archive = match &mut archive {
-                Some(archive) => archive,
-                empty => empty.insert(Archive::open(&root)?),
-            };
-            let version = archive.fetch(&root, peer)?;
-            format!("{version} ({:.1} s)", start.elapsed().as_secs_f32())
-        };
-        println!("{:<16} {how}", peer.alias);
+        obtain(&root, peer, &mut archive)?;
     }
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
     image::build_in(&root, &mut archive)
+}
+
+/// Fetches what only benchmarks need; the reasons why a peer of theirs is not there, each complete in itself.
+pub(crate) fn fetch_for_bench(checkout: &Path) -> Outcome<Vec<String>> {
+    let root = folder(checkout);
+    let _lock = lock(&root)?;
+    let mut archive = None;
+    let mut missing: Vec<String> = BENCH_PEERS
+        .iter()
+        .filter_map(|peer| obtain(&root, peer, &mut archive).err())
+        .map(|error| error.to_string())
+        .collect();
+    missing.extend(
+        sigstore_python::fetch(&root)
+            .err()
+            .map(|error| error.to_string()),
+    );
+    Ok(missing)
+}
+
+fn obtain(root: &Path, peer: &Peer, archive: &mut Option<Archive>) -> Outcome<()> {
+    let start = Instant::now();
+    let how = if peer.system && process::on_path(peer.program).is_some() {
+        "the machine's own".to_owned()
+    } else if let Some(version) = present(root, peer) {
+        format!("{version} (was there)")
+    } else {
+        let archive = match archive {
+            Some(archive) => archive,
+            empty => empty.insert(Archive::open(root)?),
+        };
+        let version = archive.fetch(root, peer)?;
+        format!("{version} ({:.1} s)", start.elapsed().as_secs_f32())
+    };
+    println!("{:<16} {how}", peer.alias);
+    Ok(())
 }
 
 /// Two runs at once would write the same files. The lock ends with the process.

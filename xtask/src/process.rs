@@ -31,6 +31,19 @@ impl From<&str> for Failure {
     }
 }
 
+/// Cargo, without the variables that `cargo run` sets for this program: build scripts that look at them would run again.
+pub(crate) fn cargo(checkout: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(checkout);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// What a finished program wrote.
 pub(crate) struct Output {
     /// Whether its exit code was 0.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::process::{self, Outcome};
+use crate::process::{self, Outcome, cargo};
 use crate::{arch, fuzz, peers, wasm};
 
 struct Step {
@@ -120,19 +120,6 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
         begin.elapsed().as_secs_f32()
     );
     Ok(())
-}
-
-/// Cargo, without the variables that `cargo run` sets for this program: build scripts that look at them would run again.
-pub(crate) fn cargo(checkout: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(checkout);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
-    }
-    command
 }
 
 fn fmt(checkout: &Path) -> Outcome<()> {

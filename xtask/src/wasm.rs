@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use crate::peers;
+use crate::process::cargo;
 use crate::process::{self, Outcome};
-use crate::test::cargo;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 

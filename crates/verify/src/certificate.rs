@@ -5,43 +5,61 @@ use std::collections::BTreeSet;
 
 use sealmark_keys::PublicKey;
 use sealmark_x509::{
-    Certificate, Purpose, SctError, SignedCertificateTimestamp, verify_chain, verify_detached_sct,
-    verify_embedded_sct,
+    Certificate, Chain, Purpose, SctError, SignedCertificateTimestamp, verify_chain,
+    verify_detached_sct, verify_embedded_sct,
 };
 
 use crate::checks::Failure;
 use crate::log::time_text;
 use crate::policy::{Identity, Signer};
-use crate::trust::{Log, TrustedMaterial};
+use crate::trust::{Authority, Log, TrustedMaterial};
 
 /// Certificates of an attachment beyond these are not tried: path building costs the product of all names.
 const MAX_INTERMEDIATES: usize = 8;
 
 /// The certificate must be valid at every one of `times`; gives the certificate that issued it.
-pub(crate) fn chain(
-    leaf: &Certificate,
-    others: &[Certificate],
+pub(crate) fn chain<'a>(
+    leaf: &'a Certificate,
+    others: &'a [Certificate],
     times: &[i64],
-    trust: &TrustedMaterial,
+    trust: &'a TrustedMaterial,
 ) -> Result<Certificate, Failure> {
-    let mut issuer = None;
+    let mut issued: Option<Issued<'a>> = None;
     for time in times {
-        issuer = Some(chain_at(leaf, others, *time, trust)?);
+        // The signatures of a path need no second check because of another time.
+        if !issued.as_ref().is_some_and(|path| path.holds_at(*time)) {
+            issued = Some(chain_at(leaf, others, *time, trust)?);
+        }
     }
-    issuer.ok_or_else(|| {
-        Failure::new(
-            "a time at which the signature was made, proven by a log or a timestamp authority",
-            "none",
-        )
-    })
+    issued
+        .map(|path| path.chain.issuer().clone())
+        .ok_or_else(|| {
+            Failure::new(
+                "a time at which the signature was made, proven by a log or a timestamp authority",
+                "none",
+            )
+        })
 }
 
-fn chain_at(
-    leaf: &Certificate,
-    others: &[Certificate],
+/// A path from the signer's certificate to an authority.
+struct Issued<'a> {
+    authority: &'a Authority,
+    chain: Chain<'a>,
+}
+
+impl Issued<'_> {
+    fn holds_at(&self, time: i64) -> bool {
+        self.authority.valid_for.contains_seconds(time)
+            && u64::try_from(time).is_ok_and(|at| self.chain.is_valid_at(at))
+    }
+}
+
+fn chain_at<'a>(
+    leaf: &'a Certificate,
+    others: &'a [Certificate],
     time: i64,
-    trust: &TrustedMaterial,
-) -> Result<Certificate, Failure> {
+    trust: &'a TrustedMaterial,
+) -> Result<Issued<'a>, Failure> {
     let expected = || {
         format!(
             "a certificate by a trusted authority, valid at {}",
@@ -62,18 +80,13 @@ fn chain_at(
         };
         // What the trusted root lists is complete: an intermediate that was taken out of it must not come back with
         // the signature. Only a root that lists none leaves them to the signature.
-        let mut between = intermediates.to_vec();
-        if between.is_empty() {
-            between.extend(others.iter().take(MAX_INTERMEDIATES).cloned());
-        }
-        match verify_chain(
-            leaf,
-            &between,
-            core::slice::from_ref(root),
-            at,
-            Purpose::CodeSigning,
-        ) {
-            Ok(chain) => return Ok(chain.issuer().clone()),
+        let between = match intermediates {
+            [] => &others[..others.len().min(MAX_INTERMEDIATES)],
+            listed => listed,
+        };
+        let roots = core::slice::from_ref(root);
+        match verify_chain(leaf, between, roots, at, Purpose::CodeSigning) {
+            Ok(chain) => return Ok(Issued { authority, chain }),
             Err(error) => found = error.to_string(),
         }
     }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Range;
+use std::sync::Arc;
 
 use der::{Decode, Encode, Tag};
 use sealmark_formats::Digest;
@@ -20,9 +21,11 @@ const MAX_SERIAL: usize = 20;
 
 /// A certificate that is well formed. Nothing says that it is to be trusted.
 ///
-/// Two are equal if and only if their bytes are.
+/// Two are equal if and only if their bytes are. A clone shares what was read.
 #[derive(Clone)]
-pub struct Certificate {
+pub struct Certificate(Arc<Parts>);
+
+struct Parts {
     der: Vec<u8>,
     fields: Fields,
     parsed: x509_cert::Certificate,
@@ -51,7 +54,7 @@ impl Certificate {
             .subject_public_key_info()
             .to_der()
             .map_err(malformed)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             der: bytes.to_vec(),
             fields,
             validity: Validity {
@@ -61,7 +64,7 @@ impl Certificate {
             public_key: PublicKey::from_spki_der(&spki),
             extensions: Extensions::parse(certificate.extensions().map_or(&[], Vec::as_slice))?,
             parsed,
-        })
+        })))
     }
 
     /// Reads PEM with exactly one certificate.
@@ -90,53 +93,53 @@ impl Certificate {
 
     /// The certificate in PEM, as Go and so every part of Sigstore writes it: 64 characters a line.
     pub fn to_pem(&self) -> String {
-        pem::encode(&self.der)
+        pem::encode(self.der())
     }
 
     /// The certificate in DER, as it was read.
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// The part that the issuer signed (`TBSCertificate`), as it was read.
     pub fn tbs_der(&self) -> &[u8] {
-        &self.der[self.fields.tbs.clone()]
+        &self.0.der[self.0.fields.tbs.clone()]
     }
 
     /// The issuer's signature over [`tbs_der`](Self::tbs_der).
     pub fn signature(&self) -> &[u8] {
-        self.parsed.signature().raw_bytes()
+        self.0.parsed.signature().raw_bytes()
     }
 
     /// The object identifier of the signature's algorithm, in dots.
     pub fn signature_algorithm(&self) -> String {
-        self.parsed.signature_algorithm().oid.to_string()
+        self.0.parsed.signature_algorithm().oid.to_string()
     }
 
     /// The serial number.
     pub fn serial(&self) -> Serial<'_> {
-        Serial(self.parsed.tbs_certificate().serial_number().as_bytes())
+        Serial(self.0.parsed.tbs_certificate().serial_number().as_bytes())
     }
 
     /// The subject as in RFC 4514: `CN=sigstore,O=sigstore.dev`; empty in Fulcio's leaf certificates.
     pub fn subject(&self) -> String {
-        self.parsed.tbs_certificate().subject().to_string()
+        self.0.parsed.tbs_certificate().subject().to_string()
     }
 
     /// The issuer as in RFC 4514.
     pub fn issuer(&self) -> String {
-        self.parsed.tbs_certificate().issuer().to_string()
+        self.0.parsed.tbs_certificate().issuer().to_string()
     }
 
     /// Whether subject and issuer are the same name, as in a root.
     pub fn is_self_issued(&self) -> bool {
-        let certificate = self.parsed.tbs_certificate();
+        let certificate = self.0.parsed.tbs_certificate();
         certificate.subject() == certificate.issuer()
     }
 
     /// When it is valid.
     pub fn validity(&self) -> Validity {
-        self.validity
+        self.0.validity
     }
 
     /// The subject's key.
@@ -144,92 +147,94 @@ impl Certificate {
     /// # Errors
     /// If it is of a kind that is not supported, too weak, or malformed.
     pub fn public_key(&self) -> Result<&PublicKey, Error> {
-        self.public_key
+        self.0
+            .public_key
             .as_ref()
             .map_err(|error| Error::Key(error.clone()))
     }
 
     /// Who the certificate is for, in the order of the certificate.
     pub fn subject_alt_names(&self) -> &[SubjectAltName] {
-        &self.extensions.subject_alt_names
+        &self.0.extensions.subject_alt_names
     }
 
     /// Fulcio's own extensions.
     pub fn fulcio(&self) -> &FulcioExtensions {
-        &self.extensions.fulcio
+        &self.0.extensions.fulcio
     }
 
     /// The promises of CT logs embedded in the certificate.
     pub fn signed_certificate_timestamps(&self) -> &[SignedCertificateTimestamp] {
-        &self.extensions.timestamps
+        &self.0.extensions.timestamps
     }
 
     /// What the key may be used for; `None` if nothing is said.
     pub fn key_usage(&self) -> Option<KeyUsage> {
-        self.extensions.key_usage
+        self.0.extensions.key_usage
     }
 
     /// The purposes of the key; empty if nothing is said.
     pub fn extended_key_usage(&self) -> &[ExtendedKeyUsage] {
-        &self.extensions.extended_key_usage
+        &self.0.extensions.extended_key_usage
     }
 
     /// Whether a verifier that does not know the extension with the purposes must refuse the certificate, as RFC 3161
     /// wants it of timestamp authorities.
     pub fn extended_key_usage_is_critical(&self) -> bool {
-        self.extensions.extended_key_usage_critical
+        self.0.extensions.extended_key_usage_critical
     }
 
     /// Whether the subject is a CA; `None` if nothing is said, which means that it is not.
     pub fn basic_constraints(&self) -> Option<BasicConstraints> {
-        self.extensions.basic_constraints
+        self.0.extensions.basic_constraints
     }
 
     /// Whether the subject is a CA.
     pub fn is_ca(&self) -> bool {
-        self.extensions
+        self.0
+            .extensions
             .basic_constraints
             .is_some_and(|constraints| constraints.ca)
     }
 
     /// The id of the subject's key, as the issuer chose it.
     pub fn subject_key_id(&self) -> Option<&[u8]> {
-        self.extensions.subject_key_id.as_deref()
+        self.0.extensions.subject_key_id.as_deref()
     }
 
     /// The id of the issuer's key.
     pub fn authority_key_id(&self) -> Option<&[u8]> {
-        self.extensions.authority_key_id.as_deref()
+        self.0.extensions.authority_key_id.as_deref()
     }
 
     /// The extensions that this crate does not read, in the order of the certificate.
     pub fn unread_extensions(&self) -> &[Unread] {
-        &self.extensions.unread
+        &self.0.extensions.unread
     }
 
     /// The subject's key as it stands in the certificate: SubjectPublicKeyInfo in DER, of whatever kind it is.
     pub fn spki_der(&self) -> &[u8] {
-        &self.der[self.fields.spki.clone()]
+        &self.0.der[self.0.fields.spki.clone()]
     }
 
     /// The subject's name as it stands in the certificate.
     pub(crate) fn subject_der(&self) -> &[u8] {
-        &self.der[self.fields.subject.clone()]
+        &self.der()[self.0.fields.subject.clone()]
     }
 
     /// The issuer's name as it stands in the certificate.
     pub(crate) fn issuer_der(&self) -> &[u8] {
-        &self.der[self.fields.issuer.clone()]
+        &self.0.der[self.0.fields.issuer.clone()]
     }
 
     /// The serial number's content as it stands in the certificate.
     pub(crate) fn serial_der(&self) -> &[u8] {
-        &self.der[self.fields.serial.clone()]
+        &self.0.der[self.0.fields.serial.clone()]
     }
 
     /// SHA-256 over the DER.
     pub fn fingerprint(&self) -> Digest {
-        Digest::sha256(&self.der)
+        Digest::sha256(&self.0.der)
     }
 }
 
@@ -249,7 +254,7 @@ fn check_serial(content: &[u8]) -> Result<(), Error> {
 
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
-        self.der == other.der
+        self.0.der == other.0.der
     }
 }
 
@@ -262,7 +267,6 @@ impl fmt::Debug for Certificate {
 }
 
 /// Where those parts of a certificate are whose very bytes matter.
-#[derive(Clone)]
 struct Fields {
     /// `TBSCertificate`: what the issuer signed.
     tbs: Range<usize>,

@@ -74,6 +74,13 @@ impl<'a> Chain<'a> {
         self.certificates[1]
     }
 
+    /// Whether every certificate was valid at another time, too. Nothing else about a chain changes with the time.
+    pub fn is_valid_at(&self, at_unix_seconds: u64) -> bool {
+        self.certificates
+            .iter()
+            .all(|certificate| check_validity(certificate, at_unix_seconds).is_ok())
+    }
+
     /// The trust anchor.
     pub fn anchor(&self) -> &'a Certificate {
         self.certificates[self.certificates.len() - 1]
@@ -96,6 +103,7 @@ impl<'a> Chain<'a> {
 ///
 /// let chain = verify_chain(&leaf, intermediates, root, 1_734_374_576, Purpose::CodeSigning).unwrap();
 /// assert_eq!(chain.issuer(), &authority[0]);
+/// assert!(chain.is_valid_at(1_734_375_176) && !chain.is_valid_at(1_734_375_177));
 ///
 /// let later = verify_chain(&leaf, intermediates, root, 1_734_375_177, Purpose::CodeSigning);
 /// assert!(matches!(later, Err(ChainError::Expired { .. })));

@@ -1,10 +1,11 @@
 //! What is measured, case by case.
 //!
-//! Invariant: every signature that is verified was made by cosign, and every image that is signed for a figure of a
-//! first signature has none before.
+//! Invariant: every signature that is verified was made by another program, and every image that is signed for a figure
+//! of a first signature has none before.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::measure::in_turn;
@@ -14,12 +15,17 @@ use super::tools::{Key, Tool, Tools};
 use crate::process::{self, Outcome};
 
 /// A case's name on the command line, and what it is.
-pub(super) const NAMES: [(&str, &str); 5] = [
+pub(super) const NAMES: [(&str, &str); 7] = [
     ("start", "start and end: `version`"),
     ("sign", "sign an image in a registry"),
     ("verify", "verify an image with 2 signatures"),
     ("verify-100", "verify an image with 100 signatures"),
     ("verify-blob", "verify a file of 1 GiB"),
+    ("verify-keyless", "verify a keyless bundle, offline"),
+    (
+        "verify-many",
+        "verify bundles, one after another in one process",
+    ),
 ];
 
 /// The size of the large file, in MiB.
@@ -44,6 +50,8 @@ pub(super) struct Bench {
     pub(super) requests_only: bool,
     /// Print each request.
     pub(super) show_requests: bool,
+    /// The checkout.
+    pub(super) checkout: PathBuf,
 }
 
 impl Bench {
@@ -67,6 +75,14 @@ impl Bench {
             "verify-blob" => {
                 eprintln!("{name}");
                 self.verify_blob()
+            }
+            "verify-keyless" => {
+                eprintln!("{name}");
+                self.verify_keyless()
+            }
+            "verify-many" => {
+                eprintln!("{name}");
+                self.verify_many_bundles()
             }
             _ => Err(format!("{name} is no case").into()),
         }

@@ -1,6 +1,6 @@
 //! The figures, and the tables that show them: the same on the terminal and in `docs/benchmarks.md`.
 //!
-//! Invariant: a ratio is a median over a median of the same run. Below 1, Sealmark needs less.
+//! Invariant: a ratio is a median over a median of the same run. Below 1, Sealmark needs less; of rates, it does less.
 
 use super::measure::Cost;
 
@@ -31,6 +31,8 @@ pub(super) enum Aim {
     Ratio(f64),
     /// Sealmark's own figure, in the unit of the row.
     Own(f64),
+    /// The ratio to the other, at least: for figures of which more is better.
+    AtLeast(f64),
 }
 
 /// What is counted.
@@ -39,6 +41,7 @@ enum Unit {
     Milliseconds,
     Mebibytes,
     Count,
+    PerSecond,
 }
 
 /// The same figure of several runs; at least one.
@@ -98,6 +101,27 @@ impl Row {
         }
     }
 
+    /// How often something is done in a second, in several rounds.
+    pub(super) fn rates(
+        what: String,
+        sealmark: impl Iterator<Item = f64>,
+        other: impl Iterator<Item = f64>,
+        aim: Option<Aim>,
+    ) -> Self {
+        Self {
+            what,
+            sealmark: Series::new(Unit::PerSecond, sealmark),
+            other: Series::new(Unit::PerSecond, other),
+            aim,
+        }
+    }
+
+    /// The row in a table of several others: `CPU time, cosign-3.1.1`.
+    pub(super) fn beside(mut self, other: &str) -> Self {
+        self.what = format!("{}, {other}", self.what);
+        self
+    }
+
     fn ratio(&self) -> f64 {
         self.sealmark.median() / self.other.median()
     }
@@ -109,6 +133,9 @@ impl Row {
             Some(Aim::Own(most)) => {
                 let text = format!("≤ {}", self.sealmark.unit.text(most));
                 (text, self.sealmark.median() <= most)
+            }
+            Some(Aim::AtLeast(least)) => {
+                (format!("ratio ≥ {}", ratio(least)), self.ratio() >= least)
             }
         };
         format!("{text}: {}", if met { "met" } else { "not met" })
@@ -150,7 +177,7 @@ impl Series {
 impl Unit {
     fn number(self, value: f64) -> String {
         match self {
-            Self::Count => format!("{value:.0}"),
+            Self::Count | Self::PerSecond => format!("{value:.0}"),
             Self::Mebibytes => format!("{value:.1}"),
             Self::Milliseconds if value < 10.0 => format!("{value:.2}"),
             Self::Milliseconds if value < 100.0 => format!("{value:.1}"),
@@ -162,6 +189,7 @@ impl Unit {
         let number = self.number(value);
         match self {
             Self::Count => number,
+            Self::PerSecond => format!("{number}/s"),
             Self::Mebibytes => format!("{number} MiB"),
             Self::Milliseconds => format!("{number} ms"),
         }
@@ -244,6 +272,12 @@ mod tests {
             14,
             Some(Aim::Ratio(0.5)),
         ));
+        rows.push(Row::rates(
+            "bundles".to_owned(),
+            [700.0, 800.0, 750.0].into_iter(),
+            [1000.0].into_iter(),
+            Some(Aim::AtLeast(0.7)),
+        ));
         let table = Table {
             title: "Sign".to_owned(),
             other: "cosign".to_owned(),
@@ -258,6 +292,7 @@ mod tests {
 | CPU time    | 10.0 ms (6.00–18.0) | 500 ms (200–800)     | 0.020 |                    |
 | peak memory | 1.5 MiB (1.0–2.0)   | 10.0 MiB (10.0–10.0) | 0.15  | ≤ 1.0 MiB: not met |
 | requests    | 7                   | 14                   | 0.50  | ratio ≤ 0.50: met  |
+| bundles     | 750/s (700–800)     | 1000/s               | 0.75  | ratio ≥ 0.70: met  |
 ";
         assert_eq!(table.markdown(), expected);
     }

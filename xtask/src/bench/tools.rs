@@ -125,7 +125,8 @@ impl Tools {
         command
     }
 
-    fn tool(&self, tool: Tool, arguments: &[&str]) -> Command {
+    /// One of the two programs, whose flags are the same.
+    pub(super) fn tool(&self, tool: Tool, arguments: &[&str]) -> Command {
         match tool {
             Tool::Sealmark => self.command(&self.sealmark, arguments),
             Tool::Cosign => self.command(&self.peer("cosign3"), arguments),
@@ -192,29 +193,20 @@ impl Tools {
 /// Builds Sealmark as it is released; the program's path.
 pub(super) fn build_sealmark(checkout: &Path) -> Outcome<PathBuf> {
     eprintln!("building sealmark, optimised");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = process::cargo(checkout);
     command
         .args(["build", "--release", "--locked", "--package", "sealmark"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(checkout);
-    // What `cargo run` sets for this program would make build scripts that look at it run again.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
-    }
+        .arg("--message-format=json-render-diagnostics");
     let messages = process::succeed(&mut command)?;
-    executable(&messages).ok_or_else(|| "cargo build named no program sealmark".into())
+    executable(&messages, "sealmark").ok_or_else(|| "cargo build named no program sealmark".into())
 }
 
-/// The program in Cargo's messages, one JSON object a line.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// The program `name` in Cargo's messages, one JSON object a line.
+pub(super) fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "sealmark")
+        .filter(|message| message["target"]["name"] == name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -228,7 +220,10 @@ mod tests {
             {\"target\":{\"name\":\"sealmark\"},\"executable\":null}\nnot JSON\n\
             {\"target\":{\"name\":\"sealmark\"},\"executable\":\"/t/release/sealmark\"}\n";
         let expected = Some(PathBuf::from("/t/release/sealmark"));
-        assert_eq!(executable(messages), expected);
-        assert_eq!(executable("{\"reason\":\"build-finished\"}"), None);
+        assert_eq!(executable(messages, "sealmark"), expected);
+        assert_eq!(
+            executable("{\"reason\":\"build-finished\"}", "sealmark"),
+            None
+        );
     }
 }
