@@ -114,8 +114,9 @@ fn keys_of_elliptic_curves() {
             c.leaf.spki = spki(&[oid("1.3.101.112")], &point);
         }),
         (
+            // Such a key checks nothing, so it has signed nothing.
             "Ed25519 of small order in the CA, by which everything is signed",
-            Refused("of small order"),
+            Refused("does not match the key of the CA"),
             |c| {
                 let mut neutral = [0; 32];
                 neutral[0] = 1;
