@@ -103,6 +103,8 @@ pub(crate) struct Asking {
     /// As the flag says.
     allow_certificate_chain: bool,
     keys: BTreeMap<String, PublicKey>,
+    /// No key is fetched.
+    offline: bool,
     pub(crate) trusted: Trusted,
 }
 
@@ -126,6 +128,17 @@ impl PolicyFlags {
             .any(|path| foreign_policy(path).is_none())
     }
 
+    /// Claims that are not checked make a policy worth nothing.
+    pub(crate) fn check_claims(&self, check_claims: bool) -> Result<(), Error> {
+        match check_claims || self.policy.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Usage(
+                "--check-claims=false and --policy: a policy is about this artifact and no other; leave one of them out"
+                    .to_owned(),
+            )),
+        }
+    }
+
     /// Whether a policy file is named.
     pub(crate) fn has_file(&self) -> bool {
         !self.policy.is_empty()
@@ -140,7 +153,7 @@ impl PolicyFlags {
     ) -> Result<Asking, Error> {
         match self.policy.as_slice() {
             [] => self.made_of_flags(trust, wanted, terminal).await,
-            [path] => self.read_file(path, trust, terminal).await,
+            [path] => self.read_file(path, trust, &wanted, terminal).await,
             [first, ..] => Err(foreign_policy(first).map_or_else(
                 || {
                     Error::Usage(
@@ -156,14 +169,18 @@ impl PolicyFlags {
         &self,
         path: &Path,
         trust: &TrustFlags,
+        wanted: &Wanted,
         terminal: &Terminal,
     ) -> Result<Asking, Error> {
+        let annotated =
+            matches!(wanted, Wanted::ImageSignature { annotations } if !annotations.is_empty());
         if let Some(language) = foreign_policy(path) {
             return Err(not_ours(path, language));
         }
         let given = [
             (!self.key.is_empty(), "--key"),
             (self.threshold != 1, "--threshold"),
+            (annotated, "-a"),
         ]
         .into_iter()
         .find_map(|(given, flag)| given.then_some(flag))
@@ -188,9 +205,10 @@ impl PolicyFlags {
             .map_err(|cause| Error::Usage(format!("{}: {cause}", path.display())))?;
         let directory = path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
         let root = file.trusted_root.as_ref().map(|root| directory.join(root));
-        let by_identity = file.names_identities();
         Ok(Asking {
-            trusted: trust.trusted(root, by_identity, terminal).await?,
+            // What a policy file asks of logs is asked of those of the public instance, unless others are named.
+            trusted: trust.trusted(root, file.needs_trust(), terminal).await?,
+            offline: trust.offline,
             file,
             directory,
             name: Some(path.display().to_string()),
@@ -221,7 +239,7 @@ impl PolicyFlags {
             ));
         }
         let keys = self.key.iter().map(|key| SignerText {
-            key: Some(key.clone()),
+            key: Some(absolute(key)),
             ..SignerText::default()
         });
         let signers: Vec<SignerRef> = keys
@@ -239,14 +257,14 @@ impl PolicyFlags {
         // Before trusted material is fetched: a key that cannot be read is the plainer mistake.
         let mut loaded = BTreeMap::new();
         for name in &self.key {
-            let key = load(name, Path::new(""), terminal).await?;
+            let key = load(name, Path::new(""), trust.offline, terminal).await?;
             if loaded.values().any(|known| *known == key) {
                 return Err(Error::Usage(format!(
                     "key {} is given twice: that is one signer",
                     key.id()
                 )));
             }
-            loaded.insert(name.clone(), key);
+            loaded.insert(absolute(name), key);
         }
         let trusted = trust.trusted(None, by_identity, terminal).await?;
         let mut reasons = Reasons::default();
@@ -292,6 +310,10 @@ impl PolicyFlags {
         Ok(Asking {
             file: PolicyFile {
                 version: VERSION,
+                trusted_root: trust
+                    .trusted_root
+                    .as_ref()
+                    .map(|path| absolute(&path.display().to_string())),
                 rules: vec![rule],
                 ..PolicyFile::default()
             },
@@ -300,6 +322,7 @@ impl PolicyFlags {
             reasons,
             allow_certificate_chain: trust.allow_certificate_chain,
             keys: loaded,
+            offline: trust.offline,
             trusted,
         })
     }
@@ -457,9 +480,28 @@ fn number(asked: Asked, reason: &mut Option<String>) -> Number {
     })
 }
 
-async fn load(name: &str, directory: &Path, terminal: &Terminal) -> Result<PublicKey, Error> {
+/// A key or root as it is found from every folder, so that the policy that is shown can be kept anywhere.
+fn absolute(name: &str) -> String {
+    match KeyRef::parse(name) {
+        Ok(KeyRef::File(path)) => std::path::absolute(&path)
+            .map_or_else(|_| name.to_owned(), |path| path.display().to_string()),
+        _ => name.to_owned(),
+    }
+}
+
+async fn load(
+    name: &str,
+    directory: &Path,
+    offline: bool,
+    terminal: &Terminal,
+) -> Result<PublicKey, Error> {
     let reference = match KeyRef::parse(name)? {
         KeyRef::File(path) => KeyRef::File(directory.join(path)),
+        KeyRef::Url(url) if offline => {
+            return Err(Error::Usage(format!(
+                "--offline: the key {url} would have to be fetched; keep it in a file"
+            )));
+        }
         other => other,
     };
     let key = sealmark_kms::load_public(&reference).await?;
@@ -497,7 +539,7 @@ impl Asking {
             })?;
         for key in rule.keys(&self.file).map_err(failed)? {
             if !self.keys.contains_key(key) {
-                let loaded = load(key, &self.directory, terminal).await?;
+                let loaded = load(key, &self.directory, self.offline, terminal).await?;
                 self.keys.insert(key.to_owned(), loaded);
             }
         }

@@ -203,6 +203,22 @@ fn print_attachment(attachment: &Attachment, terminal: &mut Terminal) -> Result<
     Ok(())
 }
 
+/// The demands that are not met besides the one that a message is about.
+fn also_unmet(report: &Report, told: &DemandReport) -> String {
+    report
+        .demands
+        .iter()
+        .filter(|demand| demand.verdict != Verdict::Verified && !std::ptr::eq(*demand, told))
+        .map(|demand| {
+            let why = match demand.verdict {
+                Verdict::NoSignatures => "there is none",
+                _ => "none is good enough",
+            };
+            format!("\n  also not met: {}, {why}", printable(&demand.kind))
+        })
+        .collect()
+}
+
 /// The first demand that is not met.
 fn unmet(report: &Report) -> Option<&DemandReport> {
     report
@@ -247,14 +263,19 @@ pub(crate) fn none_there(name: &str, report: &Report, local: bool) -> String {
             };
             format!(
                 "{name} has no {what}: no bundle refers to {digest}, and there is no tag \
-                 sha256-{hex}.{tag}{elsewhere}",
+                 sha256-{hex}.{tag}{elsewhere}{also}",
                 digest = report.digest,
                 hex = report.digest.hex(),
+                also = also_unmet(report, demand),
             )
         }
         count => {
             let list: Vec<_> = others.into_iter().take(3).collect();
-            format!("{name} has no {what}, only {count}: {}", list.join("; "))
+            format!(
+                "{name} has no {what}, only {count}: {}{}",
+                list.join("; "),
+                also_unmet(report, demand)
+            )
         }
     }
 }
@@ -293,7 +314,8 @@ pub(crate) fn no_match(name: &str, report: &Report) -> String {
             }
             _ => None,
         });
-    let list: String = reasons.take(MAX_LISTED).collect();
+    let mut list: String = reasons.take(MAX_LISTED).collect();
+    list.push_str(&also_unmet(report, demand));
     let have = demand.signers.iter().filter(|signer| signer.signed).count();
     if have > 0 {
         let need = demand.threshold;

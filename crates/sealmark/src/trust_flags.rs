@@ -19,7 +19,7 @@ use crate::terminal::Terminal;
 pub(crate) struct TrustFlags {
     /// Trusted root (trusted_root.json); if it names a log, a log must prove every signature
     #[arg(long, value_name = "FILE")]
-    trusted_root: Option<PathBuf>,
+    pub(crate) trusted_root: Option<PathBuf>,
     /// Do not ask for a log's proof
     #[arg(long)]
     insecure_ignore_tlog: bool,
@@ -34,7 +34,7 @@ pub(crate) struct TrustFlags {
     insecure_ignore_sct: bool,
     /// Ask no TUF repository: use what was fetched before, if it has not expired
     #[arg(long)]
-    offline: bool,
+    pub(crate) offline: bool,
     /// Believe this authority alone: the certificates that lead from the signer's to the root, PEM
     #[arg(long, value_name = "FILE", alias = "cert-chain")]
     certificate_chain: Option<PathBuf>,
@@ -68,6 +68,8 @@ pub(crate) struct Trusted {
     pub(crate) material: sealmark_verify::TrustedMaterial,
     /// Where it is from; `None` if nobody is believed.
     pub(crate) origin: Option<String>,
+    /// Whether it names a log, usable or not.
+    has_log: bool,
     /// The variables that replace parts of it.
     pub(crate) variables: Vec<&'static str>,
 }
@@ -80,7 +82,9 @@ impl TrustFlags {
         by_identity: bool,
         terminal: &Terminal,
     ) -> Result<Trusted, Error> {
-        let base = match (self.trusted_root.clone().or(default_root), by_identity) {
+        let named = self.trusted_root.clone().or(default_root);
+        let is_named = named.is_some();
+        let base = match (named, by_identity) {
             (Some(path), _) => Some(TrustedMaterial::from_file(&path)?),
             (None, by_identity) => match self.initialised()? {
                 Some(options) => Some(TrustedMaterial::from_tuf(&options).await?),
@@ -92,7 +96,7 @@ impl TrustFlags {
             .map(|material| material.origin.to_string())
             .collect();
         let mut root = base.map(|material| material.trusted_root);
-        let variables = self.replace_parts(&mut root, &mut origin)?;
+        let variables = self.replace_parts(&mut root, &mut origin, is_named)?;
         let material = root.as_ref().map_or_else(Default::default, |root| {
             sealmark_verify::TrustedMaterial::new(root)
         });
@@ -101,6 +105,7 @@ impl TrustFlags {
                 "the trusted root has what cannot be used: {reason}"
             ));
         }
+        let has_log = root.as_ref().is_some_and(|root| !root.tlogs.is_empty());
         let origin = root.map(|_| origin.join(", "));
         if let Some(origin) = &origin {
             terminal.detail(format!("trusting {origin}"));
@@ -108,6 +113,7 @@ impl TrustFlags {
         Ok(Trusted {
             material,
             origin,
+            has_log,
             variables,
         })
     }
@@ -117,9 +123,11 @@ impl TrustFlags {
         &self,
         root: &mut Option<TrustedRoot>,
         origin: &mut Vec<String>,
+        is_named: bool,
     ) -> Result<Vec<&'static str>, Error> {
         let mut names = Vec::new();
-        if self.trusted_root.is_none() {
+        // Whoever names a trusted root means that one, whatever is left in the environment.
+        if !is_named {
             let variables = EnvironmentFiles::read(|name| std::env::var_os(name))?;
             if !variables.is_empty() {
                 names = variables.names();
@@ -168,7 +176,7 @@ impl TrustFlags {
         match &trusted.origin {
             None => Asked::Ignored("no trusted root".to_owned()),
             // An authority without a log is believed with timestamps alone, if the user says so.
-            Some(origin) if trusted.material.logs.is_empty() && !by_identity => {
+            Some(origin) if !trusted.has_log && !by_identity => {
                 Asked::Ignored(format!("{origin} names no log"))
             }
             Some(_) => Asked::Required,

@@ -159,8 +159,11 @@ fn promised<'a>(
     Err(reason)
 }
 
-/// The index of the policy's signer that the certificate is for, and the identity for people.
-pub(crate) fn identity(leaf: &Certificate, signers: &[Signer]) -> Result<(usize, String), Failure> {
+/// The indexes of the signers that the certificate is for, and the identity for people.
+pub(crate) fn identity(
+    leaf: &Certificate,
+    signers: &[Signer],
+) -> Result<(Vec<usize>, String), Failure> {
     let issuer = leaf.fulcio().issuer().unwrap_or_default();
     let subjects = subjects(leaf);
     let matches = |identity: &Identity| {
@@ -174,12 +177,14 @@ pub(crate) fn identity(leaf: &Certificate, signers: &[Signer]) -> Result<(usize,
                 .all(|(extension, value)| leaf.fulcio().get(*extension) == Some(value.as_str()))
     };
     let found = describe(leaf);
-    for (index, signer) in signers.iter().enumerate() {
-        if let Signer::Identity(identity) = signer
-            && matches(identity)
-        {
-            return Ok((index, found));
-        }
+    let indexes: Vec<usize> = signers
+        .iter()
+        .enumerate()
+        .filter(|(_, signer)| matches!(signer, Signer::Identity(identity) if matches(identity)))
+        .map(|(index, _)| index)
+        .collect();
+    if !indexes.is_empty() {
+        return Ok((indexes, found));
     }
     let wanted: Vec<_> = signers.iter().map(ToString::to_string).collect();
     let mut found = found;
@@ -190,7 +195,8 @@ pub(crate) fn identity(leaf: &Certificate, signers: &[Signer]) -> Result<(usize,
         for (extension, value) in &identity.extensions {
             let actual = leaf.fulcio().get(*extension);
             if actual != Some(value.as_str()) {
-                found.push_str(&format!(", with {} {actual:?}", extension.label()));
+                let actual = actual.map_or_else(|| "none".to_owned(), |text| format!("{text:?}"));
+                found.push_str(&format!(", with {} {actual}", extension.label()));
             }
         }
     }

@@ -179,7 +179,7 @@ fn in_order(
     })?;
     let made = run.need(match explain {
         true => signature::by_anyone(artifact, &signed, &demand.signers),
-        false => signature::by_whom(artifact, &signed, &demand.signers),
+        false => signature::by_whom(artifact, &signed, demand),
     })?;
     let key = &made.key;
     let algorithm = made.scheme.describe(key.key_type());
@@ -198,9 +198,9 @@ fn in_order(
                     None
                 }
                 false => {
-                    let (index, who) = run.need(certificate::identity(leaf, &demand.signers))?;
+                    let (indexes, who) = run.need(certificate::identity(leaf, &demand.signers))?;
                     run.done(Ok(passed(who)))?;
-                    Some(index)
+                    Some(indexes)
                 }
             }
         }
@@ -208,7 +208,7 @@ fn in_order(
             run.done(Ok(passed(format!("{algorithm} by key {}", key.id()))))?;
             attachment.signer = Some(report::Signer::key(key, algorithm));
             run.done(Ok(not_applicable("signed with a key")))?;
-            made.signer
+            made.signer.map(|index| vec![index])
         }
     };
     attachment.claims = signed.claims();
@@ -232,7 +232,7 @@ fn in_order(
     }
     run.done(content::predicate(&signed.payload, &demand.kind, *now))?;
     if !explain {
-        attachment.satisfies = satisfies.map(|index| (index, key_digest(key)));
+        attachment.satisfies = satisfies.map(|indexes| (indexes, key_digest(key)));
     }
     Ok(())
 }
@@ -254,7 +254,15 @@ fn certificate_checks(
         [] if proofs::none_asked(context.demand) => &present[..],
         times => times,
     };
-    let issuer = run.need(certificate::chain(leaf, others, times, context.trust))?;
+    let issuer = certificate::chain(leaf, others, times, context.trust).map_err(|failure| {
+        match times == present && proofs::none_asked(context.demand) {
+            true => failure.remedy(
+                "if it has expired: a log or a timestamp tells when it was used, and neither was looked at",
+            ),
+            false => failure,
+        }
+    });
+    let issuer = run.need(issuer)?;
     let at: Vec<_> = times
         .iter()
         .map(|time| crate::log::time_text(*time))

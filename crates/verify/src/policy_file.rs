@@ -56,7 +56,7 @@ pub const VERSION: u32 = 1;
 /// What a rule may be for.
 #[derive(Clone, Copy, Debug)]
 pub enum Artifact<'a> {
-    /// An image, by registry and repository.
+    /// An image, by registry and repository: `docker.io/library/alpine`.
     Image(&'a str),
     /// A file, by the path that the user gave.
     File(&'a str),
@@ -110,9 +110,17 @@ impl PolicyFile {
 
     /// The first rule that is for this artifact.
     pub fn rule(&self, artifact: Artifact<'_>) -> Option<&Rule> {
-        self.rules.iter().find(|rule| match artifact {
-            Artifact::Image(name) => rule.images.iter().any(|p| pattern::fits(p, name)),
-            Artifact::File(path) => rule.files.iter().any(|p| {
+        let (image, path) = match artifact {
+            Artifact::Image(name) => (Some(pattern::canonical(name)), String::new()),
+            Artifact::File(path) => (None, pattern::plain_path(path)),
+        };
+        let path = path.as_str();
+        self.rules.iter().find(|rule| match &image {
+            Some(name) => rule
+                .images
+                .iter()
+                .any(|p| pattern::fits(&pattern::canonical(p), name)),
+            None => rule.files.iter().any(|p| {
                 let name = match p.contains('/') {
                     true => path,
                     false => path.rsplit('/').next().unwrap_or(path),
@@ -122,8 +130,19 @@ impl PolicyFile {
         })
     }
 
-    /// Whether any signer is named by identity.
-    pub fn names_identities(&self) -> bool {
+    /// Whether anybody but the holders of keys is to be believed: identities, logs, timestamp authorities.
+    pub fn needs_trust(&self) -> bool {
+        let ignored = |number: &Number| matches!(number, Number::Word(Word::Ignored));
+        self.names_identities()
+            || self.rules.iter().any(|rule| {
+                let log = !matches!(&rule.log, LogWanted::Simple(number) if ignored(number));
+                let timestamp = !ignored(&rule.timestamp)
+                    && !matches!(rule.timestamp, Number::Word(Word::IfPresent));
+                log || timestamp
+            })
+    }
+
+    fn names_identities(&self) -> bool {
         let signers = self.rules.iter().flat_map(|rule| {
             let signature = rule.signature.iter().flat_map(|wanted| &wanted.signers);
             signature.chain(rule.attestations.iter().flat_map(|wanted| &wanted.signers))
@@ -243,6 +262,11 @@ impl Rule {
             LogWanted::Simple(number) => (number, None),
             LogWanted::Witnessed(log) => {
                 let at = |cause| error(format!("log: {cause}"));
+                if let Number::Word(Word::Ignored | Word::IfPresent) = log.at_least {
+                    return Err(at(error(
+                        "witnesses need a log: atLeast is required or a number",
+                    )));
+                }
                 (&log.at_least, Some(log.witnesses().map_err(at)?))
             }
         };
@@ -274,6 +298,9 @@ fn signers(
     threshold: usize,
     load: &mut dyn FnMut(&str) -> Option<PublicKey>,
 ) -> Result<Vec<Signer>, PolicyFileError> {
+    if list.is_empty() {
+        return Err(error("signers is empty: nobody could sign"));
+    }
     if threshold == 0 || threshold > list.len() {
         return Err(error(format!(
             "threshold {threshold}: of {} signers between 1 and {} can be asked for",
@@ -350,6 +377,13 @@ impl SignerText {
 
 impl AttestationWanted {
     fn attestation(&self) -> Result<Attestation, PolicyFileError> {
+        if self
+            .types
+            .as_ref()
+            .is_some_and(|types| types.iter().next().is_none())
+        {
+            return Err(error("type is an empty list: leave it out for every type"));
+        }
         let mut types = Vec::new();
         for name in self.types.iter().flat_map(OneOrMore::iter) {
             types.extend(PredicateType::named(name).map_err(|cause| error(cause.to_string()))?);
@@ -392,6 +426,12 @@ impl ConditionText {
         .into_iter()
         .flatten()
         .collect();
+        if [&self.one_of, &self.none_of]
+            .iter()
+            .any(|list| list.as_ref().is_some_and(Vec::is_empty))
+        {
+            return Err(format!("an empty list is asked of {:?}", self.path));
+        }
         if tests.is_empty() {
             return Err(format!(
                 "nothing is asked of {:?}: give equals, oneOf, noneOf, matches, atLeast, atMost, maxAge or exists",

@@ -57,7 +57,13 @@ impl fmt::Display for Condition {
             Test::Matches(text) => write!(f, "{path} {text}"),
             Test::AtLeast(number) => write!(f, "{path} at least {number}"),
             Test::AtMost(number) => write!(f, "{path} at most {number}"),
-            Test::MaxAge(seconds) => write!(f, "{path} at most {seconds} s ago"),
+            Test::MaxAge(seconds) => {
+                let (count, unit) = [(86_400, "d"), (3600, "h"), (60, "min")]
+                    .into_iter()
+                    .find(|(unit, _)| *seconds > 0 && seconds % unit == 0)
+                    .map_or((*seconds, "s"), |(unit, name)| (seconds / unit, name));
+                write!(f, "{path} at most {count} {unit} ago")
+            }
         }
     }
 }
@@ -77,6 +83,7 @@ impl Condition {
         if let Test::Exists(wanted) = self.test {
             return match (wanted, selected.values.first(), selected.missing) {
                 (true, _, Some(missing)) => Err(format!("no {missing}")),
+                (true, None, None) => Err(format!("nothing at {}", self.path)),
                 (false, Some(value), _) => Err(show(value)),
                 _ => Ok(()),
             };
@@ -84,6 +91,10 @@ impl Condition {
         if let Some(missing) = selected.missing {
             // Also for values that are forbidden: a member that is spelt differently must not pass for harmless.
             return Err(format!("no {missing}"));
+        }
+        // "Each of nothing" is right of what is forbidden, and says nothing of what is demanded.
+        if selected.values.is_empty() && !matches!(self.test, Test::NoneOf(_) | Test::AtMost(_)) {
+            return Err(format!("nothing at {}", self.path));
         }
         match selected
             .values
@@ -264,8 +275,14 @@ mod tests {
             ("/vulns/1/score", Test::OneOf(vec![json!(8.5)]), None),
             ("/vulns/01/score", Test::Exists(true), Some("no /vulns/01")),
             ("/vulns/0/score", Test::OneOf(vec![json!(3.0)]), None),
-            // Each element of nothing passes; a member that is missing does not.
-            ("/none/*/x", Test::OneOf(text(&["x"])), None),
+            // Of nothing, each is harmless, and none is what it should be. A member that is missing passes nothing.
+            ("/none/*/x", Test::NoneOf(text(&["x"])), None),
+            (
+                "/none/*/x",
+                Test::OneOf(text(&["x"])),
+                Some("nothing at /none/*/x"),
+            ),
+            ("/none/*", Test::Exists(true), Some("nothing at /none/*")),
             ("/gone/*/x", Test::OneOf(text(&["x"])), Some("no /gone")),
             ("/gone/*/x", Test::NoneOf(text(&["x"])), Some("no /gone")),
             (

@@ -75,9 +75,9 @@ pub struct Attachment {
     pub manifest_digest: Option<Digest>,
     /// Whether it passed every check.
     pub accepted: bool,
-    /// Which of the demand's signers made it, and the id of the key, if it is accepted.
+    /// Which of the demand's signers may have made it, and the id of the key, if it is accepted.
     #[serde(skip)]
-    pub(crate) satisfies: Option<(usize, Digest)>,
+    pub(crate) satisfies: Option<(Vec<usize>, Digest)>,
     /// Who made the signature; only if the attachment is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signer: Option<Signer>,
@@ -307,9 +307,9 @@ impl Report {
 impl DemandReport {
     pub(crate) fn new(demand: &Demand, attachments: Vec<Attachment>) -> Self {
         let signed_by = |index| {
-            attachments
-                .iter()
-                .any(|attachment| matches!(&attachment.satisfies, Some((by, _)) if *by == index))
+            attachments.iter().any(
+                |attachment| matches!(&attachment.satisfies, Some((by, _)) if by.contains(&index)),
+            )
         };
         Self {
             kind: demand.kind.to_string(),
@@ -367,12 +367,14 @@ fn verdict(demand: &Demand, attachments: &[Attachment]) -> Verdict {
 /// one signer all the same.
 fn signers(attachments: &[Attachment]) -> usize {
     let mut keys_of: BTreeMap<usize, BTreeSet<&Digest>> = BTreeMap::new();
-    for (signer, key) in attachments
+    for (signers, key) in attachments
         .iter()
         .filter(|attachment| attachment.accepted)
         .filter_map(|attachment| attachment.satisfies.as_ref())
     {
-        keys_of.entry(*signer).or_default().insert(key);
+        for signer in signers {
+            keys_of.entry(*signer).or_default().insert(key);
+        }
     }
     let mut signer_of: BTreeMap<&Digest, usize> = BTreeMap::new();
     let signers: Vec<usize> = keys_of.keys().copied().collect();

@@ -167,6 +167,59 @@ fn every_demand_must_be_met() {
     assert_eq!(report.demands[1].verdict, Verdict::NoSignatures);
 }
 
+/// In whatever order they are written.
+#[test]
+fn who_matches_two_signers_stands_for_the_one_that_is_left() {
+    use sealmark_virtual::{By, Identity, Proofs, VirtualSigstore, What};
+    let sigstore = VirtualSigstore::new();
+    let statement = sealmark_formats::statement::image_signature(&image(), &BTreeMap::new());
+    let evidence: Vec<Evidence> = ["a@example.com", "b@example.com"]
+        .iter()
+        .map(|email| {
+            let person = Identity::email(email, "https://issuer.example.com");
+            let what = What::Statement(&statement);
+            let signed = sigstore.sign(what, By::Identity(&person), Proofs::REKOR_V1);
+            Evidence {
+                source: Source {
+                    layout: Layout::Bundle,
+                    manifest: None,
+                    location: (*email).to_owned(),
+                },
+                content: Content::Bundle(Box::new(signed.bundle(bundle::Version::V0_3))),
+            }
+        })
+        .collect();
+    let identity = |subject| {
+        Signer::Identity(policy::Identity {
+            issuer: Match::Exact("https://issuer.example.com".to_owned()),
+            subject,
+            extensions: Vec::new(),
+        })
+    };
+    let all = identity(Match::pattern("@example.com$").expect("a pattern"));
+    let b = identity(Match::Exact("b@example.com".to_owned()));
+    for signers in [vec![all.clone(), b.clone()], vec![b, all]] {
+        let demand = Demand {
+            threshold: 2,
+            ..Demand::new(Kind::ImageSignature, signers)
+        };
+        let verify = |evidence: &[Evidence]| {
+            sealmark_verify::verify(
+                &Artifact::by_digest(image()),
+                evidence,
+                &TrustedMaterial::new(&sigstore.trusted_root()),
+                &demand.clone().into(),
+                sealmark_virtual::START + sealmark_virtual::DAY,
+            )
+        };
+        assert_eq!(verify(&evidence).verdict, Verdict::Verified);
+        assert_eq!(
+            verify(&evidence[1..]).verdict,
+            Verdict::NoMatchingSignatures
+        );
+    }
+}
+
 #[test]
 fn a_threshold_counts_signers_and_says_who_is_missing() {
     let (one, two) = (key(), key());
@@ -353,69 +406,113 @@ fn mistakes_are_told_where_they_are() {
             "rules[0]: it is for nothing: give images or files",
         ),
         (
-            rule("{images: [a]}"),
+            rule("{images: [r.example/a]}"),
             "rules[0]: it asks for nothing: give signature or attestations",
         ),
         (
-            rule(&format!("{{images: [a], files: [b], {key}}}")),
+            rule(&format!("{{images: [r.example/a], files: [b], {key}}}")),
             "rules[0]: it is for images and files: make two rules of it",
         ),
         (
-            rule(&format!("{{images: ['a/b:v1'], {key}}}")),
+            rule(&format!("{{images: ['r.example/b:v1'], {key}}}")),
             "names a tag or digest",
         ),
         (
-            rule("{images: [a], signature: {signers: [x]}}"),
+            rule("{images: [r.example/a], signature: {signers: [x]}}"),
             "rules[0]: signature: there is no signer \"x\"; signers has none",
         ),
         (
-            rule("{images: [a], signature: {signers: []}}"),
-            "rules[0]: signature: threshold 1: of 0 signers",
+            rule("{images: [r.example/a], signature: {signers: []}}"),
+            "rules[0]: signature: signers is empty: nobody could sign",
         ),
         (
-            rule("{images: [a], signature: {signers: [{key: a}], threshold: 2}}"),
+            rule("{images: [r.example/a], signature: {signers: [{key: a}], threshold: 2}}"),
             "threshold 2: of 1 signers between 1 and 1",
         ),
         (
-            rule("{images: [a], signature: {signers: [{key: a, subject: b}]}}"),
+            rule("{images: [r.example/a], signature: {signers: [{key: a, subject: b}]}}"),
             "a signer is a key or an identity, not both",
         ),
         (
-            rule("{images: [a], signature: {signers: [{subject: b}]}}"),
+            rule("{images: [r.example/a], signature: {signers: [{subject: b}]}}"),
             "an identity needs issuer or issuerPattern",
         ),
         (
-            rule("{images: [a], signature: {signers: [{subjectPattern: '(', issuer: b}]}}"),
+            rule(
+                "{images: [r.example/a], signature: {signers: [{subjectPattern: '(', issuer: b}]}}",
+            ),
             "subjectPattern \"(\": regex parse error",
         ),
         (
-            rule("{images: [a], signature: {signers: [{subjectPattern: '', issuer: b}]}}"),
+            rule(
+                "{images: [r.example/a], signature: {signers: [{subjectPattern: '', issuer: b}]}}",
+            ),
             "it is empty, and would be found in everything",
         ),
         (
-            rule(&format!("{{images: [a], {key}, log: 0}}")),
+            rule(&format!("{{images: [r.example/a], {key}, log: 0}}")),
             "log: 0 is asked for; write ignored",
         ),
-        (rule(&format!("{{images: [a], {key}, logs: 1}}")), "logs"),
         (
-            rule("{images: [a], attestations: [{type: slsa1, signers: [{key: a}]}]}"),
+            rule(&format!("{{images: [r.example/a], {key}, logs: 1}}")),
+            "logs",
+        ),
+        (
+            rule("{images: [r.example/a], attestations: [{type: slsa1, signers: [{key: a}]}]}"),
             "\"slsa1\" is no predicate type: did you mean slsa?",
         ),
         (
             rule(
-                "{images: [a], attestations: [{signers: [{key: a}], predicate: [{path: a, exists: true}]}]}",
+                "{images: [r.example/a], attestations: [{signers: [{key: a}], predicate: [{path: a, exists: true}]}]}",
             ),
             "rules[0]: attestations[0]: predicate[0]: \"a\" is not a JSON pointer",
         ),
         (
-            rule("{images: [a], attestations: [{signers: [{key: a}], predicate: [{path: /a}]}]}"),
+            rule(
+                "{images: [r.example/a], attestations: [{signers: [{key: a}], predicate: [{path: /a}]}]}",
+            ),
             "nothing is asked of \"/a\"",
         ),
         (
             rule(
-                "{images: [a], attestations: [{signers: [{key: a}], predicate: [{path: /a, maxAge: 7}]}]}",
+                "{images: [r.example/a], attestations: [{signers: [{key: a}], predicate: [{path: /a, maxAge: 7}]}]}",
             ),
             "maxAge",
+        ),
+        (
+            rule("{images: [r.example/a], attestations: [{type: [], signers: [{key: a}]}]}"),
+            "type is an empty list",
+        ),
+        (
+            rule(
+                "{images: [r.example/a], attestations: [{signers: [{key: a}], predicate: [{path: /a, noneOf: []}]}]}",
+            ),
+            "an empty list is asked of \"/a\"",
+        ),
+        // A variable of a template that was not set.
+        (
+            rule("{images: [r.example/a], signature: null, attestations: [{signers: [{key: a}]}]}"),
+            "signature",
+        ),
+        (
+            rule(
+                "{images: [r.example/a], signature: {signers: [{issuer: a, subject: b, githubWorkflow: {ref: null}}]}}",
+            ),
+            "a signer is a name from signers",
+        ),
+        (
+            rule("{images: [nginx], signature: {signers: [{key: a}]}}"),
+            "has no registry",
+        ),
+        (
+            rule("{images: [r.example/a], signature: {signers: [{key: a}]}, log: off}"),
+            "log is required, ifPresent, ignored, a number, or {atLeast",
+        ),
+        (
+            rule(
+                "{images: [r.example/a], signature: {signers: [{key: a}]}, log: {atLeast: ignored, witnesses: [{key: a}]}}",
+            ),
+            "witnesses need a log",
         ),
     ];
     for (yaml, expected) in table {

@@ -8,7 +8,7 @@ use sealmark_kms::KeyRef;
 use sealmark_oci::{Layout, Source, Want};
 use sealmark_sign::blob::FileBytes;
 use sealmark_verify::artifact::needed_hashes;
-use sealmark_verify::evidence::Evidence;
+use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::report::{Attachment, CheckName, Outcome};
 use sealmark_verify::{Artifact, Demand, Kind, Policy, Signer};
 use serde::Serialize;
@@ -133,6 +133,13 @@ impl Arguments {
             match inspect::subject(&self.what)? {
                 Subject::Bytes(bytes) => {
                     let evidence = detached::from_file(self.what.clone(), detached::content(bytes));
+                    if let Content::Unreadable(reason) = &evidence.content {
+                        return Err(Error::Usage(format!(
+                            "{}: {}",
+                            printable(&self.what),
+                            printable(reason)
+                        )));
+                    }
                     return Ok((None, vec![evidence]));
                 }
                 Subject::Layout(layout) => local(layout, None)?,
@@ -185,10 +192,20 @@ fn explain_one(
             Artifact::by_digest(claimed.unwrap_or_else(|| Digest::sha256(b"")))
         }
     };
+    let compared = digest.is_some() || file.is_some();
     let mut explained = sealmark_verify::explain(&artifact, one, trust, keys, trust_flags::now());
-    explained
+    let mut explained = explained
         .pop()
-        .ok_or_else(|| Error::Usage("there is nothing to explain".to_owned()))
+        .ok_or_else(|| Error::Usage("there is nothing to explain".to_owned()))?;
+    for check in &mut explained.checks {
+        // It was compared with what it says itself.
+        if check.name == CheckName::Digest && !compared {
+            check.outcome = Outcome::Skipped {
+                reason: "not compared, no file was given".to_owned(),
+            };
+        }
+    }
+    Ok(explained)
 }
 
 /// Who, when, what, and how that is known.
@@ -211,10 +228,17 @@ fn print(
         let signer = attachment.claimed_signer.as_ref()?;
         Some(format!("key {}", signer.key_id.as_deref()?))
     };
+    let unknown = || {
+        let found = attachment.failure().and_then(|check| match &check.outcome {
+            Outcome::Failed { found, .. } => Some(printable(found).into_owned()),
+            _ => None,
+        });
+        format!("not told: {}", found.unwrap_or_default())
+    };
     let who = match (passed(CheckName::Identity), passed(CheckName::Certificate)) {
         (Some(identity), Some(_)) => identity,
         (Some(identity), None) => format!("{identity}, which nobody trusted vouches for"),
-        (None, _) => by_key().unwrap_or_else(|| "nobody who can be told".to_owned()),
+        (None, _) => by_key().unwrap_or_else(unknown),
     };
     let log = passed(CheckName::TransparencyLog);
     let timestamp = passed(CheckName::Timestamp);

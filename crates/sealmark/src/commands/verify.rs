@@ -66,6 +66,7 @@ pub(crate) struct Arguments {
 
 /// Verifies each image; the first that fails decides the exit code, after all were looked at.
 pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    arguments.policy.check_claims(arguments.check_claims)?;
     let given = arguments.given()?;
     let by_key = arguments.policy.by_key();
     let beside = arguments.beside.read(by_key, &mut arguments.trust)?;

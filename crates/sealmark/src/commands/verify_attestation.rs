@@ -56,6 +56,7 @@ pub(crate) struct Arguments {
 
 /// Verifies each image; the first that fails decides the exit code, after all were looked at.
 pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    arguments.policy.check_claims(arguments.check_claims)?;
     let wanted = Wanted::Attestation {
         of_image: true,
         types: arguments.types.names(&arguments.policy)?,

@@ -70,6 +70,7 @@ pub(crate) struct Arguments {
 
 /// Verifies that the statement is about the file and by the signer.
 pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    arguments.policy.check_claims(arguments.check_claims)?;
     let file = arguments.file()?;
     let evidence = arguments.evidence()?;
     let wanted = Wanted::Attestation {

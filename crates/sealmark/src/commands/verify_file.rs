@@ -7,7 +7,7 @@ use sealmark_verify::artifact::{Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::policy_file;
 use sealmark_verify::report::Verdict;
-use sealmark_verify::{Artifact, Kind, Policy, Report, TrustedMaterial};
+use sealmark_verify::{Artifact, Policy, Report, TrustedMaterial};
 use serde::Serialize;
 
 use super::cosign_output;
@@ -39,6 +39,8 @@ pub(crate) struct Settings {
 struct FileJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusting: Option<String>,
     #[serde(flatten)]
     report: Report,
 }
@@ -64,16 +66,6 @@ pub(crate) async fn run(
     let mut policy = asking
         .policy(policy_file::Artifact::File(&name), terminal)
         .await?;
-    if settings.only_attestations {
-        policy
-            .demands
-            .retain(|demand| matches!(demand.kind, Kind::Attestation(_)));
-        if policy.demands.is_empty() {
-            return Err(Error::Usage(format!(
-                "the policy asks for no attestation of {name}: verify-blob looks at signatures"
-            )));
-        }
-    }
     for demand in &mut policy.demands {
         demand.check_claims = settings.check_claims;
     }
@@ -122,6 +114,17 @@ fn print(
 ) -> Result<(), Error> {
     let verified = report.verdict == Verdict::Verified;
     let line = |word: &str| match settings.file {
+        Some(_) if !settings.check_claims => {
+            let about = settings
+                .evidence
+                .first()
+                .and_then(Evidence::claimed_digest)
+                .map_or_else(String::new, |digest| format!(" about {digest}"));
+            format!(
+                "{word} the statement{about}, and not that it is about {} (--check-claims=false)",
+                printable(name)
+            )
+        }
         Some(_) => format!("{word} {} ({})", printable(name), report.digest),
         None => {
             let subjects = settings
@@ -139,6 +142,7 @@ fn print(
     match settings.output {
         OutputFormat::Json => terminal.json(&FileJson {
             file: settings.file.clone(),
+            trusting: asking.trusted.origin.clone(),
             report: report.clone(),
         }),
         OutputFormat::Text if settings.explain => {

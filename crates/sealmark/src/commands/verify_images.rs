@@ -89,6 +89,8 @@ struct Verified {
     hint: bool,
     local: bool,
     variables_note: String,
+    trusting: Option<String>,
+    check_claims: bool,
 }
 
 /// An image as it was found.
@@ -211,17 +213,6 @@ async fn one(
 ) -> Result<Verified, Error> {
     let artifact = policy_file::Artifact::Image(&found.repository);
     let mut policy = asking.policy(artifact, terminal).await?;
-    if settings.only_attestations {
-        policy
-            .demands
-            .retain(|demand| matches!(demand.kind, Kind::Attestation(_)));
-        if policy.demands.is_empty() {
-            return Err(Error::Usage(format!(
-                "the policy asks for no attestation of {}: verify looks at signatures",
-                found.repository
-            )));
-        }
-    }
     for demand in &mut policy.demands {
         demand.check_claims = settings.check_claims;
     }
@@ -248,6 +239,8 @@ async fn one(
         hint: settings.only_attestations && asking.made_of_flags(),
         local: settings.local,
         variables_note: asking.variables_note(),
+        trusting: asking.trusted.origin.clone(),
+        check_claims: settings.check_claims,
     })
 }
 
@@ -328,6 +321,8 @@ enum ImageJson {
     Looked {
         image: String,
         pinned: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        trusting: Option<String>,
         #[serde(flatten)]
         report: Report,
     },
@@ -361,7 +356,13 @@ impl Verified {
     fn print_text(&self, settings: &Settings<'_>, terminal: &mut Terminal) -> Result<(), Error> {
         let verified = self.report.verdict == Verdict::Verified;
         if verified {
-            terminal.line(format!("verified {}", self.pinned))?;
+            terminal.line(match self.check_claims {
+                true => format!("verified {}", self.pinned),
+                false => format!(
+                    "verified, but not of what it is (--check-claims=false): what is attached to {}",
+                    self.pinned
+                ),
+            })?;
         } else if settings.explain {
             terminal.line(format!("NOT verified {}", self.pinned))?;
         }
@@ -377,6 +378,7 @@ impl Verified {
         ImageJson::Looked {
             image: self.name,
             pinned: self.pinned,
+            trusting: self.trusting,
             report: self.report,
         }
     }

@@ -55,17 +55,26 @@ fn log_check(
         Requirement::IfPresent if signed.log_entries.is_empty() => {
             Ok(Outcome::Skipped { reason: found })
         }
-        _ => Err(Failure::new(
-            match wanted {
-                0 | 1 => "an entry in a trusted transparency log".to_owned(),
-                several => format!("entries in {several} trusted transparency logs"),
-            },
-            found,
-        )
-        .remedy(match proven.in_foreign_log {
-            true => "give the trusted root that has this log with --trusted-root",
-            false => "--insecure-ignore-tlog accepts signatures without a look at the log",
-        })),
+        _ => {
+            let failure = Failure::new(
+                match wanted {
+                    0 | 1 => "an entry in a trusted transparency log".to_owned(),
+                    several => format!("entries in {several} trusted transparency logs"),
+                },
+                found,
+            );
+            // A proof that is there and wrong is no reason to do without one.
+            Err(
+                match (proven.in_foreign_log, signed.log_entries.is_empty()) {
+                    (true, _) => failure
+                        .remedy("give the trusted root that has this log with --trusted-root"),
+                    (false, true) => failure.remedy(
+                        "--insecure-ignore-tlog accepts signatures without a look at the log",
+                    ),
+                    (false, false) => failure,
+                },
+            )
+        }
     }
 }
 

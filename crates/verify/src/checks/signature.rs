@@ -5,7 +5,7 @@ use sealmark_keys::{KeyType, PublicKey, Scheme};
 
 use super::Failure;
 use crate::artifact::Artifact;
-use crate::policy::Signer;
+use crate::policy::{Demand, Requirement, Signer};
 use crate::signed::{By, Payload, Signed};
 
 /// The key that made a signature.
@@ -20,8 +20,9 @@ pub(super) struct Made {
 pub(super) fn by_whom(
     artifact: &Artifact<'_>,
     signed: &Signed,
-    signers: &[Signer],
+    demand: &Demand,
 ) -> Result<Made, Failure> {
+    let signers = demand.signers.as_slice();
     let keys = signers
         .iter()
         .enumerate()
@@ -34,9 +35,11 @@ pub(super) fn by_whom(
             let key = leaf.public_key().map_err(|error| {
                 Failure::new("a certificate with a usable key", error.to_string())
             })?;
-            // Whoever trusts the key itself does not need the certificate's word.
+            // Whoever trusts the key itself does not need the certificate's word. But where a log is asked, it must have
+            // the bare key: whoever watches the log for the key would not see an entry by a certificate.
+            let no_log = matches!(demand.log, Requirement::NotChecked { .. });
             let signer = keys
-                .filter(|(_, known)| *known == key)
+                .filter(|(_, known)| no_log && *known == key)
                 .map(|(index, _)| index)
                 .next();
             let identities = signers
@@ -75,17 +78,21 @@ pub(super) fn by_whom(
             if let Some(failure) = over_another(artifact, signed) {
                 return Err(failure);
             }
-            let found = found.unwrap_or_else(|| "a signature with a key".to_owned());
             let only_identities = !signers.iter().any(|s| matches!(s, Signer::Key(_)));
-            Err(
-                Failure::new(expected(signers), found).remedy(match only_identities {
-                    true => {
-                        "a key made this signature, and identities were asked for; give the \
-                         signer's public key with --key, if it is to be trusted"
-                    }
-                    false => "give the public key of the signer with --key, if it is to be trusted",
-                }),
-            )
+            let failure = Failure::new(
+                expected(signers),
+                found.unwrap_or_else(|| "a signature with a key".to_owned()),
+            );
+            // Where nothing says which key it was, the content may as well have been changed.
+            Err(match (only_identities, hint) {
+                (true, _) => failure.remedy(
+                    "a key made this signature, and identities were asked for; give the signer's public key with \
+                     --key, if it is to be trusted",
+                ),
+                (false, Some(_)) if !named => failure
+                    .remedy("give the public key of the signer with --key, if it is to be trusted"),
+                (false, _) => failure,
+            })
         }
     }
 }
@@ -105,10 +112,11 @@ pub(super) fn by_anyone(
             return certificate_key(artifact, signed, key);
         }
     };
-    if let Ok(made) = by_whom(artifact, signed, known) {
-        return Ok(made);
-    }
-    for key in crate::log::named_keys(signed) {
+    let given = known.iter().filter_map(|signer| match signer {
+        Signer::Key(key) => Some(key.clone()),
+        Signer::Identity(_) => None,
+    });
+    for key in given.chain(crate::log::named_keys(signed)) {
         if let Ok(scheme) = made_by(&key, artifact, signed) {
             return Ok(Made {
                 key,

@@ -14,14 +14,63 @@ pub(super) fn check_image(pattern: &str) -> Result<(), String> {
     if pattern.len() > MAX_PATTERN {
         return Err(format!("a pattern has more than {MAX_PATTERN} letters"));
     }
-    let last = pattern.rsplit('/').next().unwrap_or(pattern);
-    // The registry may have a port; a pattern that is nothing but a registry is none of a repository.
-    if pattern.contains('@') || (last.contains(':') && pattern.contains('/')) {
-        return Err(format!(
-            "{pattern:?} names a tag or digest: a rule is for repositories, whatever their tags point to"
-        ));
+    let wrong = |why: &str| Err(format!("{pattern:?} {why}"));
+    if pattern == "**" {
+        return Ok(());
+    }
+    if pattern.contains("://") {
+        return wrong("has a scheme: a rule is for REGISTRY/REPOSITORY");
+    }
+    let plain = |letter: char| !letter.is_whitespace() && !letter.is_control();
+    if !pattern.chars().all(plain) || pattern.split('/').any(str::is_empty) {
+        return wrong("is no name of an image: a part of it is empty or has a blank");
+    }
+    let Some((host, repository)) = pattern.split_once('/') else {
+        return wrong("has no registry: write docker.io/library/NAME, REGISTRY/** or **");
+    };
+    let is_host = host.contains(['.', ':', '*']) || host.eq_ignore_ascii_case("localhost");
+    if !is_host {
+        return wrong("has no registry: for Docker Hub begin with docker.io/");
+    }
+    // registry.example* would also be registry.example.evil.
+    if host.ends_with('*') && host != "*" && host != "**" {
+        return wrong("has a registry that ends in *, which is everybody's");
+    }
+    if repository.contains(['@', ':']) {
+        return wrong(
+            "names a tag or digest: a rule is for repositories, whatever their tags point to",
+        );
+    }
+    if repository.chars().any(char::is_uppercase) {
+        return wrong("has capital letters, which no repository has");
     }
     Ok(())
+}
+
+/// A name or pattern in the form in which they are compared: registries have several names.
+pub(super) fn canonical(name: &str) -> String {
+    let (host, rest) = name.split_once('/').unwrap_or((name, ""));
+    let host = host.to_ascii_lowercase();
+    let host = host.strip_suffix(":443").unwrap_or(&host);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let host = match host {
+        "docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => "index.docker.io",
+        host => host,
+    };
+    match rest {
+        "" => host.to_owned(),
+        rest => format!("{host}/{rest}"),
+    }
+}
+
+/// A path without the parts that change nothing: `./dist//x` is `dist/x`.
+pub(super) fn plain_path(path: &str) -> String {
+    let start = if path.starts_with('/') { "/" } else { "" };
+    let parts: Vec<_> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    format!("{start}{}", parts.join("/"))
 }
 
 /// Whether the whole name fits.
@@ -108,10 +157,50 @@ mod tests {
     }
 
     #[test]
-    fn tags_and_digests_are_no_part_of_a_pattern() {
-        for bad in ["", "registry/app:v1", "registry/app@sha256:00"] {
+    fn patterns_that_would_never_fit_are_refused() {
+        for bad in [
+            "",
+            "registry.example/app:v1",
+            "registry.example/app@sha256:00",
+            "nginx",
+            "acme/app",
+            "ghcr.io",
+            "ghcr.io/",
+            "ghcr.io/acme/",
+            "https://ghcr.io/acme/**",
+            " ghcr.io/acme/**",
+            "ghcr.io/Acme/**",
+            "ghcr.io*/acme/app",
+        ] {
             assert!(check_image(bad).is_err(), "{bad}");
         }
-        assert!(check_image("localhost:5000/app").is_ok());
+        for good in [
+            "**",
+            "*/app",
+            "**/app",
+            "localhost:5000/app",
+            "localhost/app",
+            "*.example.com/**",
+        ] {
+            assert_eq!(check_image(good), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_registry_has_several_names() {
+        let same = [
+            ("docker.io/acme/**", "index.docker.io/acme/app"),
+            ("GHCR.io/acme/**", "ghcr.io/acme/app"),
+            ("ghcr.io/acme/**", "GHCR.io:443/acme/app"),
+            ("ghcr.io/acme/**", "ghcr.io./acme/app"),
+        ];
+        for (pattern, name) in same {
+            assert!(
+                fits(&canonical(pattern), &canonical(name)),
+                "{pattern} {name}"
+            );
+        }
+        assert_eq!(plain_path("./dist//x"), "dist/x");
+        assert_eq!(plain_path("/dist/./x"), "/dist/x");
     }
 }

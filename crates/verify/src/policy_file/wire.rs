@@ -13,7 +13,11 @@ pub struct PolicyFile {
     /// The version of this format: 1.
     pub version: u32,
     /// The trusted root to believe in, a file relative to this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub trusted_root: Option<String>,
     /// Signers by name, for the rules.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -27,22 +31,46 @@ pub struct PolicyFile {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignerText {
     /// A public key: a file relative to the policy file, or any other key reference.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub key: Option<String>,
     /// The identity provider, exactly.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub issuer: Option<String>,
     /// The identity provider: a pattern (RE2) that must be found in its URL.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub issuer_pattern: Option<String>,
     /// The identity, exactly.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub subject: Option<String>,
     /// The identity: a pattern (RE2) that must be found in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub subject_pattern: Option<String>,
     /// What else the certificate must say of a GitHub workflow.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub github_workflow: Option<GithubWorkflow>,
 }
 
@@ -51,19 +79,40 @@ pub struct SignerText {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GithubWorkflow {
     /// The event that started it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub trigger: Option<String>,
     /// The commit that it ran for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub sha: Option<String>,
     /// Its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub name: Option<String>,
     /// The repository that it is in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub repository: Option<String>,
     /// The Git reference that it ran for.
-    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "ref",
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub git_ref: Option<String>,
 }
 
@@ -94,7 +143,11 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
     /// Who must have signed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub signature: Option<SignatureWanted>,
     /// Which attestations it must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,7 +182,12 @@ pub struct SignatureWanted {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AttestationWanted {
     /// Predicate types, by name or URI; any type if it is not given.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "type",
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub types: Option<OneOrMore>,
     /// Who may have signed it.
     pub signers: Vec<SignerRef>,
@@ -146,7 +204,11 @@ pub struct AttestationWanted {
 
 /// A name from `signers`, or the signer itself.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a signer is a name from signers, {key: …}, or {issuer or issuerPattern: …, subject or subjectPattern: …, \
+                 githubWorkflow: {trigger, sha, name, repository, ref: …}}"
+)]
 pub enum SignerRef {
     /// By name.
     Named(String),
@@ -156,7 +218,7 @@ pub enum SignerRef {
 
 /// One text or several.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a text or a list of texts")]
 pub enum OneOrMore {
     /// One.
     One(String),
@@ -181,34 +243,69 @@ pub struct ConditionText {
     /// A JSON pointer; `*` stands for each element or member.
     pub path: String,
     /// It is there, or is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub exists: Option<bool>,
     /// It is this value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub equals: Option<Value>,
     /// It is one of these values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub one_of: Option<Vec<Value>>,
     /// It is none of these values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub none_of: Option<Vec<Value>>,
     /// It is a text in which this pattern (RE2) is found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub matches: Option<String>,
     /// It is a number, and not smaller.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub at_least: Option<f64>,
     /// It is a number, and not larger.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub at_most: Option<f64>,
     /// It is a time (RFC 3339), not longer ago: 90s, 15m, 12h, 7d.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_age: Option<String>,
 }
 
 /// How many proofs are asked for.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "this is required, ifPresent, ignored, or a number"
+)]
 pub enum Number {
     /// So many, each of another log or authority.
     AtLeast(usize),
@@ -242,7 +339,11 @@ impl Number {
 
 /// What is asked of transparency logs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "log is required, ifPresent, ignored, a number, or {atLeast: …, witnesses: [{name: …, key: …}], \
+                 witnessThreshold: …}"
+)]
 pub enum LogWanted {
     /// How many.
     Simple(Number),
@@ -266,7 +367,11 @@ pub struct WitnessedLog {
     /// The witnesses.
     pub witnesses: Vec<WitnessText>,
     /// How many of the witnesses; all of them if it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub witness_threshold: Option<usize>,
 }
 
@@ -275,10 +380,24 @@ pub struct WitnessedLog {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WitnessText {
     /// Its name, if the key is PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub name: Option<String>,
     /// Its key: `NAME+HASH+BASE64` (<https://c2sp.org/signed-note>), or PEM beside the name.
     pub key: String,
+}
+
+/// A value that is there. A null usually is a variable of a template that was not set, and would ask for less than the
+/// file seems to say.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 fn one() -> usize {
