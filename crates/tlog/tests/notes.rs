@@ -354,3 +354,42 @@ fn what_a_log_and_a_witness_sign_is_verified() {
     let signer = NoteSigner::log("log.example", ecdsa).unwrap();
     assert!(checkpoint("two\nlines").sign(0, &[signer]).is_err());
 }
+
+#[test]
+fn the_verifier_key_of_a_witness_is_read_and_its_hash_is_checked() {
+    let key = PrivateKey::generate(Algorithm::Ed25519).unwrap();
+    let name = "witness.example";
+    let spki = key.public_key().spki_der();
+    let raw = &spki[spki.len() - 32..];
+    let written = |kind: KeyKind, number: u8, name: &str| {
+        let hash = kind.key_hash(name, key.public_key());
+        let encoded = STANDARD.encode([&[number], raw].concat());
+        format!("{name}+{}+{encoded}", hex::encode(&hash.bytes()[..4]))
+    };
+    for (kind, number) in [(KeyKind::CosignatureV1, 4), (KeyKind::Ed25519, 1)] {
+        let text = written(kind, number, name);
+        let (found, public) = cosignature::witness_key(&text).unwrap();
+        assert_eq!((found.as_str(), &public), (name, key.public_key()));
+    }
+    let good = written(KeyKind::CosignatureV1, 4, name);
+    for (wrong, why) in [
+        ("witness.example".to_owned(), "it is not NAME+HASH+BASE64"),
+        (
+            good.replace("witness", "another"),
+            "its hash is not that of name and key",
+        ),
+        (
+            good.replace("witness.example", "two words"),
+            "its name is not one",
+        ),
+        (
+            written(KeyKind::CosignatureV1, 2, name),
+            "it is not of type 4",
+        ),
+        (format!("{name}+00000000+%"), "its key is not base64"),
+        (format!("{name}+00000000+BAAA"), "it has no Ed25519 key"),
+    ] {
+        let error = cosignature::witness_key(&wrong).unwrap_err().to_string();
+        assert!(error.contains(why), "{wrong}: {error}");
+    }
+}

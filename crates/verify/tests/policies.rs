@@ -247,6 +247,65 @@ fn a_threshold_counts_signers_and_says_who_is_missing() {
     assert_eq!(verify(&evidence, vec![both]).verdict, Verdict::Verified);
 }
 
+#[test]
+fn witnesses_that_are_asked_for_must_have_seen_the_log() {
+    use sealmark_virtual::{By, Proofs, VirtualSigstore, What, Witness};
+    let mut sigstore = VirtualSigstore::new();
+    let (one, two, stranger) = (
+        Witness::new("one.example"),
+        Witness::new("two.example"),
+        Witness::new("three.example"),
+    );
+    let named = |witness: &Witness| (witness.name.clone(), witness.key.public_key().clone());
+    let known = vec![named(&one), named(&two)];
+    let signer = key();
+    // The witnesses that cosign, how many of the two known ones are needed, and whether that is enough.
+    let table: [(Vec<Witness>, usize, bool); 4] = [
+        (vec![], 1, false),
+        (vec![stranger], 1, false),
+        (vec![one], 2, false),
+        (vec![two], 1, true),
+    ];
+    for (witnesses, threshold, enough) in table {
+        sigstore.rekor_v2.witnesses = witnesses;
+        let by = By::Key(&signer);
+        let proofs = Proofs {
+            timestamp: true,
+            ..Proofs::REKOR_V2
+        };
+        let signed = sigstore.sign(What::File(b"file"), by, proofs);
+        let evidence = [Evidence {
+            source: Source {
+                layout: Layout::File,
+                manifest: None,
+                location: "a bundle".to_owned(),
+            },
+            content: Content::Bundle(Box::new(signed.bundle(bundle::Version::V0_3))),
+        }];
+        let demand = Demand {
+            witnesses: Some(policy::Witnesses {
+                witnesses: known.clone(),
+                threshold,
+            }),
+            ..Demand::new(
+                Kind::BlobSignature,
+                vec![Signer::Key(signer.public_key().clone())],
+            )
+        };
+        let report = sealmark_verify::verify(
+            &Artifact::by_digest(Digest::sha256(b"file")),
+            &evidence,
+            &TrustedMaterial::new(&sigstore.trusted_root()),
+            &demand.into(),
+            sealmark_virtual::START + sealmark_virtual::DAY,
+        );
+        assert_eq!(report.verdict == Verdict::Verified, enough, "{report:#?}");
+        if !enough {
+            assert_eq!(failed(&report), [CheckName::TransparencyLog]);
+        }
+    }
+}
+
 /// cosign 3.1.3 writes such bundles for certificates of one's own CA.
 #[test]
 fn a_chain_in_a_new_bundle_is_accepted_only_if_that_is_asked_for() {
