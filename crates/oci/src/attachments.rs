@@ -255,7 +255,9 @@ fn own_fault(error: Error) -> Result<String, Error> {
         Error::DigestMismatch { .. }
         | Error::TooLarge { .. }
         | Error::TooMany { .. }
-        | Error::Malformed { .. } => Ok(error.to_string()),
+        | Error::Malformed { .. }
+        // Who may push can name a digest by an algorithm that the registry does not know.
+        | Error::Rejected { status: 400, .. } => Ok(error.to_string()),
         // It is listed, and not there.
         Error::NotFound { attempt, .. } => Ok(format!("nothing at {}", attempt.target)),
         other => Err(other),
