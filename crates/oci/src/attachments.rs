@@ -7,15 +7,16 @@
 //! One listing, one request for `.sig` (and `.att` if wanted), and for each attachment one for its manifest and one
 //! for its blob. Blobs that several attachments share (the payload of two signatures) are fetched once.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io::Read as _;
+mod contents;
 
-use bytes::Bytes;
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sealmark_formats::{Digest, legacy};
 use sealmark_verify::Evidence;
-use sealmark_verify::evidence::{self, Content};
+use sealmark_verify::evidence;
 
+use self::contents::Limits;
 use crate::client::referrers::stated_type;
 use crate::client::{Client, Manifest};
 use crate::error::Error;
@@ -221,8 +222,8 @@ struct Found {
 /// Reads everything that is attached to `subject`.
 ///
 /// # Errors
-/// [`Error::TooMany`] beyond [`MAX_ATTACHMENTS`], [`Error::TooLarge`] beyond [`MAX_ATTACHED`]; whatever the registry
-/// refuses or fails with, except about a single attachment.
+/// [`Error::TooMany`] beyond [`MAX_ATTACHMENTS`]; whatever the registry refuses or fails with, except about a single
+/// attachment. What does not fit into [`MAX_ATTACHED`] is unreadable, the largest first.
 pub async fn gather(source: &Source, subject: &Digest, want: Want) -> Result<Vec<Evidence>, Error> {
     use evidence::Layout::{LegacyAttestation, LegacySignature};
     let (referring, signatures, attestations) = tokio::try_join!(
@@ -234,22 +235,7 @@ pub async fn gather(source: &Source, subject: &Digest, want: Want) -> Result<Vec
     found.extend(signatures);
     found.extend(attestations);
     check_count(source, subject, found.len())?;
-    let blobs = fetch(source, subject, &found).await?;
-    // A blob is fetched once, and each attachment that has it holds a copy.
-    let held = found
-        .iter()
-        .filter_map(|found| blobs.get(&found.layer.as_ref().ok()?.digest)?.as_ref().ok())
-        .fold(0_u64, |sum, bytes| sum.saturating_add(bytes.len() as u64));
-    if held > MAX_ATTACHED {
-        return Err(Error::TooLarge {
-            what: format!("the attachments of {subject} together"),
-            limit: MAX_ATTACHED,
-        });
-    }
-    Ok(found
-        .into_iter()
-        .map(|attachment| evidence(source, attachment, &blobs))
-        .collect())
+    contents::read(source, found, Limits::of(source)).await
 }
 
 fn check_count(source: &Source, subject: &Digest, count: usize) -> Result<(), Error> {
@@ -269,7 +255,9 @@ fn own_fault(error: Error) -> Result<String, Error> {
         Error::DigestMismatch { .. }
         | Error::TooLarge { .. }
         | Error::TooMany { .. }
-        | Error::Malformed { .. } => Ok(error.to_string()),
+        | Error::Malformed { .. }
+        // Who may push can name a digest by an algorithm that the registry does not know.
+        | Error::Rejected { status: 400, .. } => Ok(error.to_string()),
         // It is listed, and not there.
         Error::NotFound { attempt, .. } => Ok(format!("nothing at {}", attempt.target)),
         other => Err(other),
@@ -278,7 +266,18 @@ fn own_fault(error: Error) -> Result<String, Error> {
 
 /// Bundles and experimental signatures, from what refers to the subject.
 async fn referring(source: &Source, subject: &Digest, want: Want) -> Result<Vec<Found>, Error> {
-    let mut listed = source.referrers(subject).await?;
+    let mut listed = match source.referrers(subject).await {
+        Ok(listed) => listed,
+        // Who may push a tag must not hide the other layouts with it.
+        Err(Error::NotReferrers { digest, tag, found }) => {
+            return Ok(vec![Found {
+                layout: evidence::Layout::Bundle,
+                manifest: digest.clone(),
+                layer: Err(Error::NotReferrers { digest, tag, found }.to_string()),
+            }]);
+        }
+        Err(error) => return Err(error),
+    };
     listed.retain(|descriptor| match stated_type(descriptor) {
         Some(kind) if kind.starts_with(BUNDLE_PREFIX) => want.bundles,
         Some(legacy::OCI11_SIGNATURE_TYPE) => want.signatures,
@@ -376,116 +375,4 @@ async fn layers(
         check_count(source, subject, found.len())?;
     }
     Ok(found)
-}
-
-type Blobs = HashMap<Digest, Result<Bytes, String>>;
-
-/// Each blob once.
-async fn fetch(source: &Source, subject: &Digest, found: &[Found]) -> Result<Blobs, Error> {
-    let limit = source.max_attachment();
-    // What is said to be too large is not asked for. A size that is a lie ends at that size: it is the limit.
-    let mut wanted: HashMap<&Digest, (u64, bool)> = HashMap::new();
-    let mut order = Vec::new();
-    for layer in found.iter().filter_map(|found| found.layer.as_ref().ok()) {
-        let packed = is_gzip(&layer.media_type);
-        let (size, _) = wanted.entry(&layer.digest).or_insert_with(|| {
-            order.push(&layer.digest);
-            (0, packed)
-        });
-        *size = (*size).max(layer.size);
-    }
-    let too_large = || Error::TooLarge {
-        what: format!("the attachments of {subject} together"),
-        limit: MAX_ATTACHED,
-    };
-    let fetched = wanted
-        .values()
-        .map(|(size, _)| *size)
-        .filter(|size| *size <= limit);
-    if fetched.fold(0, u64::saturating_add) > MAX_ATTACHED {
-        return Err(too_large());
-    }
-    let left = std::sync::Mutex::new(MAX_ATTACHED);
-    let (wanted, left) = (&wanted, &left);
-    stream::iter(order)
-        .map(|digest| async move {
-            let (size, packed) = wanted[digest];
-            let what = || format!("attachment {digest}");
-            let bytes = if size > limit {
-                Err(Error::TooLarge {
-                    what: what(),
-                    limit,
-                })
-            } else {
-                source.blob(digest, size).await
-            };
-            let bytes = match bytes {
-                Ok(bytes) if packed => decompress(&what(), &bytes, limit),
-                other => other,
-            };
-            let content = match bytes {
-                Ok(bytes) => Ok(Bytes::from(bytes)),
-                Err(error) => Err(own_fault(error)?),
-            };
-            let mut left = left
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            // What failed to unpack may have filled memory up to the limit.
-            let failed = if packed { limit } else { 0 };
-            let size = content.as_ref().map_or(failed, |bytes| bytes.len() as u64);
-            *left = left.checked_sub(size).ok_or_else(too_large)?;
-            Ok((digest.clone(), content))
-        })
-        .buffer_unordered(PARALLEL)
-        .try_collect()
-        .await
-}
-
-fn is_gzip(media_type: &str) -> bool {
-    media_type.ends_with("+gzip") || media_type.ends_with(".gzip")
-}
-
-/// A few kilobytes can unpack to terabytes.
-fn decompress(what: &str, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
-    let mut plain = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes)
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut plain)
-        .map_err(|error| Error::malformed(what, format!("it is not gzip: {error}")))?;
-    if plain.len() as u64 > limit {
-        return Err(Error::TooLarge {
-            what: format!("{what}, unpacked,"),
-            limit,
-        });
-    }
-    Ok(plain)
-}
-
-fn evidence(source: &Source, found: Found, blobs: &Blobs) -> Evidence {
-    let content = match found.layer {
-        Err(reason) => Content::Unreadable(reason),
-        Ok(layer) => match blobs.get(&layer.digest) {
-            Some(Ok(bytes)) => {
-                let media_type = layer
-                    .media_type
-                    .trim_end_matches("+gzip")
-                    .trim_end_matches(".gzip");
-                if media_type.starts_with(BUNDLE_PREFIX) {
-                    Content::from_bundle(bytes)
-                } else {
-                    Content::from_legacy_layer(media_type, bytes.to_vec(), &layer.annotations)
-                }
-            }
-            Some(Err(reason)) => Content::Unreadable(reason.clone()),
-            None => Content::Unreadable("its blob was not read".to_owned()),
-        },
-    };
-    Evidence {
-        source: evidence::Source {
-            layout: found.layout,
-            location: source.location(&found.manifest),
-            manifest: Some(found.manifest),
-        },
-        content,
-    }
 }

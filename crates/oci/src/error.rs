@@ -226,6 +226,19 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The tag at which referrers are listed, where a registry has no API for them, is something else.
+    #[error(
+        "the tag {tag} should be an index of referrers, and is {found}; what it listed is not found until it is an \
+         index again, or is deleted"
+    )]
+    NotReferrers {
+        /// The tag, with its repository.
+        tag: String,
+        /// The manifest that is there.
+        digest: Digest,
+        /// What that is.
+        found: String,
+    },
     /// A credential could not be found out, although there should be one.
     #[error("credentials for {registry}: {reason}")]
     Credentials {

@@ -126,7 +126,19 @@ async fn node(
 }
 
 async fn referring(source: &Source, subject: &Digest) -> Result<Vec<Attachment>, Error> {
-    let listed = source.referrers(subject).await?;
+    let listed = match source.referrers(subject).await {
+        Ok(listed) => listed,
+        // What is there instead of a list is shown as what it is.
+        Err(Error::NotReferrers { digest, .. }) => {
+            let found = source.manifest(&digest).await?.descriptor();
+            return Ok(vec![Attachment {
+                tag: Some(crate::reference::attachment_tag("", subject, "")),
+                artifact_type: found.media_type.clone(),
+                ..of_descriptor(&found)
+            }]);
+        }
+        Err(error) => return Err(error),
+    };
     if listed.len() > MAX_ATTACHMENTS {
         let what = format!("attachments of {subject}");
         return Err(Error::TooMany {

@@ -342,7 +342,13 @@ async fn every_layout_is_read_at_once() {
 }
 
 /// Puts a bundle manifest around a layer, without asking what the layer is.
-fn put_raw(memory: &Memory, media_type: &str, declared: u64, blob: Option<&[u8]>, n: usize) {
+fn put_raw(
+    memory: &Memory,
+    media_type: &str,
+    declared: u64,
+    blob: Option<&[u8]>,
+    n: usize,
+) -> Digest {
     let mut state = memory.state.lock().unwrap();
     let bytes = blob.unwrap_or(b"missing");
     if blob.is_some() {
@@ -352,7 +358,25 @@ fn put_raw(memory: &Memory, media_type: &str, declared: u64, blob: Option<&[u8]>
     let annotations = BTreeMap::from([("n".to_owned(), n.to_string())]);
     let mut manifest = bundle_manifest(&subject(), layer, annotations);
     manifest.artifact_type = Some(BUNDLE.to_owned());
-    state.put(None, OCI_MANIFEST, &manifest.to_json());
+    state.put(None, OCI_MANIFEST, &manifest.to_json())
+}
+
+fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Why the attachment of this manifest is unreadable, if it is.
+fn reason<'a>(evidence: &'a [Evidence], manifest: &Digest) -> Option<&'a str> {
+    let one = evidence
+        .iter()
+        .find(|one| one.source.manifest.as_ref() == Some(manifest))
+        .unwrap();
+    match &one.content {
+        Content::Unreadable(reason) => Some(reason),
+        _ => None,
+    }
 }
 
 #[tokio::test]
@@ -393,11 +417,6 @@ async fn one_bad_attachment_is_reported_and_the_others_are_read() {
 #[tokio::test]
 async fn compressed_attachments_are_unpacked_within_the_bound() {
     let memory = Memory::start(Quirks::default()).await;
-    let pack = |bytes: &[u8]| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    };
     let packed = pack(&bundle(1));
     let media_type = format!("{BUNDLE}+gzip");
     put_raw(&memory, &media_type, packed.len() as u64, Some(&packed), 1);
@@ -451,24 +470,190 @@ async fn a_thousand_attachments_are_read_and_one_more_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stored_total_that_would_not_fit_into_memory_is_refused() {
-    let memory = Memory::start(Quirks::default()).await;
-    for n in 0..5 {
-        put_raw(&memory, BUNDLE, 120 << 20, Some(&bundle(n)), n);
-    }
-    let error = gather(&source(&memory), &subject().digest, Want::ALL)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::TooLarge {
-                limit: 536_870_912,
-                ..
-            }
+async fn a_manifest_that_lies_about_anothers_blob_hurts_only_itself() {
+    let (plain, packed) = (bundle(1), pack(&bundle(1)));
+    let gzip = format!("{BUNDLE}+gzip");
+    let size = |bytes: &[u8]| bytes.len() as u64;
+    let cases: [(&[u8], &str, &str, u64, &str); 8] = [
+        (&plain, BUNDLE, BUNDLE, 200 << 20, "larger than 134217728"),
+        (&plain, BUNDLE, BUNDLE, 127 << 20, "has 133169152 bytes"),
+        (&plain, BUNDLE, BUNDLE, size(&plain) + 1, "and it has"),
+        (&plain, BUNDLE, BUNDLE, 1, "has 1 bytes, and it has"),
+        (&plain, BUNDLE, &gzip, size(&plain), "it is not gzip"),
+        (
+            &packed,
+            &gzip,
+            BUNDLE,
+            size(&packed),
+            "not a valid Sigstore",
         ),
-        "{error:?}"
-    );
+        (&packed, &gzip, &gzip, 127 << 20, "has 133169152 bytes"),
+        (&packed, &gzip, "text/gzip", size(&packed), "and has none"),
+    ];
+    for (blob, kind, lie, declared, expected) in cases {
+        let mut orders = std::collections::BTreeSet::new();
+        // Manifests are listed by their digests: in a few pairs, the liar comes before and after.
+        for n in 0..10 {
+            let memory = Memory::start(Quirks::default()).await;
+            let honest = put_raw(&memory, kind, size(blob), Some(blob), n);
+            let liar = put_raw(&memory, lie, declared, Some(blob), n + 100);
+            let evidence = gathered(&memory, Want::ALL).await;
+            assert_eq!(evidence.len(), 2);
+            assert_eq!(reason(&evidence, &honest), None, "{lie} {declared}");
+            let reason = reason(&evidence, &liar).unwrap();
+            assert!(reason.contains(expected), "{expected}: {reason}");
+            assert_eq!(memory.server.count("GET /v2/team/app/blobs/"), 1);
+            orders.insert(evidence[0].source.manifest == Some(liar));
+        }
+        assert_eq!(orders.len(), 2, "both orders");
+    }
+}
+
+#[tokio::test]
+async fn layers_that_lie_about_anothers_payload_hurt_only_themselves() {
+    let payload = b"{\"critical\":1}";
+    let good = signature(payload, "good");
+    let mut huge = signature(payload, "huge");
+    huge.size = 127 << 20;
+    let mut gzip = signature(payload, "gzip");
+    gzip.media_type.push_str("+gzip");
+    for layers in [
+        [&good, &huge, &gzip],
+        [&huge, &gzip, &good],
+        [&gzip, &good, &huge],
+    ] {
+        let memory = Memory::start(Quirks::default()).await;
+        {
+            let image = ImageManifest {
+                layers: layers.into_iter().cloned().collect(),
+                subject: None,
+                ..bundle_manifest(&subject(), good.clone(), BTreeMap::new())
+            };
+            let mut state = memory.state.lock().unwrap();
+            state.put_blob(payload);
+            let tag = format!("sha256-{}.sig", subject().digest.hex());
+            state.put(Some(&tag), OCI_MANIFEST, &image.to_json());
+        }
+        let evidence = gathered(&memory, Want::ALL).await;
+        let read: Vec<&[u8]> = evidence
+            .iter()
+            .filter_map(|one| match &one.content {
+                Content::SimpleSigning(detached) => Some(&detached.signature[..]),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((evidence.len(), read), (3, vec![&b"good"[..]]));
+        assert_eq!(memory.server.count("GET /v2/team/app/blobs/"), 1);
+    }
+}
+
+#[tokio::test]
+async fn tiny_pushes_that_claim_all_memory_hide_nothing() {
+    let memory = Memory::start(Quirks::default()).await;
+    let good = bundle(0);
+    let honest = put_raw(&memory, BUNDLE, good.len() as u64, Some(&good), 0);
+    for n in 1..40 {
+        put_raw(&memory, BUNDLE, 127 << 20, Some(&bundle(n)), n);
+    }
+    let evidence = gathered(&memory, Want::ALL).await;
+    assert_eq!(reason(&evidence, &honest), None);
+    let expected = BTreeMap::from([("bundle", 1), ("unreadable", 39)]);
+    assert_eq!(kinds(&evidence), expected);
+}
+
+#[tokio::test]
+async fn something_else_in_the_place_of_the_fallback_index_hides_no_signature() {
+    let image = bundle_manifest(&subject(), empty_config(), BTreeMap::new()).to_json();
+    let cases: [(&[u8], &str); 2] = [
+        (
+            &image,
+            "and is a manifest of type \"application/vnd.oci.empty.v1+json\"",
+        ),
+        (b"{\"manifests\":7}", "and is malformed: "),
+    ];
+    for (manifest, is) in cases {
+        let quirks = Quirks {
+            no_referrers: true,
+            ..Quirks::default()
+        };
+        let memory = Memory::start(quirks).await;
+        let payload = Bytes::from_static(b"{\"critical\":1}");
+        let repository = memory.server.repository();
+        client()
+            .append_legacy(
+                &repository,
+                &subject().digest,
+                "sig",
+                signature(&payload, "good"),
+                payload.clone(),
+                Replace::Nothing,
+                false,
+            )
+            .await
+            .unwrap();
+        let tag = format!("sha256-{}", subject().digest.hex());
+        let media_type = if manifest == image {
+            OCI_MANIFEST
+        } else {
+            OCI_INDEX
+        };
+        let digest = memory
+            .state
+            .lock()
+            .unwrap()
+            .put(Some(&tag), media_type, manifest);
+        let evidence = gathered(&memory, Want::ALL).await;
+        let expected = BTreeMap::from([("legacy-signature", 1), ("unreadable", 1)]);
+        assert_eq!(kinds(&evidence), expected);
+        let told = reason(&evidence, &digest).unwrap();
+        let start = format!(
+            "the tag {} should be an index of referrers, ",
+            repository.at(&tag)
+        );
+        assert!(told.starts_with(&start) && told.contains(is), "{told}");
+
+        let node = tree::list(&source(&memory), &subject().digest, false)
+            .await
+            .unwrap();
+        let tags: Vec<Option<&str>> = node
+            .attachments
+            .iter()
+            .map(|one| one.tag.as_deref())
+            .collect();
+        let signatures = format!("{tag}.sig");
+        assert_eq!(tags, [Some(&*tag), Some(&*signatures)]);
+        // Whoever wants the list itself is told that there is none.
+        let error = client()
+            .referrers(&repository, &subject().digest, None)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::NotReferrers { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_listed_manifest_that_is_not_json_is_one_bad_attachment() {
+    let quirks = Quirks {
+        no_referrers: true,
+        ..Quirks::default()
+    };
+    let memory = Memory::start(quirks).await;
+    client()
+        .attach_bundle(&memory.server.repository(), &subject(), attachment(1))
+        .await
+        .unwrap();
+    {
+        let mut state = memory.state.lock().unwrap();
+        let tag = format!("sha256-{}", subject().digest.hex());
+        let mut index = state.json(&tag);
+        let mut entry = index["manifests"][0].clone();
+        entry["digest"] = state.put(None, OCI_MANIFEST, b"<html>").to_string().into();
+        index["manifests"].as_array_mut().unwrap().push(entry);
+        state.put(Some(&tag), OCI_INDEX, index.to_string().as_bytes());
+    }
+    let evidence = gathered(&memory, Want::ALL).await;
+    let expected = BTreeMap::from([("bundle", 1), ("unreadable", 1)]);
+    assert_eq!(kinds(&evidence), expected);
 }
 
 #[tokio::test]

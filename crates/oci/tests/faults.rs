@@ -4,14 +4,16 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealmark_formats::Digest;
 use sealmark_oci::error::ConnectCause;
-use sealmark_oci::manifest::OCI_MANIFEST;
-use sealmark_oci::{Client, Error, Options, Reference, Source, Want, gather};
+use sealmark_oci::manifest::{OCI_INDEX, OCI_MANIFEST, bundle_manifest};
+use sealmark_oci::{Client, Descriptor, Error, Index, Options, Reference, Source, Want, gather};
+use support::registry::{self, Quirks, State};
 use support::{Reply, Server, client, options};
 
 fn reference(server: &Server) -> Reference {
@@ -240,6 +242,94 @@ async fn a_rate_limit_is_never_no_signatures() {
     }
 }
 
+/// A registry that has two bundles, one of them with a lie about the other's blob, and answers `fault` at a path.
+async fn gathered_with(fault: Reply, at: String, referrers_api: bool) -> Result<usize, Error> {
+    let subject = Descriptor::of(OCI_MANIFEST, b"image");
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let quirks = Quirks {
+        no_referrers: !referrers_api,
+        ..Quirks::default()
+    };
+    let mut state = State::default();
+    state.put_blob(b"{}");
+    let mut listed = Vec::new();
+    for size in [2, 127 << 20] {
+        let layer = Descriptor::new(kind, Digest::sha256(b"{}"), size);
+        let manifest = bundle_manifest(&subject, layer, BTreeMap::new()).to_json();
+        state.put(None, OCI_MANIFEST, &manifest);
+        listed.push(Descriptor::of(OCI_MANIFEST, &manifest));
+    }
+    let tag = format!("sha256-{}", subject.digest.hex());
+    state.put(Some(&tag), OCI_INDEX, &Index::of(listed).to_json());
+    let state = Mutex::new(state);
+    let server = Server::start(move |request| {
+        if request.path.contains(&at) {
+            return fault.clone();
+        }
+        registry::answer(&mut state.lock().unwrap(), &quirks, request)
+    })
+    .await;
+    let source = Source::Registry {
+        client: client(),
+        repository: server.repository(),
+    };
+    let evidence = gather(&source, &subject.digest, Want::ALL).await?;
+    Ok(evidence.len())
+}
+
+#[tokio::test]
+async fn a_fault_of_the_registry_is_no_fault_of_an_attachment() {
+    let faults = || {
+        [
+            Reply::error(401, "UNAUTHORIZED", "who"),
+            Reply::error(403, "DENIED", "no"),
+            Reply::error(429, "TOOMANYREQUESTS", "slowly").with("retry-after", 3600),
+            Reply::new(502),
+            Reply::new(200)
+                .with("content-length", 2)
+                .with("content-type", "text/html"),
+            Reply::Close,
+            Reply::Hang,
+        ]
+    };
+    let tag = format!("/manifests/sha256-{}", Digest::sha256(b"image").hex());
+    for (at, referrers_api) in [
+        ("/blobs/", true),
+        ("/blobs/", false),
+        ("/manifests/sha256:", true),
+        (&*tag, false),
+    ] {
+        let nowhere = Reply::error(404, "UNKNOWN", "");
+        let found = gathered_with(nowhere, "/no-such-path".to_owned(), referrers_api).await;
+        assert_eq!(found.unwrap(), 2, "{at}");
+        let results = faults().map(async |fault| {
+            let told = format!("{at}: {fault:?}");
+            (
+                told,
+                gathered_with(fault, at.to_owned(), referrers_api).await,
+            )
+        });
+        for (told, result) in futures_util::future::join_all(results).await {
+            let error = result.expect_err(&told);
+            assert!(!error.is_not_found(), "{told}: {error}");
+            let excused = matches!(error, Error::NotReferrers { .. });
+            assert!(!excused, "{told}: {error}");
+        }
+    }
+    // A login page in the place of the list is none.
+    let page = Reply::new(200)
+        .with("content-type", "text/html")
+        .body("<html>");
+    let error = gathered_with(page, tag, false).await.unwrap_err();
+    assert!(matches!(error, Error::NotRegistry { .. }), "{error:?}");
+    // That it does not know one thing, or the algorithm of its digest, is about this thing.
+    for status in [400, 404] {
+        let fault = Reply::error(status, "UNSUPPORTED", "no");
+        let found = gathered_with(fault, "/blobs/".to_owned(), true).await;
+        assert_eq!(found.unwrap(), 2, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_error_that_passes_is_repeated_and_others_are_not() {
     for (status, requests) in [(503, 4), (500, 1), (404, 1), (409, 1)] {
@@ -308,7 +398,7 @@ async fn a_manifest_of_another_digest_is_refused() {
         .unwrap_err();
     assert!(matches!(error, Error::DigestMismatch { .. }), "{error:?}");
     let mut sink = Vec::new();
-    let descriptor = sealmark_oci::Descriptor::new("a/b", asked, 1000);
+    let descriptor = Descriptor::new("a/b", asked, 1000);
     let error = client()
         .blob_to(&server.repository(), &descriptor, &mut sink)
         .await

@@ -20,7 +20,7 @@ use super::{
     Attached, BundleAttachment, Client, MAX_LISTED, MAX_MANIFEST, MAX_PAGES, Referrers,
     ReferrersSource, lock,
 };
-use crate::error::Error;
+use crate::error::{Error, sanitise};
 use crate::manifest::{
     Descriptor, EMPTY_CONFIG, EMPTY_JSON, Index, OCI_INDEX, Parsed, bundle_manifest,
 };
@@ -34,7 +34,8 @@ impl Client {
     /// cannot be known from the list.
     ///
     /// # Errors
-    /// Any failure, except that the registry has neither the API nor a fallback index.
+    /// Any failure, except that the registry has neither the API nor a fallback index; [`Error::NotReferrers`] if
+    /// there is something else in the index's place.
     pub async fn referrers(
         &self,
         repository: &Repository,
@@ -162,7 +163,17 @@ impl Client {
                 source: ReferrersSource::None,
             });
         };
-        let descriptors = manifest.index()?.manifests;
+        let found = match manifest.parse() {
+            Ok(Parsed::Index(index)) => Ok(index.manifests),
+            Ok(Parsed::Image(image)) => Err(format!("a manifest of type {:?}", image.kind())),
+            Err(Error::Malformed { reason, .. }) => Err(format!("malformed: {reason}")),
+            Err(error) => return Err(error),
+        };
+        let descriptors = found.map_err(|found| Error::NotReferrers {
+            tag: repository.at(&tag),
+            digest: manifest.digest.clone(),
+            found: sanitise(&found),
+        })?;
         Ok(Referrers {
             descriptors,
             source: ReferrersSource::FallbackIndex,
