@@ -4,7 +4,7 @@
 use sealmark_verify::policy_file::{Artifact, PolicyFile};
 
 const SIGNER: &[u8] =
-    b"version: 1\nrules:\n- images: ['**/a*b', r/x]\n  signature: {signers: [{key: a}]}\n";
+    b"version: 1\nrules:\n- images: ['**/a*b', r.example/x]\n  signature: {signers: [{key: a}]}\n";
 const IDENTITY: &[u8] = b"version: 1\nsigners:\n  ci: {issuerPattern: ^a, subject: b, githubWorkflow: {ref: c}}\n\
 rules:\n- files: ['*']\n  attestations:\n  - {type: [slsa, sbom], signers: [ci], every: true, predicate: \
 [{path: /a/*/b, oneOf: [1, {x: y}], maxAge: 7d, matches: x}]}\n  log: 2\n";

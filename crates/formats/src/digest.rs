@@ -191,10 +191,7 @@ impl<'de> Deserialize<'de> for Digest {
 
 /// The raw SHA-256 digest of `data`, without an allocation: for trees, which hash millions of small pieces.
 pub fn sha256(data: &[u8]) -> [u8; 32] {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, data);
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    bytes
+    engine::sha256(data)
 }
 
 /// Hashes a stream piece by piece.

@@ -8,6 +8,6 @@ mod aws_lc;
 mod portable;
 
 #[cfg(not(any(target_arch = "wasm32", feature = "portable")))]
-pub(super) use aws_lc::{Context, sha1};
+pub(super) use aws_lc::{Context, sha1, sha256};
 #[cfg(any(target_arch = "wasm32", feature = "portable"))]
-pub(super) use portable::{Context, sha1};
+pub(super) use portable::{Context, sha1, sha256};

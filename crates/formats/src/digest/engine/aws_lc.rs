@@ -31,3 +31,9 @@ pub(crate) fn sha1(data: &[u8]) -> Vec<u8> {
         .as_ref()
         .to_vec()
 }
+
+pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, data).as_ref());
+    bytes
+}

@@ -42,3 +42,7 @@ impl Context {
 pub(crate) fn sha1(data: &[u8]) -> Vec<u8> {
     Sha1::digest(data).to_vec()
 }
+
+pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
+    Sha256::digest(data).into()
+}
