@@ -22,5 +22,7 @@ pub mod tile;
 pub use checkpoint::{Checkpoint, Origin};
 pub use error::Error;
 pub use merkle::Hash;
-pub use note::{Note, NoteSignature, NoteSigner};
+#[cfg(not(target_arch = "wasm32"))]
+pub use note::NoteSigner;
+pub use note::{Note, NoteSignature};
 pub use tile::Tile;

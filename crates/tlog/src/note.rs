@@ -12,9 +12,12 @@ use sealmark_keys::PublicKey;
 
 use crate::Error;
 
+// The engine for WebAssembly makes no signatures.
+#[cfg(not(target_arch = "wasm32"))]
 mod sign;
 mod signer;
 
+#[cfg(not(target_arch = "wasm32"))]
 pub use sign::NoteSigner;
 pub use signer::{KeyKind, VerifiedSignature};
 
