@@ -1,0 +1,84 @@
+//! `intoto` 0.0.2: an envelope whose signatures each have their key; of the payload the log keeps the hash.
+//!
+//! `content.hash` is what the client says it is: nobody but the client has the JSON that it is of.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealmark_formats::{Digest, HashAlgorithm, dsse, jcs};
+use serde_json::{Map, Value, json};
+
+use super::Proposed;
+use super::dsse::{hash_json, statement_keys};
+use crate::log::field::Field;
+use crate::log::refusal::Refusal;
+use crate::log::verifier::Verifier;
+
+pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
+    let content = spec.get("content")?;
+    let envelope = content.get("envelope")?;
+    let payload_type = envelope.get("payloadType")?.text()?;
+    let payload = twice(&envelope.get("payload")?)?;
+    let pae = dsse::pae(payload_type, &payload);
+    let (mut keys, mut signatures) = (Vec::new(), Vec::new());
+    for signature in envelope.get("signatures")?.items(1, dsse::MAX_SIGNATURES)? {
+        let (sig, pem) = (signature.get("sig")?, signature.get("publicKey")?);
+        let verifier = Verifier::from_pem(&pem.bytes()?).map_err(|reason| pem.refuse(reason))?;
+        verifier
+            .key
+            .verify(&pae, &twice(&sig)?)
+            .map_err(|error| sig.refuse(error))?;
+        keys.extend(verifier.keys());
+        let mut kept = Map::new();
+        if let Some(keyid) = signature.find("keyid") {
+            let keyid = keyid
+                .value
+                .as_str()
+                .ok_or_else(|| keyid.of_type("string"))?;
+            if !keyid.is_empty() {
+                kept.insert("keyid".to_owned(), Value::from(keyid));
+            }
+        }
+        kept.insert("publicKey".to_owned(), Value::from(pem.text()?));
+        kept.insert("sig".to_owned(), Value::from(sig.text()?));
+        signatures.push(Value::Object(kept));
+    }
+    let digest = Digest::sha256(&payload);
+    let mut kept = json!({
+        "envelope": {"payloadType": payload_type, "signatures": signatures},
+        "payloadHash": hash_json(&digest),
+    });
+    if let Some(hash) = content.find("hash") {
+        let hash = claimed(&hash)?;
+        kept["hash"] = hash_json(&hash);
+        keys.push(hash.to_string());
+    }
+    let leaf = jcs::to_vec(&json!({
+        "apiVersion": "0.0.2",
+        "kind": "intoto",
+        "spec": {"content": kept},
+    }))
+    .map_err(Refusal::entry)?;
+    keys.push(digest.to_string());
+    keys.extend(statement_keys(payload_type, &payload));
+    Ok(Proposed::new(leaf, keys))
+}
+
+/// Base64 of base64: the fields have the format "byte", and clients put the envelope's own text there.
+fn twice(field: &Field<'_>) -> Result<Vec<u8>, Refusal> {
+    STANDARD
+        .decode(field.bytes()?)
+        .map_err(|_| field.refuse("it is not base64 of base64"))
+}
+
+/// The hash of the envelope's JSON, as the client says.
+fn claimed(hash: &Field<'_>) -> Result<Digest, Refusal> {
+    let algorithm = hash.get("algorithm")?;
+    if algorithm.text()? != "sha256" {
+        return Err(algorithm.not_one_of("sha256"));
+    }
+    let value = hash.get("value")?;
+    hex::decode(value.text()?)
+        .ok()
+        .and_then(|bytes| Digest::from_bytes(HashAlgorithm::Sha256, &bytes))
+        .ok_or_else(|| value.refuse("it is not the hex of a SHA-256 digest"))
+}
