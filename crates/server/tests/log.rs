@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Response};
-use sealmark_formats::log_entry::{dsse_v1_body, intoto_v2_body, set_payload};
+use sealmark_formats::log_entry::{EntryBody, dsse_v1_body, intoto_v2_body, set_payload};
 use sealmark_formats::{Digest, dsse};
 use sealmark_keys::{Algorithm, HashAlgorithm, PrivateKey, PublicKey};
 use sealmark_server::log::{Options, TransparencyLog};
@@ -28,11 +28,22 @@ impl Served {
             host: "127.0.0.1".to_owned(),
             password: None,
         };
-        let log = TransparencyLog::open(directory, options).unwrap();
-        let key = PublicKey::from_pem(&std::fs::read(log.public_key_v1()).unwrap()).unwrap();
+        let log = TransparencyLog::open(directory, options)
+            .expect("the log and its answers are as documented");
+        let key = PublicKey::from_pem(
+            &std::fs::read(log.public_key_v1()).expect("the log and its answers are as documented"),
+        )
+        .expect("the log and its answers are as documented");
         let tree = log.tree_id();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("the log and its answers are as documented");
+        let url = format!(
+            "http://{}",
+            listener
+                .local_addr()
+                .expect("the log and its answers are as documented")
+        );
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let served = tokio::spawn(log.serve(listener, async {
             let _ = stopped.await;
@@ -50,26 +61,41 @@ impl Served {
     async fn close(self) {
         drop(self.client);
         let _ = self.stop.send(());
-        self.served.await.unwrap();
+        self.served
+            .await
+            .expect("the log and its answers are as documented");
     }
 
     async fn post(&self, path: &str, json: &Value) -> Response {
         let request = self.client.post(format!("{}{path}", self.url)).json(json);
-        request.send().await.unwrap()
+        request
+            .send()
+            .await
+            .expect("the log and its answers are as documented")
     }
 
     async fn get(&self, path: &str) -> Response {
         let request = self.client.get(format!("{}{path}", self.url));
-        request.send().await.unwrap()
+        request
+            .send()
+            .await
+            .expect("the log and its answers are as documented")
     }
 
     async fn create(&self, entry: &Value) -> (String, Value) {
         let response = self.post("/api/v1/log/entries", entry).await;
         let status = response.status();
         let etag = response.headers().get("etag").cloned();
-        let body: Value = response.json().await.unwrap();
+        let body: Value = response
+            .json()
+            .await
+            .expect("the log and its answers are as documented");
         assert_eq!(status, 201, "{body}");
-        let id = etag.unwrap().to_str().unwrap().to_owned();
+        let id = etag
+            .expect("the log and its answers are as documented")
+            .to_str()
+            .expect("the log and its answers are as documented")
+            .to_owned();
         let entry = body[&id].clone();
         self.prove(&id, &entry);
         (id, entry)
@@ -78,55 +104,86 @@ impl Served {
     async fn search(&self, query: Value) -> Vec<String> {
         let response = self.post("/api/v1/index/retrieve", &query).await;
         assert_eq!(response.status(), 200);
-        response.json().await.unwrap()
+        response
+            .json()
+            .await
+            .expect("the log and its answers are as documented")
     }
 
     /// All that a client checks.
     fn prove(&self, id: &str, entry: &Value) {
-        let body = STANDARD.decode(entry["body"].as_str().unwrap()).unwrap();
+        let body = STANDARD
+            .decode(
+                entry["body"]
+                    .as_str()
+                    .expect("the log and its answers are as documented"),
+            )
+            .expect("the log and its answers are as documented");
         let leaf = leaf_hash(&body);
         assert_eq!(id, format!("{:016x}{leaf}", self.tree));
         let log_id = self.key.id().digest().hex();
         assert_eq!(entry["logID"], log_id);
-        let index = entry["logIndex"].as_u64().unwrap();
+        let index = entry["logIndex"]
+            .as_u64()
+            .expect("the log and its answers are as documented");
         let promise = set_payload(
-            entry["body"].as_str().unwrap(),
-            entry["integratedTime"].as_i64().unwrap(),
+            entry["body"]
+                .as_str()
+                .expect("the log and its answers are as documented"),
+            entry["integratedTime"]
+                .as_i64()
+                .expect("the log and its answers are as documented"),
             &log_id,
             index,
         );
         let set = entry["verification"]["signedEntryTimestamp"].as_str();
-        let set = STANDARD.decode(set.unwrap()).unwrap();
-        self.key.verify(&promise, &set).unwrap();
+        let set = STANDARD
+            .decode(set.expect("the log and its answers are as documented"))
+            .expect("the log and its answers are as documented");
+        self.key
+            .verify(&promise, &set)
+            .expect("the log and its answers are as documented");
         let proof = &entry["verification"]["inclusionProof"];
-        let note = proof["checkpoint"].as_str().unwrap();
+        let note = proof["checkpoint"]
+            .as_str()
+            .expect("the log and its answers are as documented");
         assert!(note.starts_with(&format!("127.0.0.1 - {}\n", self.tree)));
         assert_eq!(note.matches('\u{2014}').count(), 1, "one signature");
-        let checkpoint = Checkpoint::open(note, Origin::RekorV1, &self.key).unwrap();
+        let checkpoint = Checkpoint::open(note, Origin::RekorV1, &self.key)
+            .expect("the log and its answers are as documented");
         let hashes: Vec<Hash> = proof["hashes"]
             .as_array()
-            .unwrap()
+            .expect("the log and its answers are as documented")
             .iter()
             .map(hex)
             .collect();
         assert_eq!(hex(&proof["rootHash"]), checkpoint.root);
-        let size = proof["treeSize"].as_u64().unwrap();
-        verify_inclusion(index, size, &leaf, &hashes, &checkpoint.root).unwrap();
+        let size = proof["treeSize"]
+            .as_u64()
+            .expect("the log and its answers are as documented");
+        verify_inclusion(index, size, &leaf, &hashes, &checkpoint.root)
+            .expect("the log and its answers are as documented");
     }
 }
 
 fn hex(value: &Value) -> Hash {
-    value.as_str().unwrap().parse().unwrap()
+    value
+        .as_str()
+        .expect("the log and its answers are as documented")
+        .parse()
+        .expect("the log and its answers are as documented")
 }
 
 fn key() -> PrivateKey {
-    PrivateKey::generate(Algorithm::EcdsaP256).unwrap()
+    PrivateKey::generate(Algorithm::EcdsaP256).expect("the log and its answers are as documented")
 }
 
 fn hashedrekord(key: &PrivateKey, data: &[u8]) -> Value {
     let pem = key.public_key().to_pem();
     let digest = Digest::of(key.key_type().hash(), data);
-    let signature = key.sign_digest(&digest).unwrap();
+    let signature = key
+        .sign_digest(&digest)
+        .expect("the log and its answers are as documented");
     json!({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
         "data": {"hash": {"algorithm": digest.algorithm().name(), "value": digest.hex()}},
         "signature": {"content": STANDARD.encode(signature), "publicKey": {"content": STANDARD.encode(pem)}},
@@ -139,14 +196,15 @@ fn envelope(key: &PrivateKey) -> (String, dsse::Envelope) {
     let payload_type = "application/vnd.in-toto+json";
     let signature = key
         .sign(&dsse::pae(payload_type, STATEMENT.as_bytes()))
-        .unwrap();
+        .expect("the log and its answers are as documented");
     let json = json!({
         "payloadType": payload_type,
         "payload": STANDARD.encode(STATEMENT),
         "signatures": [{"keyid": "", "sig": STANDARD.encode(signature)}],
     })
     .to_string();
-    let envelope = dsse::Envelope::parse(json.as_bytes()).unwrap();
+    let envelope =
+        dsse::Envelope::parse(json.as_bytes()).expect("the log and its answers are as documented");
     (json, envelope)
 }
 
@@ -261,6 +319,19 @@ async fn attestations_are_found_by_what_they_speak_of() {
         intoto_v2_body(json.as_bytes(), &parsed, &pem).unwrap()
     );
 
+    let entry = json!({"apiVersion": "0.0.1", "kind": "intoto", "spec": {
+        "content": {"envelope": json}, "publicKey": STANDARD.encode(&pem),
+    }});
+    let (intoto_v1, shown) = log.create(&entry).await;
+    let body = STANDARD.decode(shown["body"].as_str().unwrap()).unwrap();
+    let EntryBody::Claims(claims) = EntryBody::parse(&body).unwrap() else {
+        panic!("it is of a known kind");
+    };
+    assert_eq!(
+        claims.payload_digest,
+        Some(Digest::sha256(STATEMENT.as_bytes()))
+    );
+
     for query in [
         json!({"hash": format!("sha256:aaaa{}", "0".repeat(60))}),
         json!({"hash": format!("bbbb{}", "0".repeat(36))}),
@@ -269,7 +340,11 @@ async fn attestations_are_found_by_what_they_speak_of() {
         json!({"publicKey": {"format": "x509", "content": STANDARD.encode(&pem)}}),
     ] {
         let found = log.search(query.clone()).await;
-        assert_eq!(found, [dsse.as_str(), intoto.as_str()], "{query}");
+        assert_eq!(
+            found,
+            [dsse.as_str(), intoto.as_str(), intoto_v1.as_str()],
+            "{query}"
+        );
     }
     log.close().await;
 }

@@ -9,7 +9,7 @@
 //! Decisions where Rekor's answer would harm: a body that is no JSON is 400, not 500; the search index is complete,
 //! has SHA-384 digests, and finds keys by both forms of their hash.
 //!
-//! Not supported: the kinds other than `hashedrekord` 0.0.1, `dsse` 0.0.1 and `intoto` 0.0.2; attestation storage;
+//! Not supported: the kinds other than `hashedrekord` 0.0.1, `dsse` 0.0.1, `intoto` 0.0.1 and 0.0.2; attestation storage;
 //! several shards; gRPC; witnesses. There is no TLS: listen on loopback, or behind a proxy.
 
 mod body;

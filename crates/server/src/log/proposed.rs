@@ -14,7 +14,7 @@ use super::field::Field;
 use super::refusal::{Refusal, invalid};
 
 /// What this server takes, in the words of a refusal.
-const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1 and intoto 0.0.2";
+const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2";
 /// Kinds that a Rekor knows.
 const FOREIGN: [&str; 8] = [
     "alpine", "cose", "helm", "jar", "rekord", "rfc3161", "rpm", "tuf",
@@ -72,7 +72,8 @@ pub(super) fn read(entry: &Value) -> Result<Proposed, Refusal> {
     match (kind, version) {
         ("hashedrekord", "0.0.1") => hashedrekord::read(&spec),
         ("dsse", "0.0.1") => dsse::read(&spec),
-        ("intoto", "0.0.2") => intoto::read(&spec),
+        ("intoto", "0.0.1") => intoto::read_v1(&spec),
+        ("intoto", "0.0.2") => intoto::read_v2(&spec),
         _ => {
             let version: String = version.chars().take(100).collect();
             Err(Refusal::entry(format_args!(

@@ -1,5 +1,6 @@
-//! `intoto` 0.0.2: an envelope whose signatures each have their key; of the payload the log keeps the hash.
+//! `intoto`: an envelope, of whose payload the log keeps the hash.
 //!
+//! In 0.0.1 there is one key, and nothing of the envelope is kept but its hash. In 0.0.2 each signature has its key, and
 //! `content.hash` is what the client says it is: nobody but the client has the JSON that it is of.
 
 use base64::Engine;
@@ -13,7 +14,38 @@ use crate::log::field::Field;
 use crate::log::refusal::Refusal;
 use crate::log::verifier::Verifier;
 
-pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
+/// 0.0.1, which cosign 2 sends if it is told to use `intoto`.
+pub(super) fn read_v1(spec: &Field<'_>) -> Result<Proposed, Refusal> {
+    let field = spec.get("content")?.get("envelope")?;
+    let text = field.text()?;
+    let envelope = dsse::Envelope::parse(text.as_bytes()).map_err(|error| field.refuse(error))?;
+    let pem = spec.get("publicKey")?;
+    let verifier = Verifier::from_pem(&pem.bytes()?).map_err(|reason| pem.refuse(reason))?;
+    let pae = envelope.pae();
+    let mut signatures = envelope.signatures.iter();
+    if !signatures.any(|signature| verifier.key.verify(&pae, &signature.sig).is_ok()) {
+        return Err(field.refuse("no signature of the envelope is by publicKey"));
+    }
+    let (whole, payload) = (
+        Digest::sha256(text.as_bytes()),
+        Digest::sha256(&envelope.payload),
+    );
+    let leaf = jcs::to_vec(&json!({
+        "apiVersion": "0.0.1",
+        "kind": "intoto",
+        "spec": {
+            "content": {"hash": hash_json(&whole), "payloadHash": hash_json(&payload)},
+            "publicKey": verifier.base64(),
+        },
+    }))
+    .map_err(Refusal::entry)?;
+    let mut keys = verifier.keys();
+    keys.extend([whole.to_string(), payload.to_string()]);
+    keys.extend(statement_keys(&envelope.payload_type, &envelope.payload));
+    Ok(Proposed::new(leaf, keys))
+}
+
+pub(super) fn read_v2(spec: &Field<'_>) -> Result<Proposed, Refusal> {
     let content = spec.get("content")?;
     let envelope = content.get("envelope")?;
     let payload_type = envelope.get("payloadType")?.text()?;
