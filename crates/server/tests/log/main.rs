@@ -1,178 +1,20 @@
 //! The transparency log as its clients see it: what they send, and what they can prove with the answer.
 
+mod real;
+mod served;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Client, Response};
-use sealmark_formats::log_entry::{EntryBody, dsse_v1_body, intoto_v2_body, set_payload};
+use sealmark_formats::log_entry::{EntryBody, dsse_v1_body, intoto_v2_body};
 use sealmark_formats::{Digest, dsse};
 use sealmark_keys::{Algorithm, HashAlgorithm, PrivateKey, PublicKey};
 use sealmark_server::log::{Options, TransparencyLog};
-use sealmark_tlog::merkle::{leaf_hash, verify_consistency, verify_inclusion};
+use sealmark_tlog::merkle::{leaf_hash, verify_consistency};
 use sealmark_tlog::tile::{Bundle, LengthPrefix};
 use sealmark_tlog::{Checkpoint, Hash, Origin};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-struct Served {
-    url: String,
-    client: Client,
-    key: PublicKey,
-    tree: u64,
-    stop: tokio::sync::oneshot::Sender<()>,
-    served: tokio::task::JoinHandle<()>,
-}
-
-impl Served {
-    async fn open(directory: &std::path::Path) -> Self {
-        let options = Options {
-            host: "127.0.0.1".to_owned(),
-            password: None,
-        };
-        let log = TransparencyLog::open(directory, options)
-            .expect("the log and its answers are as documented");
-        let key = PublicKey::from_pem(
-            &std::fs::read(log.public_key_v1()).expect("the log and its answers are as documented"),
-        )
-        .expect("the log and its answers are as documented");
-        let tree = log.tree_id();
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("the log and its answers are as documented");
-        let url = format!(
-            "http://{}",
-            listener
-                .local_addr()
-                .expect("the log and its answers are as documented")
-        );
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let served = tokio::spawn(log.serve(listener, async {
-            let _ = stopped.await;
-        }));
-        Self {
-            url,
-            client: Client::new(),
-            key,
-            tree,
-            stop,
-            served,
-        }
-    }
-
-    async fn close(self) {
-        drop(self.client);
-        let _ = self.stop.send(());
-        self.served
-            .await
-            .expect("the log and its answers are as documented");
-    }
-
-    async fn post(&self, path: &str, json: &Value) -> Response {
-        let request = self.client.post(format!("{}{path}", self.url)).json(json);
-        request
-            .send()
-            .await
-            .expect("the log and its answers are as documented")
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        let request = self.client.get(format!("{}{path}", self.url));
-        request
-            .send()
-            .await
-            .expect("the log and its answers are as documented")
-    }
-
-    async fn create(&self, entry: &Value) -> (String, Value) {
-        let response = self.post("/api/v1/log/entries", entry).await;
-        let status = response.status();
-        let etag = response.headers().get("etag").cloned();
-        let body: Value = response
-            .json()
-            .await
-            .expect("the log and its answers are as documented");
-        assert_eq!(status, 201, "{body}");
-        let id = etag
-            .expect("the log and its answers are as documented")
-            .to_str()
-            .expect("the log and its answers are as documented")
-            .to_owned();
-        let entry = body[&id].clone();
-        self.prove(&id, &entry);
-        (id, entry)
-    }
-
-    async fn search(&self, query: Value) -> Vec<String> {
-        let response = self.post("/api/v1/index/retrieve", &query).await;
-        assert_eq!(response.status(), 200);
-        response
-            .json()
-            .await
-            .expect("the log and its answers are as documented")
-    }
-
-    /// All that a client checks.
-    fn prove(&self, id: &str, entry: &Value) {
-        let body = STANDARD
-            .decode(
-                entry["body"]
-                    .as_str()
-                    .expect("the log and its answers are as documented"),
-            )
-            .expect("the log and its answers are as documented");
-        let leaf = leaf_hash(&body);
-        assert_eq!(id, format!("{:016x}{leaf}", self.tree));
-        let log_id = self.key.id().digest().hex();
-        assert_eq!(entry["logID"], log_id);
-        let index = entry["logIndex"]
-            .as_u64()
-            .expect("the log and its answers are as documented");
-        let promise = set_payload(
-            entry["body"]
-                .as_str()
-                .expect("the log and its answers are as documented"),
-            entry["integratedTime"]
-                .as_i64()
-                .expect("the log and its answers are as documented"),
-            &log_id,
-            index,
-        );
-        let set = entry["verification"]["signedEntryTimestamp"].as_str();
-        let set = STANDARD
-            .decode(set.expect("the log and its answers are as documented"))
-            .expect("the log and its answers are as documented");
-        self.key
-            .verify(&promise, &set)
-            .expect("the log and its answers are as documented");
-        let proof = &entry["verification"]["inclusionProof"];
-        let note = proof["checkpoint"]
-            .as_str()
-            .expect("the log and its answers are as documented");
-        assert!(note.starts_with(&format!("127.0.0.1 - {}\n", self.tree)));
-        assert_eq!(note.matches('\u{2014}').count(), 1, "one signature");
-        let checkpoint = Checkpoint::open(note, Origin::RekorV1, &self.key)
-            .expect("the log and its answers are as documented");
-        let hashes: Vec<Hash> = proof["hashes"]
-            .as_array()
-            .expect("the log and its answers are as documented")
-            .iter()
-            .map(hex)
-            .collect();
-        assert_eq!(hex(&proof["rootHash"]), checkpoint.root);
-        let size = proof["treeSize"]
-            .as_u64()
-            .expect("the log and its answers are as documented");
-        verify_inclusion(index, size, &leaf, &hashes, &checkpoint.root)
-            .expect("the log and its answers are as documented");
-    }
-}
-
-fn hex(value: &Value) -> Hash {
-    value
-        .as_str()
-        .expect("the log and its answers are as documented")
-        .parse()
-        .expect("the log and its answers are as documented")
-}
+use served::{Served, hex};
 
 fn key() -> PrivateKey {
     PrivateKey::generate(Algorithm::EcdsaP256).expect("the log and its answers are as documented")
@@ -553,4 +395,32 @@ fn keys_are_private_and_encrypted_if_there_is_a_password() {
         assert!(error.to_string().contains("keys/v1.pem"), "{error}");
     }
     drop(TransparencyLog::open(directory.path(), options(Some("secret"))).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_send_the_same_entry_one_is_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = std::sync::Arc::new(Served::open(directory.path()).await);
+    let entry = hashedrekord(&key(), b"data");
+    let senders = (0..16).map(|_| {
+        let (log, entry) = (log.clone(), entry.clone());
+        tokio::spawn(async move {
+            let response = log.post("/api/v1/log/entries", &entry).await;
+            let location = response.headers()["location"].to_str().unwrap().to_owned();
+            // Whoever is told where the entry is finds it there.
+            assert_eq!(log.get(&location).await.status(), 200);
+            response.status().as_u16()
+        })
+    });
+    let mut answers = Vec::new();
+    for sender in senders.collect::<Vec<_>>() {
+        answers.push(sender.await.unwrap());
+    }
+    answers.sort_unstable();
+    assert_eq!(answers[0], 201);
+    assert!(
+        answers[1..].iter().all(|status| *status == 409),
+        "{answers:?}"
+    );
+    std::sync::Arc::into_inner(log).unwrap().close().await;
 }
