@@ -98,6 +98,35 @@ impl Verifier {
     }
 }
 
+/// A message that is hashed once, however many signatures and keys are tried on it: an entry may be megabytes long, and
+/// have many of both.
+pub(super) struct Message<'a> {
+    bytes: &'a [u8],
+    digests: Vec<Digest>,
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        let digests = HashAlgorithm::ALL.iter();
+        Self {
+            bytes,
+            digests: digests.map(|hash| Digest::of(*hash, bytes)).collect(),
+        }
+    }
+
+    /// Whether this key made the signature, in any scheme that is acceptable for it.
+    pub(super) fn is_signed_by(&self, verifier: &Verifier, signature: &[u8]) -> bool {
+        let key = &verifier.key;
+        match key.key_type() {
+            KeyType::Ed25519 => key.verify(self.bytes, signature).is_ok(),
+            _ => {
+                let mut digests = self.digests.iter();
+                digests.any(|digest| key.verify_digest(digest, signature).is_ok())
+            }
+        }
+    }
+}
+
 /// What a log takes signatures in: the default set of Rekor's `client-signing-algorithms`, but for pure Ed25519, which
 /// does not sign digests. The name is that of `PublicKeyDetails`.
 pub(super) fn allowed(key: KeyType, hash: HashAlgorithm) -> Option<(Scheme, &'static str)> {

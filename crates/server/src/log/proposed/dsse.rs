@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use super::Proposed;
 use crate::log::field::Field;
 use crate::log::refusal::{Refusal, invalid};
-use crate::log::verifier::Verifier;
+use crate::log::verifier::{Message, Verifier};
 
-/// Verifiers of one entry, as many as an envelope may have signatures.
-const MAX_VERIFIERS: usize = dsse::MAX_SIGNATURES;
+/// Signatures of one entry, and keys: each is tried with each. Rekor v2 had the same bound, v1 has none; real envelopes
+/// have one or two.
+pub(super) const MAX_SIGNATURES: usize = 10;
 
 pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
     let proposed = spec.get("proposedContent")?;
@@ -28,18 +29,24 @@ pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
     if envelope.signatures.is_empty() {
         return Err(field.refuse("the envelope has no signature"));
     }
+    if envelope.signatures.len() > MAX_SIGNATURES {
+        return Err(field.refuse(format_args!(
+            "the envelope has more than {MAX_SIGNATURES} signatures"
+        )));
+    }
     let verifiers: Vec<Verifier> = proposed
         .get("verifiers")?
-        .items(1, MAX_VERIFIERS)?
+        .items(1, MAX_SIGNATURES)?
         .iter()
         .map(|pem| Verifier::from_pem(&pem.bytes()?).map_err(|reason| pem.refuse(reason)))
         .collect::<Result<_, _>>()?;
     let pae = envelope.pae();
+    let message = Message::new(&pae);
     let mut signatures = Vec::with_capacity(envelope.signatures.len());
     for (index, signature) in envelope.signatures.iter().enumerate() {
         let verifier = verifiers
             .iter()
-            .find(|verifier| verifier.key.verify(&pae, &signature.sig).is_ok())
+            .find(|verifier| message.is_signed_by(verifier, &signature.sig))
             .ok_or_else(|| field.refuse("all signatures must have a key that verifies it"))?;
         let sent = raw.pointer(&format!("/signatures/{index}/sig"));
         let sent = sent.and_then(Value::as_str).unwrap_or_default();

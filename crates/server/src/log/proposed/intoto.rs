@@ -9,10 +9,10 @@ use sealmark_formats::{Digest, HashAlgorithm, dsse, jcs};
 use serde_json::{Map, Value, json};
 
 use super::Proposed;
-use super::dsse::{hash_json, statement_keys};
+use super::dsse::{MAX_SIGNATURES, hash_json, statement_keys};
 use crate::log::field::Field;
 use crate::log::refusal::Refusal;
-use crate::log::verifier::Verifier;
+use crate::log::verifier::{Message, Verifier};
 
 /// 0.0.1, which cosign 2 sends if it is told to use `intoto`.
 pub(super) fn read_v1(spec: &Field<'_>) -> Result<Proposed, Refusal> {
@@ -22,8 +22,9 @@ pub(super) fn read_v1(spec: &Field<'_>) -> Result<Proposed, Refusal> {
     let pem = spec.get("publicKey")?;
     let verifier = Verifier::from_pem(&pem.bytes()?).map_err(|reason| pem.refuse(reason))?;
     let pae = envelope.pae();
+    let message = Message::new(&pae);
     let mut signatures = envelope.signatures.iter();
-    if !signatures.any(|signature| verifier.key.verify(&pae, &signature.sig).is_ok()) {
+    if !signatures.any(|signature| message.is_signed_by(&verifier, &signature.sig)) {
         return Err(field.refuse("no signature of the envelope is by publicKey"));
     }
     let (whole, payload) = (
@@ -51,14 +52,14 @@ pub(super) fn read_v2(spec: &Field<'_>) -> Result<Proposed, Refusal> {
     let payload_type = envelope.get("payloadType")?.text()?;
     let payload = twice(&envelope.get("payload")?)?;
     let pae = dsse::pae(payload_type, &payload);
+    let message = Message::new(&pae);
     let (mut keys, mut signatures) = (Vec::new(), Vec::new());
-    for signature in envelope.get("signatures")?.items(1, dsse::MAX_SIGNATURES)? {
+    for signature in envelope.get("signatures")?.items(1, MAX_SIGNATURES)? {
         let (sig, pem) = (signature.get("sig")?, signature.get("publicKey")?);
         let verifier = Verifier::from_pem(&pem.bytes()?).map_err(|reason| pem.refuse(reason))?;
-        verifier
-            .key
-            .verify(&pae, &twice(&sig)?)
-            .map_err(|error| sig.refuse(error))?;
+        if !message.is_signed_by(&verifier, &twice(&sig)?) {
+            return Err(sig.refuse("publicKey did not make this signature"));
+        }
         keys.extend(verifier.keys());
         let mut kept = Map::new();
         if let Some(keyid) = signature.find("keyid") {
