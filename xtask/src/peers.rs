@@ -32,7 +32,7 @@ struct Peer {
     system: bool,
 }
 
-const PEERS: [Peer; 7] = [
+const PEERS: [Peer; 8] = [
     Peer {
         alias: "cosign3",
         package: "cosign",
@@ -49,6 +49,16 @@ const PEERS: [Peer; 7] = [
         program: "cosign",
         suite: Some("trixie"),
         wanted: Some("2.5.0"),
+        probe: "version",
+        arguments: "",
+        system: false,
+    },
+    Peer {
+        alias: "rekor-cli",
+        package: "rekor",
+        program: "rekor-cli",
+        suite: Some("sid"),
+        wanted: Some("1.5.3"),
         probe: "version",
         arguments: "",
         system: false,

@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Login(commands::login::Arguments),
     /// Run a small registry on this machine, for tests, demos and air-gapped transfer
     Registry(commands::registry::Arguments),
+    /// Run Sigstore's services on this machine: today the transparency log
+    Serve(commands::serve::Arguments),
     /// Walk through signing and verifying, on this machine alone
     Demo(commands::demo::Arguments),
     /// Print the completion script of a shell

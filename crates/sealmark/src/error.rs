@@ -28,9 +28,9 @@ pub(crate) enum Error {
     /// Signing failed.
     #[error("{0}")]
     Sign(#[from] sealmark_sign::Error),
-    /// The embedded registry failed.
+    /// A service that this program runs failed.
     #[error("{0}")]
-    Registry(#[from] sealmark_server::Error),
+    Server(#[from] sealmark_server::Error),
     /// Evidence was looked at and did not suffice.
     #[error("{message}")]
     Verification {

@@ -72,6 +72,38 @@ pub enum Error {
         /// The digest of what came.
         found: Digest,
     },
+    /// The name that a log was to get is none.
+    #[error("{host:?} cannot be the name of a log: {reason}")]
+    Name {
+        /// The name.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The directory has a log of another name.
+    #[error(
+        "{} has the log {found:?}, not {given:?}: clients know it by that name; give the URL with that host, or use another directory",
+        path.display()
+    )]
+    OtherHost {
+        /// The directory.
+        path: PathBuf,
+        /// What it is called.
+        found: String,
+        /// What it was to be called.
+        given: String,
+    },
+    /// A key could not be made or read.
+    #[error("could not use the key {}: {problem}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The log's engine did not open.
+    #[error(transparent)]
+    Log(#[from] sealmark_log::Error),
 }
 
 impl Error {

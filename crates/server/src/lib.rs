@@ -3,8 +3,10 @@
 //! Each service is a module with an `axum::Router` and nothing that outlives it; [`listen`] gives every one of
 //! them the same bounded connections and the same orderly end.
 
+mod durable;
 mod error;
 pub mod listen;
+pub mod log;
 pub mod registry;
 
 pub use error::Error;

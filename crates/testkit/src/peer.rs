@@ -27,7 +27,7 @@ impl Peer {
         }
     }
 
-    /// The program with this name: `cosign3`, `cosign2`, `oras`, `skopeo`, `umoci`, `docker-registry`, `openssl`,
+    /// The program with this name: `cosign3`, `cosign2`, `rekor-cli`, `oras`, `skopeo`, `umoci`, `docker-registry`, `openssl`,
     /// `python-tuf` (Python with the reference client of TUF).
     pub fn find(name: &str) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").filter(|_| SYSTEM.contains(&name));

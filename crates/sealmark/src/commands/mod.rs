@@ -12,6 +12,7 @@ pub(crate) mod inspect;
 pub(crate) mod login;
 pub(crate) mod public_key;
 pub(crate) mod registry;
+pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;
 pub(crate) mod signing_config;
@@ -39,9 +40,12 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Runs the command within its time.
 pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> {
     let timeout = app.global.timeout;
-    // These two run until they are told to stop, or are done when they are done.
-    let unbounded =
-        timeout.is_zero() || matches!(app.command, Command::Registry(_) | Command::Demo(_));
+    // These run until they are told to stop, or are done when they are done.
+    let unbounded = timeout.is_zero()
+        || matches!(
+            app.command,
+            Command::Registry(_) | Command::Serve(_) | Command::Demo(_)
+        );
     let last_request = terminal.last_request();
     let work = dispatch(app.command, terminal);
     if unbounded {
@@ -81,6 +85,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::SigningConfig(arguments) => signing_config::run(arguments, terminal).await,
         Command::Login(arguments) => login::run(arguments, terminal).await,
         Command::Registry(arguments) => registry::run(arguments, terminal).await,
+        Command::Serve(arguments) => serve::run(arguments, terminal).await,
         Command::Demo(arguments) => demo::run(arguments, terminal).await,
         Command::Completion(arguments) => completion::run(&arguments, terminal),
         Command::Version(arguments) => version::run(&arguments, terminal),

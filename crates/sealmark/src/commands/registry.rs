@@ -97,7 +97,7 @@ impl Arguments {
 }
 
 /// Completes when the process is told to stop. The handlers are there when this returns.
-fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
     let listen = |kind| {
         signal(kind).map_err(|cause| Error::Stream {
             action: "listen for signals",

@@ -4,8 +4,7 @@
 //! repository refers to. The layout itself is drawn in the head of [`super`].
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use sealmark_formats::{Digest, HashAlgorithm};
@@ -105,7 +104,7 @@ pub(super) struct Opened {
 /// Opens or creates the registry in `root`.
 pub(super) fn open(root: &Path) -> Result<Opened, Error> {
     durable::create_directory(root)?;
-    let lock = lock(root)?;
+    let lock = durable::lock(&root.join(LOCK))?;
     check_marker(root)?;
     let layout = Layout {
         root: root.to_owned(),
@@ -125,41 +124,6 @@ pub(super) fn open(root: &Path) -> Result<Opened, Error> {
     opened.read_repositories("", &root.join("repositories"))?;
     opened.remove_unreferenced(&root.join("blobs"))?;
     Ok(opened)
-}
-
-fn lock(root: &Path) -> Result<File, Error> {
-    let path = root.join(LOCK);
-    let mut options = File::options();
-    let mut file = options
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .map_err(Error::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let holder = durable::read(&path).ok().flatten();
-            let holder = holder.and_then(|text| String::from_utf8(text).ok());
-            let holder = holder.filter(|text| !text.is_empty() && text.len() < 100);
-            return Err(Error::InUse {
-                path: root.to_owned(),
-                holder,
-            });
-        }
-        Err(TryLockError::Error(source)) => {
-            return Err(Error::Io {
-                action: "lock",
-                path,
-                source,
-            });
-        }
-    }
-    file.set_len(0)
-        .and_then(|()| write!(file, "process {}", std::process::id()))
-        .map_err(Error::io("write", &path))?;
-    Ok(file)
 }
 
 fn check_marker(root: &Path) -> Result<(), Error> {

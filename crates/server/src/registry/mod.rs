@@ -33,7 +33,6 @@ mod blobs;
 mod body;
 mod content;
 mod dispatch;
-mod durable;
 mod grammar;
 mod layout;
 mod listings;
@@ -56,7 +55,7 @@ use tokio::net::TcpListener;
 
 use self::store::Store;
 use self::uploads::Uploads;
-use crate::{Error, listen};
+use crate::{Error, durable, listen};
 
 /// Bytes of a manifest: the size that the specification wants accepted at least. A manifest is held in memory.
 pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;

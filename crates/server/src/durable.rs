@@ -3,7 +3,7 @@
 //! Invariant: when a function of this module returns `Ok`, its effect survives `kill -9` and the loss of power; if
 //! the process dies before, either nothing has changed or everything has.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -80,6 +80,41 @@ pub(super) fn list(path: &Path) -> Result<Vec<String>, Error> {
         .into_iter()
         .flatten()
         .collect())
+}
+
+/// Locks a directory by the file `path` in it, until what is returned is closed, also by a crash.
+pub(super) fn lock(path: &Path) -> Result<File, Error> {
+    let mut options = File::options();
+    let mut file = options
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(Error::io("open", path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let holder = read(path).ok().flatten();
+            let holder = holder.and_then(|text| String::from_utf8(text).ok());
+            let holder = holder.filter(|text| !text.is_empty() && text.len() < 100);
+            return Err(Error::InUse {
+                path: path.parent().unwrap_or(path).to_owned(),
+                holder,
+            });
+        }
+        Err(TryLockError::Error(source)) => {
+            return Err(Error::Io {
+                action: "lock",
+                path: path.to_owned(),
+                source,
+            });
+        }
+    }
+    file.set_len(0)
+        .and_then(|()| write!(file, "process {}", std::process::id()))
+        .map_err(Error::io("write", path))?;
+    Ok(file)
 }
 
 /// A rename or a removal is durable when its directory is. Only Unix lets a directory be opened for that.

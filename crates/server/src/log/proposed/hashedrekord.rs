@@ -1,0 +1,47 @@
+//! `hashedrekord` 0.0.1: a signature over data that only its digest stands for.
+
+use sealmark_formats::log_entry::hashedrekord_v1_body;
+use sealmark_formats::{Digest, HashAlgorithm, jcs};
+use serde_json::Value;
+
+use super::Proposed;
+use crate::log::field::Field;
+use crate::log::refusal::Refusal;
+use crate::log::verifier::Verifier;
+
+pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
+    let signature = spec.get("signature")?;
+    let content = signature.get("content")?.bytes()?;
+    let pem = signature.get("publicKey")?.get("content")?;
+    let verifier = Verifier::from_pem(&pem.bytes()?).map_err(|reason| pem.refuse(reason))?;
+    let hash = spec.get("data")?.get("hash")?;
+    let algorithm = hash.get("algorithm")?;
+    let known = HashAlgorithm::from_name(algorithm.text()?)
+        .ok_or_else(|| algorithm.not_one_of("sha256 sha384 sha512"))?;
+    let value = hash.get("value")?;
+    let text = value.text()?;
+    let digest = hex::decode(text)
+        .ok()
+        .and_then(|bytes| Digest::from_bytes(known, &bytes))
+        .ok_or_else(|| value.refuse(format_args!("it is not the hex of a {known} digest")))?;
+    verifier
+        .verify_digest(&digest, &content)
+        .map_err(Refusal::entry)?;
+    let mut leaf =
+        hashedrekord_v1_body(&digest, &content, &verifier.pem).map_err(Refusal::entry)?;
+    if text != digest.hex() {
+        leaf = with_value(&leaf, text)?;
+    }
+    let mut keys = verifier.keys();
+    keys.push(digest.to_string());
+    Ok(Proposed::new(leaf, keys))
+}
+
+/// Rekor keeps the case of the hex digits as it was sent.
+fn with_value(leaf: &[u8], text: &str) -> Result<Vec<u8>, Refusal> {
+    let mut body: Value = serde_json::from_slice(leaf).map_err(Refusal::entry)?;
+    if let Some(value) = body.pointer_mut("/spec/data/hash/value") {
+        *value = Value::from(text);
+    }
+    jcs::to_vec(&body).map_err(Refusal::entry)
+}

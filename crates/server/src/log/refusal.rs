@@ -1,0 +1,145 @@
+//! Refusals: what the clients of a Rekor are told when they do not get what they asked for.
+//!
+//! Invariant: a refusal tells the client what it did, never where on this machine something is; what went wrong here
+//! goes to the log.
+
+use axum::body::Body;
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+/// Codes of go-openapi's validation, which Rekor v1 puts into the body of a 422.
+pub(super) mod invalid {
+    pub(in crate::log) const TYPE: u16 = 601;
+    pub(in crate::log) const REQUIRED: u16 = 602;
+    pub(in crate::log) const LENGTH: u16 = 604;
+    pub(in crate::log) const PATTERN: u16 = 605;
+    pub(in crate::log) const CHOICE: u16 = 606;
+}
+
+/// An answer that is not what the client asked for.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: u16,
+    message: Option<String>,
+    headers: Vec<(HeaderName, String)>,
+}
+
+impl Refusal {
+    /// Rekor v1's form: `{"code", "message"}` with the status as the code.
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: status.as_u16(),
+            message: Some(message.into()),
+            headers: Vec::new(),
+        }
+    }
+
+    /// A field or parameter that is not as the interface's description says: 422 with one of the [`invalid`] codes.
+    pub(super) fn invalid(code: u16, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+        }
+    }
+
+    /// An entry that is refused for what it says.
+    pub(super) fn entry(reason: impl std::fmt::Display) -> Self {
+        let reason = sealmark_formats::excerpt(reason.to_string());
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            format!("error processing entry: {reason}"),
+        )
+    }
+
+    /// There is no such entry; Rekor's answer has no body.
+    pub(super) fn no_entry() -> Self {
+        Self {
+            message: None,
+            ..Self::new(StatusCode::NOT_FOUND, "")
+        }
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// What went wrong here; the client learns that it did.
+    pub(super) fn fault(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!("transparency log: a request failed: {error}");
+        let message = "the log could not read or write its storage; its own log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    pub(super) fn response_v1(self) -> Response<Body> {
+        let body = self
+            .message
+            .map(|message| json!({"code": self.code, "message": message}));
+        answer(self.status, self.headers, body)
+    }
+
+    /// Rekor v2's form: that of a gRPC gateway.
+    pub(super) fn response_v2(self) -> Response<Body> {
+        let code = match self.status.as_u16() {
+            400 | 413 | 422 => 3,
+            404 => 5,
+            405 | 501 => 12,
+            408 => 4,
+            409 => 6,
+            429 => 8,
+            503 => 14,
+            _ => 2,
+        };
+        let status = match self.status {
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            other => other,
+        };
+        let message = self.message.unwrap_or_else(|| "not found".to_owned());
+        let body = json!({"code": code, "message": message, "details": []});
+        answer(status, self.headers, Some(body))
+    }
+}
+
+impl From<sealmark_log::Error> for Refusal {
+    fn from(error: sealmark_log::Error) -> Self {
+        use sealmark_log::Error;
+        match &error {
+            Error::Refused(_) => Self::entry(error),
+            Error::Overloaded { retry_after, .. } => {
+                let seconds = retry_after.as_secs().max(1).to_string();
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+                    .with(header::RETRY_AFTER, seconds)
+            }
+            Error::Closed | Error::Stopped { .. } => {
+                tracing::error!("transparency log: {error}");
+                let message = "the log is stopping: the entry may be in it or not; send it again";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with(header::RETRY_AFTER, "5")
+            }
+            _ => Self::fault(&error),
+        }
+    }
+}
+
+/// A response from what it consists of. A value that were not allowed in a header is left out.
+pub(super) fn answer(
+    status: StatusCode,
+    headers: impl IntoIterator<Item = (HeaderName, String)>,
+    json: Option<Value>,
+) -> Response<Body> {
+    let body = json.map_or_else(Body::empty, |json| Body::from(json.to_string()));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("application/json");
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
