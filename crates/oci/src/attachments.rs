@@ -1,8 +1,8 @@
 //! Everything that is attached to an artifact, in every layout, as [`Evidence`].
 //!
-//! Invariant: what cannot be read is there as [`Content::Unreadable`], with the reason; what cannot be *fetched*
-//! because the registry refuses or fails is an error for the whole. "There are none" is only said when every place was
-//! looked at and answered.
+//! Invariant: what cannot be read is there as [`Unreadable`](evidence::Content::Unreadable), with the reason; what
+//! cannot be *fetched* because the registry refuses or fails is an error for the whole. "There are none" is only said
+//! when every place was looked at and answered.
 //!
 //! One listing, one request for `.sig` (and `.att` if wanted), and for each attachment one for its manifest and one
 //! for its blob. Blobs that several attachments share (the payload of two signatures) are fetched once.
