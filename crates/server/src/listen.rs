@@ -2,17 +2,22 @@
 //! orderly end.
 //!
 //! One port speaks HTTP/1.1 and HTTP/2, the latter to clients that begin with it (`h2c` by prior knowledge, as gRPC
-//! does).
+//! does) or choose it in the TLS handshake.
 //!
 //! Invariant: after `shutdown` no connection is accepted, and each request that was is answered, unless it takes
 //! longer than [`GRACE_PERIOD`].
 
 mod activity;
+mod tls;
+
+pub use tls::{Tls, TlsError};
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -29,7 +34,8 @@ use tokio::sync::{Semaphore, watch};
 
 use self::activity::Activity;
 
-/// Connections at once. Others wait in the listener's queue; each open one costs a descriptor and a buffer.
+/// Connections at once. Others wait in the listener's queue; each open one costs a descriptor and a buffer. As long as
+/// others wait, idle ones are closed after [`PRESSED`].
 pub const MAX_CONNECTIONS: usize = 1024;
 /// Bytes of request line and headers, together. Bearer tokens of 20 KiB exist in the field; nothing larger does.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -58,6 +64,10 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// so.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a connection may be idle when there are as many as may be.
+const PRESSED: Duration = Duration::from_secs(2);
+/// Time for a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Pause after a failed `accept`, most often for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Time for the first request of a connection that was accepted when `shutdown` came.
@@ -65,13 +75,41 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// Time for the client of a connection that is to end to take its answers.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// Who is at the other end of the connection that a request came on; an extension of every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// What connections are like.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// With it, all connections are encrypted.
+    pub(crate) tls: Option<Arc<Tls>>,
+    /// How many are open.
+    pub(crate) open: Arc<AtomicUsize>,
+}
+
 /// Serves `router` on `listener` until `shutdown` completes, then lets requests in flight finish.
 pub async fn serve(router: Router, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    serve_with(Settings::default(), router, listener, shutdown).await;
+}
+
+/// As [`serve`], with connections of another kind than plain ones.
+pub(crate) async fn serve_with(
+    settings: Settings,
+    router: Router,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) {
     let http = Arc::new(protocol());
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // Each connection holds a receiver until it is done.
     let (stop, stopping) = watch::channel(());
-    let mut shutdown = pin!(shutdown);
+    let mut shutdown = pin!(async {
+        tokio::select! {
+            () = shutdown => (),
+            () = reload(settings.tls.as_deref()) => (),
+        }
+    });
     loop {
         let accepted = async {
             // The semaphore is never closed; a closed one would only lift the bound.
@@ -83,8 +121,8 @@ pub async fn serve(router: Router, listener: TcpListener, shutdown: impl Future<
             () = &mut shutdown => break,
             accepted = accepted => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!("could not accept a connection: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -93,9 +131,26 @@ pub async fn serve(router: Router, listener: TcpListener, shutdown: impl Future<
         };
         // Replies are written whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let (http, router, stopping) = (http.clone(), router.clone(), stopping.clone());
+        let connection = Connection {
+            http: http.clone(),
+            router: router.clone(),
+            peer: Peer(address),
+            permits: permits.clone(),
+            stopping: stopping.clone(),
+            _open: Open::new(&settings.open),
+        };
+        let acceptor = settings.tls.as_deref().map(Tls::acceptor);
         tokio::spawn(async move {
-            connection(&http, router, TokioIo::new(stream), stopping).await;
+            match acceptor {
+                None => connection.serve(TokioIo::new(stream)).await,
+                Some(acceptor) => {
+                    match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => connection.serve(TokioIo::new(stream)).await,
+                        Ok(Err(error)) => tracing::debug!("no TLS with {address}: {error}"),
+                        Err(_) => tracing::debug!("no TLS with {address}: it took too long"),
+                    }
+                }
+            }
             drop(permit);
         });
     }
@@ -111,6 +166,30 @@ pub async fn serve(router: Router, listener: TcpListener, shutdown: impl Future<
             "requests still running {} s after shutdown were cut",
             GRACE_PERIOD.as_secs()
         );
+    }
+}
+
+/// Never completes.
+async fn reload(tls: Option<&Tls>) {
+    match tls {
+        Some(tls) => tls.reload().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A connection that counts as open while the value exists.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -137,58 +216,72 @@ fn protocol() -> auto::Builder<TokioExecutor> {
     http
 }
 
-/// One connection, to its end: the client's, that of its idleness, or the server's.
-async fn connection<I>(
-    http: &auto::Builder<TokioExecutor>,
+/// One connection.
+struct Connection {
+    http: Arc<auto::Builder<TokioExecutor>>,
     router: Router,
-    stream: I,
-    mut stopping: watch::Receiver<()>,
-) where
-    I: Read + Write + Unpin + Send + 'static,
-{
-    let activity = Activity::new();
-    let answer = {
-        let activity = activity.clone();
-        let router = TowerToHyperService::new(router);
-        let stopping = stopping.clone();
-        move |request: Request<Incoming>| {
-            let running = activity.begin();
-            let old = request.version() < Version::HTTP_2;
-            let stopping = stopping.clone();
-            let answer = router.call(request);
-            async move {
-                let Ok(mut response) = answer.await;
-                if old && stopping.has_changed().unwrap_or(true) {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(header::CONNECTION, close);
+    peer: Peer,
+    /// Places for connections.
+    permits: Arc<Semaphore>,
+    stopping: watch::Receiver<()>,
+    _open: Open,
+}
+
+impl Connection {
+    /// Serves it to its end: the client's, that of its idleness, or the server's.
+    async fn serve<I>(mut self, stream: I)
+    where
+        I: Read + Write + Unpin + Send + 'static,
+    {
+        let activity = Activity::new();
+        let answer = {
+            let (activity, peer) = (activity.clone(), self.peer);
+            let router = TowerToHyperService::new(self.router);
+            let stopping = self.stopping.clone();
+            move |mut request: Request<Incoming>| {
+                let running = activity.begin();
+                let old = request.version() < Version::HTTP_2;
+                let stopping = stopping.clone();
+                request.extensions_mut().insert(peer);
+                let answer = router.call(request);
+                async move {
+                    let Ok(mut response) = answer.await;
+                    if old && stopping.has_changed().unwrap_or(true) {
+                        let close = HeaderValue::from_static("close");
+                        response.headers_mut().insert(header::CONNECTION, close);
+                    }
+                    Ok::<_, Infallible>(response.map(|body| running.answered(body)))
                 }
-                Ok::<_, Infallible>(response.map(|body| running.answered(body)))
             }
-        }
-    };
-    let mut serving = pin!(http.serve_connection(stream, service_fn(answer)));
-    let ended = tokio::select! {
-        ended = serving.as_mut() => Some(ended),
-        _ = stopping.changed() => tokio::select! {
+        };
+        let idle_limit = || match self.permits.available_permits() {
+            0 => PRESSED,
+            _ => HEADER_TIMEOUT,
+        };
+        let mut serving = pin!(self.http.serve_connection(stream, service_fn(answer)));
+        let ended = tokio::select! {
             ended = serving.as_mut() => Some(ended),
-            // It was accepted: what its client has sent, or is about to, is still answered.
-            () = activity.first_request() => None,
-            () = tokio::time::sleep(FIRST_REQUEST) => None,
-        },
-        () = activity.idle(HEADER_TIMEOUT) => None,
-        () = activity.abused() => Some(Err("its client abandons what it asks for".into())),
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            serving.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = serving => ended,
-                () = activity.idle(LINGER) => Err("its client neither asks nor reads".into()),
+            _ = self.stopping.changed() => tokio::select! {
+                ended = serving.as_mut() => Some(ended),
+                // It was accepted: what its client has sent, or is about to, is still answered.
+                () = activity.first_request() => None,
+                () = tokio::time::sleep(FIRST_REQUEST) => None,
+            },
+            () = activity.idle(idle_limit) => None,
+            () = activity.abused() => Some(Err("its client abandons what it asks for".into())),
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                serving.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = serving => ended,
+                    () = activity.idle(|| LINGER) => Err("its client neither asks nor reads".into()),
+                }
             }
+        };
+        if let Err(error) = ended {
+            tracing::debug!("a connection ended early: {error}");
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!("a connection ended early: {error}");
     }
 }

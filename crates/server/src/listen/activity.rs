@@ -18,6 +18,9 @@ use tokio::sync::Notify;
 /// own bound counts only those that are reset before they were looked at (CVE-2023-44487).
 pub(super) const MAX_ABANDONED: u64 = 200;
 
+/// How often the limit of idleness is asked for, at least.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// The requests of a connection, counted.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -70,8 +73,8 @@ impl Activity {
         self.abused.notified().await;
     }
 
-    /// Completes when nothing happened for `limit`.
-    pub(super) async fn idle(&self, limit: Duration) {
+    /// Completes when nothing happened for as long as `limit` says, which may change its mind.
+    pub(super) async fn idle(&self, limit: impl Fn() -> Duration) {
         loop {
             let quiet = match self.running.load(Ordering::Relaxed) {
                 0 => self
@@ -81,10 +84,11 @@ impl Activity {
                     .elapsed(),
                 _ => Duration::ZERO,
             };
+            let limit = limit();
             if quiet >= limit {
                 return;
             }
-            tokio::time::sleep(limit - quiet).await;
+            tokio::time::sleep((limit - quiet).min(LOOK)).await;
         }
     }
 
