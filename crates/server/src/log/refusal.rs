@@ -8,6 +8,8 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::ops::{Refused, body};
+
 /// Codes of go-openapi's validation, which Rekor v1 puts into the body of a 422.
 pub(super) mod invalid {
     pub(in crate::log) const TYPE: u16 = 601;
@@ -120,6 +122,25 @@ impl From<sealmark_log::Error> for Refusal {
             }
             _ => Self::fault(&error),
         }
+    }
+}
+
+impl From<body::Error> for Refusal {
+    fn from(error: body::Error) -> Self {
+        let refusal = Self::new(error.status(), error.to_string());
+        match error.retry_after() {
+            Some(seconds) => refusal.with(header::RETRY_AFTER, seconds.to_string()),
+            None => refusal,
+        }
+    }
+}
+
+/// What a server refused before the log saw it.
+pub(super) fn refused(path: &str, refused: Refused) -> Response<Body> {
+    let refusal = Refusal::new(refused.status, refused.message);
+    match path.starts_with("/api/v2/") {
+        true => refusal.response_v2(),
+        false => refusal.response_v1(),
     }
 }
 
