@@ -29,8 +29,9 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 
 use self::activity::Activity;
 
@@ -143,13 +144,7 @@ pub(crate) async fn serve_with(
         tokio::spawn(async move {
             match acceptor {
                 None => connection.serve(TokioIo::new(stream)).await,
-                Some(acceptor) => {
-                    match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                        Ok(Ok(stream)) => connection.serve(TokioIo::new(stream)).await,
-                        Ok(Err(error)) => tracing::debug!("no TLS with {address}: {error}"),
-                        Err(_) => tracing::debug!("no TLS with {address}: it took too long"),
-                    }
-                }
+                Some(acceptor) => connection.handshake(acceptor, stream).await,
             }
             drop(permit);
         });
@@ -228,6 +223,24 @@ struct Connection {
 }
 
 impl Connection {
+    /// Encrypts it, if the client can, and serves it.
+    async fn handshake(self, acceptor: TlsAcceptor, stream: TcpStream) {
+        let mut stopping = self.stopping.clone();
+        let patience = async {
+            // Who has not begun when the server stops has no request yet.
+            let _ = tokio::time::timeout(HANDSHAKE, stopping.changed()).await;
+            tokio::time::sleep(FIRST_REQUEST).await;
+        };
+        let address = self.peer.0;
+        tokio::select! {
+            shaken = acceptor.accept(stream) => match shaken {
+                Ok(stream) => self.serve(TokioIo::new(stream)).await,
+                Err(error) => tracing::debug!("no TLS with {address}: {error}"),
+            },
+            () = patience => tracing::debug!("no TLS with {address}: it took too long"),
+        }
+    }
+
     /// Serves it to its end: the client's, that of its idleness, or the server's.
     async fn serve<I>(mut self, stream: I)
     where
