@@ -8,16 +8,16 @@
 //! longer than [`GRACE_PERIOD`].
 
 mod activity;
+mod open;
 mod tls;
 
 pub use tls::{Tls, TlsError};
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -34,10 +34,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use self::activity::Activity;
+pub(crate) use self::open::Connections;
+use self::open::Open;
 
 /// Connections at once. Others wait in the listener's queue; each open one costs a descriptor and a buffer. As long as
 /// others wait, idle ones are closed after [`PRESSED`].
 pub const MAX_CONNECTIONS: usize = 1024;
+/// Connections of one address, so that nobody takes all of them. It does not hold for loopback and for trusted proxies,
+/// behind which are many.
+pub const MAX_FROM_ONE: usize = 512;
 /// Bytes of request line and headers, together. Bearer tokens of 20 KiB exist in the field; nothing larger does.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// Header lines of one request of HTTP/1.1.
@@ -85,8 +90,18 @@ pub struct Peer(pub SocketAddr);
 pub(crate) struct Settings {
     /// With it, all connections are encrypted.
     pub(crate) tls: Option<Arc<Tls>>,
-    /// How many are open.
-    pub(crate) open: Arc<AtomicUsize>,
+    /// The open ones.
+    pub(crate) open: Arc<Connections>,
+    /// Networks of machines behind which are many.
+    pub(crate) trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+impl Settings {
+    /// Whether there may be as many connections from this address as there may be at all.
+    fn stands_for_many(&self, address: IpAddr) -> bool {
+        let known = |network: &ipnet::IpNet| network.contains(&address);
+        address.is_loopback() || self.trusted_proxies.iter().any(known)
+    }
 }
 
 /// Serves `router` on `listener` until `shutdown` completes, then lets requests in flight finish.
@@ -130,6 +145,15 @@ pub(crate) async fn serve_with(
                 continue;
             }
         };
+        let from = address.ip().to_canonical();
+        let most = match settings.stands_for_many(from) {
+            true => MAX_CONNECTIONS,
+            false => MAX_FROM_ONE,
+        };
+        let Some(open) = settings.open.add(from, most) else {
+            tracing::debug!("{from} has {most} connections already");
+            continue;
+        };
         // Replies are written whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         let connection = Connection {
@@ -138,7 +162,7 @@ pub(crate) async fn serve_with(
             peer: Peer(address),
             permits: permits.clone(),
             stopping: stopping.clone(),
-            _open: Open::new(&settings.open),
+            _open: open,
         };
         let acceptor = settings.tls.as_deref().map(Tls::acceptor);
         tokio::spawn(async move {
@@ -169,22 +193,6 @@ async fn reload(tls: Option<&Tls>) {
     match tls {
         Some(tls) => tls.reload().await,
         None => std::future::pending().await,
-    }
-}
-
-/// A connection that counts as open while the value exists.
-struct Open(Arc<AtomicUsize>);
-
-impl Open {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
 use super::Shared;
+use super::answer::Place;
 
 /// Characters of a path that are logged.
 const MAX_PATH: usize = 256;
@@ -31,6 +32,8 @@ pub(super) struct Access {
     /// Known when there is an answer.
     pub(super) answer: Option<(StatusCode, Duration)>,
     pub(super) bytes: u64,
+    /// Held until it is done.
+    pub(super) place: Option<Place>,
 }
 
 impl Access {

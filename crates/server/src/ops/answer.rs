@@ -19,10 +19,12 @@ use crate::listen::Peer;
 /// Where nothing but the state of the server is asked; whoever watches it is not to be refused for asking often.
 const HEALTH: [&str; 2] = ["/healthz", "/ping"];
 
-/// The place that a request takes. Work that goes on when its client has gone keeps the request's extensions, and so
-/// this.
+/// The place that a request takes until its answer was sent. Work that goes on when its client has gone keeps the
+/// request's extensions, and so this.
 #[derive(Clone)]
-struct Place(#[expect(dead_code, reason = "it is there to be dropped")] Arc<OwnedSemaphorePermit>);
+pub(super) struct Place(
+    #[expect(dead_code, reason = "it is there to be dropped")] Arc<OwnedSemaphorePermit>,
+);
 
 impl Refused {
     /// The limits, as metrics call them.
@@ -41,7 +43,7 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request) -> Response<Bo
     let Some((service, endpoint)) = shared.service(&path) else {
         return axum::response::IntoResponse::into_response(StatusCode::NOT_FOUND);
     };
-    let access = Access {
+    let mut access = Access {
         shared: shared.clone(),
         service: service.name,
         endpoint,
@@ -52,11 +54,12 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request) -> Response<Bo
         began,
         answer: None,
         bytes: 0,
+        place: None,
     };
     // Of the highest level, so that it is there whatever level is logged.
     let name = id.to_str().unwrap_or_default();
     let span = tracing::error_span!("request", request_id = name);
-    let mut response = respond(&shared, service, caller, request)
+    let mut response = respond(&shared, service, &mut access, request)
         .instrument(span)
         .await;
     response.headers_mut().insert(request_id::HEADER, id);
@@ -67,15 +70,16 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request) -> Response<Bo
 async fn respond(
     shared: &Shared,
     service: &Service,
-    caller: IpAddr,
+    access: &mut Access,
     mut request: Request,
 ) -> Response<Body> {
     if let Some(response) = cors::preflight(request.method(), request.headers()) {
         return response;
     }
     let path = request.uri().path();
-    match admit(shared, caller, path) {
+    match admit(shared, access.caller, path) {
         Ok(place) => {
+            access.place.clone_from(&place);
             request.extensions_mut().insert(place);
             request.extensions_mut().insert(shared.bounds.clone());
         }

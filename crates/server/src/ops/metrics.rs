@@ -4,7 +4,6 @@
 //! gave: clients cannot make new ones.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -154,7 +153,7 @@ impl Shared {
             "sealmark_connections_open",
             Kind::Gauge,
             "Connections of clients.",
-            self.connections.load(Ordering::Relaxed) as f64,
+            self.connections.count() as f64,
         );
         text.single(
             "sealmark_http_requests_in_flight",

@@ -187,6 +187,7 @@ impl Server {
     ) {
         let settings = listen::Settings {
             tls: self.options.tls.map(Arc::new),
+            trusted_proxies: self.options.trusted_proxies.clone(),
             ..listen::Settings::default()
         };
         let shared = Arc::new(Shared {
@@ -229,7 +230,7 @@ struct Shared {
     /// Places for requests.
     places: Arc<Semaphore>,
     requests: metrics::Store,
-    connections: Arc<std::sync::atomic::AtomicUsize>,
+    connections: Arc<listen::Connections>,
     tls: Option<Arc<Tls>>,
     started: SystemTime,
 }
