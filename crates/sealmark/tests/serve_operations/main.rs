@@ -2,6 +2,7 @@
 
 #[path = "../bench/mod.rs"]
 mod bench;
+mod health;
 mod limits;
 mod logs;
 mod metrics;
