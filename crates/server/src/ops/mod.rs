@@ -31,7 +31,7 @@ mod request_id;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
@@ -48,6 +48,9 @@ use crate::listen::{self, Tls};
 
 /// Requests at once, on all connections. More are refused (503): each may hold some 100 KiB.
 pub const MAX_REQUESTS: usize = 2048;
+
+/// Time for work whose client has gone, when the server stops.
+const UNATTENDED: Duration = Duration::from_secs(10);
 
 type Measure = dyn Fn(&mut Exposition, &Requests) + Send + Sync;
 
@@ -205,6 +208,7 @@ impl Server {
             let shared = shared.clone();
             Router::new().fallback(move |request: Request| answer::answer(shared.clone(), request))
         };
+        let places = shared.places.clone();
         let (done, stopped) = tokio::sync::oneshot::channel::<()>();
         // They can be read until the last request is answered.
         let measured = async move {
@@ -215,6 +219,11 @@ impl Server {
         };
         let served = async move {
             listen::serve_with(settings, router, listener, shutdown).await;
+            // What goes on although its client has gone is to end too, before the services do.
+            let all = places.acquire_many(MAX_REQUESTS as u32);
+            if tokio::time::timeout(UNATTENDED, all).await.is_err() {
+                tracing::warn!("work whose clients had gone was cut");
+            }
             drop(done);
         };
         tokio::join!(served, measured);
