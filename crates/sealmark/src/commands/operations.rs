@@ -9,7 +9,9 @@ use ipnet::IpNet;
 use sealmark_server::listen::Tls;
 use sealmark_server::ops::{Options, Rate};
 use tokio::net::TcpListener;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -19,6 +21,9 @@ use crate::terminal::Terminal;
 const RATE: Rate = Rate::per_second(1000);
 /// The body size that can be set: less would refuse entries, more would fill the memory.
 const MAX_BODY: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
+
+/// What the names of all modules of this program begin with.
+const OURS: &str = "sealmark";
 
 /// How lines are logged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -107,17 +112,18 @@ impl OperationFlags {
             (Some(Level::Debug), _) => LevelFilter::DEBUG,
             (Some(Level::Trace), _) => LevelFilter::TRACE,
         };
-        let log = tracing_subscriber::fmt()
-            .with_writer(io::stderr)
-            .with_max_level(level);
+        // Of what others log, no more than warnings: the libraries beneath speak of frames and headers.
+        let targets = Targets::new()
+            .with_default(level.min(LevelFilter::WARN))
+            .with_target(OURS, level);
+        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        let log = tracing_subscriber::registry().with(targets);
         match self.log_format {
-            Format::Text => log.with_target(false).with_ansi(false).init(),
-            Format::Json => log
-                .json()
-                .flatten_event(true)
-                .with_current_span(true)
-                .with_span_list(false)
-                .init(),
+            Format::Text => log.with(lines.with_target(false).with_ansi(false)).init(),
+            Format::Json => {
+                let json = lines.json().flatten_event(true).with_span_list(false);
+                log.with(json.with_current_span(true)).init();
+            }
         }
     }
 
