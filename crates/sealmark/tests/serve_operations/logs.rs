@@ -12,11 +12,15 @@ async fn each_request_is_a_line_of_json_with_its_id() {
     let flags = [
         "--log-format",
         "json",
+        "--log-level",
+        "trace",
         "--trusted-proxy",
         "127.0.0.0/8,::1/128",
     ];
     let serving = Serving::start(&sandbox, &flags);
-    let answer = Client::new()
+    // HTTP/2, whose library has much to say.
+    let client = Client::builder().http2_prior_knowledge().build().unwrap();
+    let answer = client
         .get(format!(
             "{}/api/v1/log/entries?logIndex=7&token=in-the-query",
             serving.url

@@ -19,6 +19,7 @@ pub(crate) struct Serving {
     /// Where metrics are.
     pub(crate) metrics: String,
     pub(crate) server: Server,
+    client: Client,
 }
 
 impl Serving {
@@ -37,16 +38,17 @@ impl Serving {
             url,
             metrics: metrics.expect("it says where metrics are"),
             server,
+            client: Client::builder().no_proxy().build().expect("a client"),
         }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {
-        let answer = Client::new().get(format!("{}{path}", self.url)).send();
+        let answer = self.client.get(format!("{}{path}", self.url)).send();
         answer.await.expect("the server answers")
     }
 
     pub(crate) async fn post(&self, path: &str, json: &Value) -> Response {
-        let request = Client::new().post(format!("{}{path}", self.url)).json(json);
+        let request = self.client.post(format!("{}{path}", self.url)).json(json);
         request.send().await.expect("the server answers")
     }
 
@@ -58,9 +60,8 @@ impl Serving {
     }
 
     pub(crate) async fn exposition(&self) -> String {
-        let answer = reqwest::get(&self.metrics)
-            .await
-            .expect("there are metrics");
+        let answer = self.client.get(&self.metrics).send();
+        let answer = answer.await.expect("there are metrics");
         answer.text().await.expect("metrics are text")
     }
 

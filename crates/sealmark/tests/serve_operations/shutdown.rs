@@ -1,6 +1,6 @@
 //! The end: nobody who was let in is left without an answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use sealmark_testkit::Sandbox;
@@ -61,12 +61,15 @@ async fn no_entry_is_lost_when_it_is_told_to_stop() {
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let server = serving.server;
-    let ended = tokio::task::spawn_blocking(move || server.terminate());
+    let told = Instant::now();
+    let ended = tokio::task::spawn_blocking(move || (server.terminate(), told.elapsed()));
     let mut sent = Vec::new();
     for sender in senders {
         sent.extend(sender.await.unwrap());
     }
-    assert!(ended.await.unwrap().success());
+    let (status, took) = ended.await.unwrap();
+    assert!(status.success());
+    assert!(took < Duration::from_secs(8), "nobody needs {took:?}");
 
     let again = Serving::start(&sandbox, &[]);
     let mut logged = 0;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use reqwest::{Certificate, Client, Version};
 use sealmark_testkit::Sandbox;
 
-use crate::bench::{SEALMARK, have};
-use crate::serving::{Serving, certificate, openssl, text};
+use crate::bench::{Bench, SEALMARK, have};
+use crate::serving::{Serving, certificate, entry, openssl, text};
 
 /// A client that trusts one certificate.
 fn trusting(pem: &Path, version: Version) -> Client {
@@ -87,6 +87,34 @@ async fn it_speaks_both_versions_over_tls_and_takes_new_certificates() {
         let answer = client.get(&url).send().await;
         assert_eq!(answer.unwrap().status(), 200, "{version:?}");
     }
+    serving.stop();
+}
+
+#[tokio::test]
+async fn rekor_cli_uses_it_over_tls() {
+    if !have(&["openssl", "rekor-cli"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let sandbox = &bench.sandbox;
+    let [pem, key] = certificate(sandbox, "tls");
+    let serving = Serving::start(
+        sandbox,
+        &["--tls-cert", text(&pem), "--tls-key", text(&key)],
+    );
+    let client = trusting(&pem, Version::HTTP_2);
+    let entries = format!("{}/api/v1/log/entries", serving.url);
+    let created = client.post(entries).json(&entry(b"data").0).send().await;
+    assert_eq!(created.unwrap().status(), 201);
+    let get = ["get", "--log-index", "0", "--rekor_server", &serving.url];
+    let rekor = bench.peer("rekor-cli").env("SSL_CERT_FILE", &pem);
+    rekor
+        .args(get)
+        .run()
+        .success()
+        .stdout_has("HashedRekordObj");
+    // Without it, the client does not trust the server.
+    bench.peer("rekor-cli").args(get).run().failure();
     serving.stop();
 }
 
