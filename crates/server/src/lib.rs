@@ -3,6 +3,7 @@
 //! Each service is a module with an `axum::Router` and nothing that outlives it; [`listen`] gives every one of
 //! them the same bounded connections and the same orderly end.
 
+pub mod ca;
 pub mod ct;
 mod durable;
 mod error;
