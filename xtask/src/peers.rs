@@ -24,7 +24,7 @@ struct Peer {
     suite: Option<&'static str>,
     /// The version that the tests were written against.
     wanted: Option<&'static str>,
-    /// What proves that it runs here.
+    /// What proves that it runs here: its arguments.
     probe: &'static str,
     /// Arguments that the program always gets; `@` is the folder `.peers`.
     arguments: &'static str,
@@ -32,7 +32,7 @@ struct Peer {
     system: bool,
 }
 
-const PEERS: [Peer; 8] = [
+const PEERS: [Peer; 10] = [
     Peer {
         alias: "cosign3",
         package: "cosign",
@@ -60,6 +60,26 @@ const PEERS: [Peer; 8] = [
         suite: Some("sid"),
         wanted: Some("1.5.3"),
         probe: "version",
+        arguments: "",
+        system: false,
+    },
+    Peer {
+        alias: "litewitness",
+        package: "torchwood",
+        program: "litewitness",
+        suite: Some("sid"),
+        wanted: Some("0.9.0"),
+        probe: "-h",
+        arguments: "",
+        system: false,
+    },
+    Peer {
+        alias: "witnessctl",
+        package: "torchwood",
+        program: "witnessctl",
+        suite: Some("sid"),
+        wanted: Some("0.9.0"),
+        probe: "list-logs -h",
         arguments: "",
         system: false,
     },
@@ -336,7 +356,7 @@ impl Archive {
         } else {
             wrap(root, peer, &program, &libraries, &bin.join(&name))?;
         }
-        process::succeed(Command::new(bin.join(&name)).arg(peer.probe)).map_err(|error| {
+        process::succeed(Command::new(bin.join(&name)).args(peer.probe.split(' '))).map_err(|error| {
             format!(
                 "{} {} of the suite {suite} does not run on this machine: {error}",
                 peer.package, package.version
