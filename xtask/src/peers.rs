@@ -356,12 +356,14 @@ impl Archive {
         } else {
             wrap(root, peer, &program, &libraries, &bin.join(&name))?;
         }
-        process::succeed(Command::new(bin.join(&name)).args(peer.probe.split(' '))).map_err(|error| {
-            format!(
-                "{} {} of the suite {suite} does not run on this machine: {error}",
-                peer.package, package.version
-            )
-        })?;
+        process::succeed(Command::new(bin.join(&name)).args(peer.probe.split(' '))).map_err(
+            |error| {
+                format!(
+                    "{} {} of the suite {suite} does not run on this machine: {error}",
+                    peer.package, package.version
+                )
+            },
+        )?;
         link(Path::new(&name), &bin.join(peer.alias))?;
         process::write(
             &wish_file(root, peer),
