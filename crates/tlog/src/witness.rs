@@ -38,20 +38,20 @@ impl AddCheckpoint {
         }
         let (head, checkpoint) = request
             .split_once("\n\n")
-            .ok_or(error("there is no empty line before a checkpoint"))?;
+            .ok_or_else(|| error("there is no empty line before a checkpoint"))?;
         let mut lines = head.split('\n');
         let old_size = lines
             .next()
             .and_then(|line| line.strip_prefix("old "))
             .and_then(checkpoint::parse_size)
-            .ok_or(error("its first line is not \"old SIZE\""))?;
+            .ok_or_else(|| error("its first line is not \"old SIZE\""))?;
         let mut proof = Vec::new();
         for line in lines {
             if proof.len() == MAX_PROOF_LINES {
                 return Err(error("its proof has more than 63 hashes"));
             }
             let hash = Hash::from_base64(line);
-            proof.push(hash.ok_or(error("a line of its proof is not base64 of 32 bytes"))?);
+            proof.push(hash.ok_or_else(|| error("a line of its proof is not base64 of 32 bytes"))?);
         }
         Ok(Self {
             old_size,
