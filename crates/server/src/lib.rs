@@ -5,8 +5,10 @@
 
 mod durable;
 mod error;
+mod keyring;
 pub mod listen;
 pub mod log;
 pub mod registry;
+pub mod witness;
 
 pub use error::Error;

@@ -10,7 +10,7 @@
 //! has SHA-384 digests, and finds keys by both forms of their hash.
 //!
 //! Not supported: the kinds other than `hashedrekord` 0.0.1, `dsse` 0.0.1, `intoto` 0.0.1 and 0.0.2; attestation storage;
-//! several shards; gRPC; witnesses. There is no TLS: listen on loopback, or behind a proxy.
+//! several shards; gRPC. There is no TLS: listen on loopback, or behind a proxy.
 
 mod body;
 mod dispatch;
@@ -22,20 +22,28 @@ mod state;
 mod v1;
 mod v2;
 mod verifier;
+mod witnesses;
 
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::Request;
+use sealmark_tlog::note::{KeyKind, VerifierKey};
+use sealmark_tlog::policy::Policy;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use self::state::State;
-use crate::{Error, listen};
+use self::witnesses::Witnesses;
+use crate::witness::Witness;
+use crate::{Error, keyring, listen};
+
+/// Where a log that is also a [`Witness`] takes checkpoints.
+pub const WITNESS_PATH: &str = "/witness";
 
 /// How a log is opened.
 #[derive(Clone)]
@@ -80,6 +88,8 @@ struct Inner {
     /// Hex of SHA-256 of the v1 key: what entries call the log.
     log_id: String,
     large: Semaphore,
+    witnesses: OnceLock<Witnesses>,
+    witness: OnceLock<Witness>,
 }
 
 impl TransparencyLog {
@@ -96,6 +106,8 @@ impl TransparencyLog {
             directory: directory.to_owned(),
             log_id,
             large: Semaphore::new(body::MAX_LARGE),
+            witnesses: OnceLock::new(),
+            witness: OnceLock::new(),
         })))
     }
 
@@ -116,21 +128,59 @@ impl TransparencyLog {
 
     /// The file with the public key that v1 signs with, in PEM.
     pub fn public_key_v1(&self) -> PathBuf {
-        state::public_key_path(&self.0.directory, state::V1)
+        keyring::public_key_path(&self.0.directory, state::V1)
     }
 
     /// The file with the public key that v2 signs with, in PEM.
     pub fn public_key_v2(&self) -> PathBuf {
-        state::public_key_path(&self.0.directory, state::V2)
+        keyring::public_key_path(&self.0.directory, state::V2)
+    }
+
+    /// The key that checks the checkpoints of v2, as witnesses and policies name it.
+    ///
+    /// # Errors
+    /// [`Error::Name`] if the log's host cannot be the name of a key.
+    pub fn verifier_key_v2(&self) -> Result<VerifierKey, Error> {
+        let (host, key) = (&self.0.state.host, self.0.state.v2.public_key());
+        VerifierKey::new(host, KeyKind::Ed25519, key.clone()).map_err(|error| Error::Name {
+            host: host.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Has the checkpoints of v2 cosigned by the witnesses of a policy, from now on. What gets no quorum in time is shown
+    /// without cosignatures, or with `required` not at all. It is for the first call to say; must be called on a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`Error::WitnessUrl`] if a witness has a URL that is none; [`Error::Log`].
+    pub fn ask_witnesses(&self, policy: Policy, required: bool) -> Result<(), Error> {
+        let tree = self.0.state.log.tree(state::V2)?;
+        let _ = self
+            .0
+            .witnesses
+            .set(Witnesses::ask(tree, policy, required)?);
+        Ok(())
+    }
+
+    /// Also acts as a witness of other logs, under [`WITNESS_PATH`]. It is for the first call to say, before
+    /// [`router`](Self::router).
+    pub fn host_witness(&self, witness: Witness) {
+        let _ = self.0.witness.set(witness);
     }
 
     /// All endpoints.
     pub fn router(self) -> Router {
+        let witness = self.0.witness.get().cloned();
         let answer = move |request: Request| {
             let inner = self.0.clone();
             async move { dispatch::serve(inner, request).await }
         };
-        Router::new().fallback(answer)
+        let router = match witness {
+            Some(witness) => Router::new().nest(WITNESS_PATH, witness.router()),
+            None => Router::new(),
+        };
+        router.fallback(answer)
     }
 
     /// Serves on `listener` until `shutdown` completes, then lets requests in flight finish, as [`listen::serve`]

@@ -115,6 +115,7 @@ pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Refusal> {
     let inner = call.inner.clone();
     match inner.state.log.append(state::V2, entry).await? {
         Appended::New(new) => {
+            let new = inner.cosigned(new).await?;
             let shown = show(&inner, &leaf, &new);
             Ok(answer(StatusCode::CREATED, [], Some(shown)))
         }
@@ -128,17 +129,17 @@ pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Refusal> {
     }
 }
 
-/// The newest checkpoint.
+/// The newest checkpoint; if the log has witnesses, the newest that enough of them have cosigned.
 pub(super) fn checkpoint(call: &Call) -> Response<Body> {
-    match call.inner.state.log.tree(state::V2) {
-        Ok(tree) => with_headers(
-            tree.checkpoint().note.clone(),
+    match call.inner.public_checkpoint() {
+        Ok(newest) => with_headers(
+            newest.note.clone(),
             &[
                 (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
                 (header::CACHE_CONTROL, "no-cache"),
             ],
         ),
-        Err(error) => Refusal::from(error).response_v2(),
+        Err(refusal) => refusal.response_v2(),
     }
 }
 
