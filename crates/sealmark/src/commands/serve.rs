@@ -1,4 +1,6 @@
-//! `serve`: run Sigstore's services. Today that is the transparency log.
+//! `serve`: run Sigstore's services. Today these are the transparency log, and a witness of such logs.
+
+mod witness;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +28,8 @@ const PASSWORD_VARIABLE: &str = "SEALMARK_LOG_PASSWORD";
 enum Which {
     /// The transparency log
     Log,
+    /// A witness: cosigns the checkpoints of logs
+    Witness,
 }
 
 /// Flags.
@@ -43,11 +47,13 @@ pub(crate) struct Arguments {
     /// URL that clients use, if there is a proxy before it; its host becomes the log's name, for good
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    #[command(flatten)]
+    witness: witness::WitnessFlags,
 }
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let Which::Log = arguments.only;
+    arguments.witness.check(arguments.only)?;
     let directory = std::path::absolute(&arguments.dir)
         .map_err(|cause| Error::file("find", &arguments.dir, cause))?;
     // What goes wrong on the disk is told to the operator; a client gets a message without paths.
@@ -68,6 +74,14 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         .map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     let url = url(arguments.url.as_deref(), address)?;
+    if let Which::Witness = arguments.only {
+        let witness = arguments.witness.open(&directory, &url, terminal).await?;
+        reachable(address, terminal);
+        terminal.note("witness ready; Ctrl-C stops it");
+        witness.serve(listener, stopped).await;
+        terminal.note("witness stopped");
+        return Ok(());
+    }
     let options = Options {
         host: host(&url)?.to_owned(),
         password: password()?,
@@ -99,15 +113,24 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             "the private keys are protected by the mode of their files alone; with {PASSWORD_VARIABLE} at the first start they are encrypted"
         ));
     }
+    arguments
+        .witness
+        .join(&log, &directory, &url, terminal)
+        .await?;
+    reachable(address, terminal);
+    terminal.note("log ready; Ctrl-C stops it");
+    log.serve(listener, stopped).await;
+    terminal.note("log stopped");
+    Ok(())
+}
+
+/// Says what it means if others can reach the address.
+fn reachable(address: SocketAddr, terminal: &mut Terminal) {
     if !address.ip().is_loopback() {
         terminal.warn(format!(
             "{address} can be reached from other machines over plain HTTP, and everyone can write; put a server with TLS in front of it"
         ));
     }
-    terminal.note("log ready; Ctrl-C stops it");
-    log.serve(listener, stopped).await;
-    terminal.note("log stopped");
-    Ok(())
 }
 
 /// The URL that clients use: what was given, or the address.
@@ -115,7 +138,7 @@ fn url(given: Option<&str>, address: SocketAddr) -> Result<String, Error> {
     match given {
         Some(given) => Ok(given.trim_end_matches('/').to_owned()),
         None if address.ip().is_unspecified() => Err(Error::Usage(format!(
-            "clients cannot use {address}: say with --url how they reach the log, e.g. --url https://rekor.example.com"
+            "clients cannot use {address}: say with --url how they reach the service, e.g. --url https://rekor.example.com"
         ))),
         None => Ok(format!("http://{address}")),
     }
