@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, python, sigstore_python, sources};
+use crate::{cargo_deny, image, libraries, python, python_grpc, sigstore_python, sources};
 
 /// A program that tests run.
 struct Peer {
@@ -164,6 +164,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     }
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
+    python_grpc::fetch(&root)?;
     image::build_in(&root, &mut archive)
 }
 
