@@ -5,6 +5,7 @@
 
 mod durable;
 mod error;
+mod grpc;
 mod keyring;
 pub mod listen;
 pub mod log;

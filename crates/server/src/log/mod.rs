@@ -1,4 +1,4 @@
-//! The transparency log over HTTP: Rekor's REST interface of version 1, and of version 2 what its clients use.
+//! The transparency log over HTTP: Rekor's REST interface of version 1, and of version 2 REST and gRPC, on one port.
 //!
 //! The engine is `sealmark-log`; this is what stands in front of it: entries are checked and brought into canonical
 //! form, answers are written as Rekor writes them. Each version has its own tree and key; both are one journal.
@@ -10,11 +10,12 @@
 //! has SHA-384 digests, and finds keys by both forms of their hash.
 //!
 //! Not supported: the kinds other than `hashedrekord` 0.0.1, `dsse` 0.0.1, `intoto` 0.0.1 and 0.0.2; attestation storage;
-//! several shards; gRPC. There is no TLS: listen on loopback, or behind a proxy.
+//! several shards. There is no TLS: listen on loopback, or behind a proxy.
 
 mod body;
 mod dispatch;
 mod entry;
+mod grpc;
 mod refusal;
 mod state;
 mod v1;
@@ -36,8 +37,13 @@ use zeroize::Zeroizing;
 
 use self::state::State;
 use self::witnesses::Witnesses;
+use crate::grpc::health::Watching;
+use crate::grpc::is_grpc;
 use crate::witness::Witness;
 use crate::{Error, keyring, listen};
+
+/// Calls that watch the log's health, at once.
+const MAX_WATCHING: usize = 256;
 
 /// Where a log that is also a [`Witness`] takes checkpoints.
 pub const WITNESS_PATH: &str = "/witness";
@@ -87,6 +93,7 @@ struct Inner {
     large: Semaphore,
     witnesses: OnceLock<Witnesses>,
     witness: OnceLock<Witness>,
+    watching: Watching,
 }
 
 impl TransparencyLog {
@@ -105,6 +112,7 @@ impl TransparencyLog {
             large: Semaphore::new(body::MAX_LARGE),
             witnesses: OnceLock::new(),
             witness: OnceLock::new(),
+            watching: Watching::new(MAX_WATCHING),
         })))
     }
 
@@ -171,7 +179,12 @@ impl TransparencyLog {
         let witness = self.0.witness.get().cloned();
         let answer = move |request: Request| {
             let inner = self.0.clone();
-            async move { dispatch::serve(inner, request).await }
+            async move {
+                match is_grpc(request.headers()) {
+                    true => grpc::serve(inner, request).await,
+                    false => dispatch::serve(inner, request).await,
+                }
+            }
         };
         let router = match witness {
             Some(witness) => Router::new().nest(WITNESS_PATH, witness.router()),
@@ -183,6 +196,11 @@ impl TransparencyLog {
     /// Serves on `listener` until `shutdown` completes, then lets requests in flight finish, as [`listen::serve`]
     /// does.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let inner = self.0.clone();
+        let shutdown = async move {
+            shutdown.await;
+            inner.watching.stop();
+        };
         listen::serve(self.router(), listener, shutdown).await;
     }
 }
