@@ -1,6 +1,7 @@
 //! Server reflection: programs like grpcurl ask a server what it has.
 //! <https://github.com/grpc/grpc/blob/master/doc/server-reflection.md>
 
+mod descriptor;
 mod files;
 
 use axum::body::Body;

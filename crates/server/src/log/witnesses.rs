@@ -4,6 +4,7 @@
 //! It happens behind the commits, in rounds: a round takes the newest checkpoint that there is, and whatever was
 //! committed meanwhile waits for the next. So the witnesses see as many checkpoints as they can answer, and not one for
 //! each batch. A witness that has not answered when the quorum is reached is not waited for, and asked again when it has.
+//! Readers never see a smaller checkpoint after a larger one.
 //!
 //! Invariants: nothing that a witness does keeps an entry out of the log, or an answer back for longer than
 //! [`MAX_WAIT`]; a line is passed on only if it is a cosignature by the witness' key. Checkpoints of v1 never get any:
@@ -11,7 +12,7 @@
 
 mod client;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -51,6 +52,8 @@ struct Progress {
 pub(super) struct Witnesses {
     progress: watch::Receiver<Progress>,
     required: bool,
+    /// The last one that readers got without a quorum, before there was any with one.
+    shown: Mutex<Option<Arc<SignedCheckpoint>>>,
     rounds: AbortHandle,
 }
 
@@ -75,13 +78,22 @@ impl Witnesses {
         Ok(Self {
             progress,
             required,
+            shown: Mutex::default(),
             rounds: tokio::spawn(rounds.run(sender)).abort_handle(),
         })
     }
 
-    /// The newest checkpoint that has its quorum.
-    fn newest(&self) -> Option<Arc<SignedCheckpoint>> {
-        self.progress.borrow().cosigned.clone()
+    /// What readers are to see: the newest checkpoint that has its quorum, unless they saw a larger one before there was
+    /// any; `None` if they must not see one without.
+    fn public(&self, newest: Arc<SignedCheckpoint>) -> Option<Arc<SignedCheckpoint>> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = |signed: &SignedCheckpoint| signed.checkpoint.size;
+        match (self.progress.borrow().cosigned.clone(), &*shown) {
+            (Some(cosigned), Some(shown)) if size(&cosigned) < size(shown) => Some(shown.clone()),
+            (Some(cosigned), _) => Some(cosigned),
+            (None, _) if self.required => None,
+            (None, _) => Some(shown.insert(newest).clone()),
+        }
     }
 
     /// A checkpoint with a quorum that has this entry; `None` if there is none in time.
@@ -106,18 +118,14 @@ impl Drop for Witnesses {
 impl Inner {
     /// The checkpoint of v2 that clients are to see: with a policy, the newest that has its quorum.
     pub(super) fn public_checkpoint(&self) -> Result<Arc<SignedCheckpoint>, Refusal> {
-        let newest = || Ok(self.state.log.tree(state::V2)?.checkpoint());
+        let newest = self.state.log.tree(state::V2)?.checkpoint();
         let Some(witnesses) = self.witnesses.get() else {
-            return newest();
+            return Ok(newest);
         };
-        match witnesses.newest() {
-            Some(cosigned) => Ok(cosigned),
-            None if witnesses.required => Err(Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "no checkpoint has the cosignatures that this log demands, yet: try again in a second",
-            )),
-            None => newest(),
-        }
+        witnesses.public(newest).ok_or_else(|| {
+            let message = "no checkpoint has the cosignatures that this log demands, yet: try again in a second";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        })
     }
 
     /// What proves an entry of v2, by a cosigned checkpoint if the log has witnesses.
@@ -205,29 +213,16 @@ impl Rounds {
         }
     }
 
-    /// Sends one checkpoint to all who are free; gives it with the cosignatures as soon as they are enough.
+    /// Sends one checkpoint to all, to those who have not answered an earlier one as soon as they have; gives it with the
+    /// cosignatures once they are enough.
     async fn round(&mut self, newest: &Arc<SignedCheckpoint>) -> Option<Note> {
         self.round += 1;
         while let Some(Ok(late)) = self.asked.try_join_next() {
             self.heard(&late);
         }
         let mut note = Note::parse(&newest.note).ok()?;
-        for (witness, client) in self.clients.iter().enumerate() {
-            let Some(client) = client.as_ref().filter(|_| !self.busy[witness]) else {
-                continue;
-            };
-            self.busy[witness] = true;
-            let (client, tree, newest) = (client.clone(), self.tree.clone(), newest.clone());
-            let (round, mut known) = (self.round, self.known[witness]);
-            self.asked.spawn(async move {
-                let line = client.ask(&tree, &newest, &mut known).await;
-                Answer {
-                    round,
-                    witness,
-                    known,
-                    line,
-                }
-            });
+        for witness in 0..self.clients.len() {
+            self.ask(witness, newest);
         }
         let mut have = vec![false; self.clients.len()];
         // A quorum of nobody is reached before anybody has answered.
@@ -241,14 +236,36 @@ impl Rounds {
                 }
             };
             self.heard(&answer);
-            if answer.round == self.round
-                && let Some(line) = answer.line
-            {
-                have[answer.witness] = true;
-                note.signatures.push(line);
+            match answer.line {
+                _ if answer.round != self.round => self.ask(answer.witness, newest),
+                Some(line) => {
+                    have[answer.witness] = true;
+                    note.signatures.push(line);
+                }
+                None => {}
             }
         }
         Some(note)
+    }
+
+    /// Sends the checkpoint of this round to a witness, unless it has yet to answer an earlier one.
+    fn ask(&mut self, witness: usize, newest: &Arc<SignedCheckpoint>) {
+        let client = self.clients[witness].clone();
+        let Some(client) = client.filter(|_| !self.busy[witness]) else {
+            return;
+        };
+        self.busy[witness] = true;
+        let (tree, newest) = (self.tree.clone(), newest.clone());
+        let (round, mut known) = (self.round, self.known[witness]);
+        self.asked.spawn(async move {
+            let line = client.ask(&tree, &newest, &mut known).await;
+            Answer {
+                round,
+                witness,
+                known,
+                line,
+            }
+        });
     }
 
     fn heard(&mut self, answer: &Answer) {

@@ -288,6 +288,37 @@ async fn a_slow_witness_holds_nobody_up_when_the_others_are_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_witness_is_enough_when_the_others_are_gone() {
+    let (slow, slow_key) = double(|request, by| {
+        std::thread::sleep(Duration::from_millis(500));
+        cosign(request, by)
+    });
+    let gone = Arc::new(AtomicBool::new(false));
+    let seen = gone.clone();
+    let (fast, fast_key) = double(move |request, by| match seen.load(Ordering::SeqCst) {
+        true => Reply::Close,
+        false => cosign(request, by),
+    });
+    let (slow_url, fast_url) = (
+        format!("http://{}/prefix", slow.address()),
+        format!("http://{}/prefix", fast.address()),
+    );
+    let any = policy(
+        &[(&slow_key, &slow_url), (&fast_key, &fast_url)],
+        "group g any W0 W1\nquorum g",
+    );
+    let log = Witnessed::start(open_log(), any, true).await;
+    for number in 0..4 {
+        // From here on, what the slow one was asked before keeps it.
+        gone.store(number > 0, Ordering::SeqCst);
+        let (status, entry) = log.log(&number.to_string()).await;
+        assert_eq!(status, 201, "{entry}");
+        assert!(log.prove(&entry));
+    }
+    log.running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_witness_that_comes_back_is_used_again() {
     let there = Arc::new(AtomicBool::new(false));
     let seen = there.clone();
@@ -302,7 +333,11 @@ async fn a_witness_that_comes_back_is_used_again() {
     there.store(true, Ordering::SeqCst);
     // Without a new entry, it is asked again after a second.
     let start = Instant::now();
+    let mut size = 0;
     while !log.policy.is_cosigned(&log.newest().await) {
+        let newest = Checkpoint::parse(&log.newest().await.text).unwrap().size;
+        assert!(newest >= size, "it became smaller");
+        size = newest;
         assert!(
             start.elapsed() < Duration::from_secs(10),
             "it never came back"
