@@ -16,8 +16,8 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, HeaderValue, Response, header};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
-use http_body::Frame;
 use http_body_util::StreamBody;
+use hyper::body::Frame;
 use prost::Message;
 use tokio::sync::Semaphore;
 

@@ -42,6 +42,8 @@ use crate::grpc::is_grpc;
 use crate::witness::Witness;
 use crate::{Error, keyring, listen};
 
+/// Long messages of gRPC that are read at once: some of at most 4 MiB each.
+const MAX_MESSAGES: usize = 32;
 /// Calls that watch the log's health, at once.
 const MAX_WATCHING: usize = 256;
 
@@ -93,6 +95,8 @@ struct Inner {
     large: Semaphore,
     witnesses: OnceLock<Witnesses>,
     witness: OnceLock<Witness>,
+    /// For what is read of long messages of gRPC at once.
+    messages: Semaphore,
     watching: Watching,
 }
 
@@ -112,6 +116,7 @@ impl TransparencyLog {
             large: Semaphore::new(body::MAX_LARGE),
             witnesses: OnceLock::new(),
             witness: OnceLock::new(),
+            messages: Semaphore::new(MAX_MESSAGES),
             watching: Watching::new(MAX_WATCHING),
         })))
     }
@@ -193,14 +198,21 @@ impl TransparencyLog {
         router.fallback(answer)
     }
 
+    /// `shutdown`, and then tells all who watch the log's health that it ends, as their calls would keep a server.
+    pub fn ending<F: Future<Output = ()>>(&self, shutdown: F) -> impl Future<Output = ()> + use<F> {
+        let inner = Arc::downgrade(&self.0);
+        async move {
+            shutdown.await;
+            if let Some(inner) = inner.upgrade() {
+                inner.watching.stop();
+            }
+        }
+    }
+
     /// Serves on `listener` until `shutdown` completes, then lets requests in flight finish, as [`listen::serve`]
     /// does.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let inner = self.0.clone();
-        let shutdown = async move {
-            shutdown.await;
-            inner.watching.stop();
-        };
+        let shutdown = self.ending(shutdown);
         listen::serve(self.router(), listener, shutdown).await;
     }
 }

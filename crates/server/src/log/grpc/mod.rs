@@ -53,7 +53,7 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, St
     let (parts, body) = request.into_parts();
     let mut messages = Messages::new(body);
     let place = inner.clone();
-    let large: &Semaphore = &place.large;
+    let large: &Semaphore = &place.messages;
     match parts.uri.path() {
         "/dev.sigstore.rekor.v2.Rekor/CreateEntry" => {
             let request = proposed(messages.single(large).await?)?;
