@@ -6,9 +6,12 @@
 
 mod durable;
 mod error;
+mod grpc;
+mod keyring;
 pub mod listen;
 pub mod log;
 pub mod ops;
 pub mod registry;
+pub mod witness;
 
 pub use error::Error;
