@@ -13,6 +13,7 @@ mod libraries;
 mod peers;
 mod process;
 mod python;
+mod python_grpc;
 mod sigstore_python;
 mod sources;
 mod test;

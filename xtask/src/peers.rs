@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, python, sigstore_python, sources};
+use crate::{cargo_deny, image, libraries, python, python_grpc, sigstore_python, sources};
 
 /// A program that tests run.
 struct Peer {
@@ -24,7 +24,7 @@ struct Peer {
     suite: Option<&'static str>,
     /// The version that the tests were written against.
     wanted: Option<&'static str>,
-    /// What proves that it runs here.
+    /// What proves that it runs here: its arguments.
     probe: &'static str,
     /// Arguments that the program always gets; `@` is the folder `.peers`.
     arguments: &'static str,
@@ -32,7 +32,7 @@ struct Peer {
     system: bool,
 }
 
-const PEERS: [Peer; 8] = [
+const PEERS: [Peer; 10] = [
     Peer {
         alias: "cosign3",
         package: "cosign",
@@ -60,6 +60,26 @@ const PEERS: [Peer; 8] = [
         suite: Some("sid"),
         wanted: Some("1.5.3"),
         probe: "version",
+        arguments: "",
+        system: false,
+    },
+    Peer {
+        alias: "litewitness",
+        package: "torchwood",
+        program: "litewitness",
+        suite: Some("sid"),
+        wanted: Some("0.9.0"),
+        probe: "-h",
+        arguments: "",
+        system: false,
+    },
+    Peer {
+        alias: "witnessctl",
+        package: "torchwood",
+        program: "witnessctl",
+        suite: Some("sid"),
+        wanted: Some("0.9.0"),
+        probe: "list-logs -h",
         arguments: "",
         system: false,
     },
@@ -144,6 +164,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     }
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
+    python_grpc::fetch(&root)?;
     image::build_in(&root, &mut archive)
 }
 
@@ -336,12 +357,14 @@ impl Archive {
         } else {
             wrap(root, peer, &program, &libraries, &bin.join(&name))?;
         }
-        process::succeed(Command::new(bin.join(&name)).arg(peer.probe)).map_err(|error| {
-            format!(
-                "{} {} of the suite {suite} does not run on this machine: {error}",
-                peer.package, package.version
-            )
-        })?;
+        process::succeed(Command::new(bin.join(&name)).args(peer.probe.split(' '))).map_err(
+            |error| {
+                format!(
+                    "{} {} of the suite {suite} does not run on this machine: {error}",
+                    peer.package, package.version
+                )
+            },
+        )?;
         link(Path::new(&name), &bin.join(peer.alias))?;
         process::write(
             &wish_file(root, peer),

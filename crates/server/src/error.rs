@@ -107,6 +107,30 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The directory has a witness of another name.
+    #[error(
+        "{} has the witness {found:?}, not {given:?}: those who trust it know it by that name; give the URL that it had, or use another directory",
+        path.display()
+    )]
+    OtherWitness {
+        /// The directory.
+        path: PathBuf,
+        /// What it is called.
+        found: String,
+        /// What it was to be called.
+        given: String,
+    },
+    /// A witness cannot sign so.
+    #[error("the witness {0}")]
+    Witness(sealmark_tlog::Error),
+    /// A witness of a policy cannot be asked.
+    #[error("cannot ask the witness {name:?} of the policy: {reason}")]
+    WitnessUrl {
+        /// What the policy calls it.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The log's engine did not open.
     #[error(transparent)]
     Log(#[from] sealmark_log::Error),

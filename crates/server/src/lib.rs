@@ -8,9 +8,12 @@ pub mod ca;
 pub mod ct;
 mod durable;
 mod error;
+mod grpc;
+mod keyring;
 pub mod listen;
 pub mod log;
 pub mod ops;
 pub mod registry;
+pub mod witness;
 
 pub use error::Error;

@@ -1,4 +1,6 @@
-//! `serve`: run Sigstore's services. Today that is the transparency log.
+//! `serve`: run Sigstore's services. Today these are the transparency log, and a witness of such logs.
+
+mod witness;
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ const PASSWORD_VARIABLE: &str = "SEALMARK_LOG_PASSWORD";
 enum Which {
     /// The transparency log
     Log,
+    /// A witness: cosigns the checkpoints of logs
+    Witness,
 }
 
 /// Flags.
@@ -46,12 +50,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
+    witness: witness::WitnessFlags,
+    #[command(flatten)]
     operation: OperationFlags,
 }
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let Which::Log = arguments.only;
+    arguments.witness.check(arguments.only)?;
     let directory = std::path::absolute(&arguments.dir)
         .map_err(|cause| Error::file("find", &arguments.dir, cause))?;
     let operation = &arguments.operation;
@@ -70,6 +76,17 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let url = url(arguments.url.as_deref(), operation.scheme(), address)?;
     let server_options = operation.options(address, terminal)?;
     let metrics = operation.metrics(terminal).await?;
+    if let Which::Witness = arguments.only {
+        let witness = arguments
+            .witness
+            .open(&directory, &url, operation, terminal)
+            .await?;
+        operation.note(terminal, "witness ready; Ctrl-C stops it");
+        let server = Server::new(server_options).with(witness.service());
+        server.serve(listener, metrics, stopped).await;
+        operation.note(terminal, "witness stopped");
+        return Ok(());
+    }
     let options = Options {
         host: host(&url)?.to_owned(),
         password: password()?,
@@ -102,12 +119,17 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             "the private keys are protected by the mode of their files alone; with {PASSWORD_VARIABLE} at the first start they are encrypted"
         ));
     }
-    note("log ready; Ctrl-C stops it".to_owned());
+    let witness = &arguments.witness;
+    witness
+        .join(&log, &directory, &url, operation, terminal)
+        .await?;
+    operation.note(terminal, "log ready; Ctrl-C stops it");
     let server = Server::new(server_options).with(log.service());
+    let stopped = log.ending(stopped);
     // The server has the log from here on; with it the log ends.
     drop(log);
     server.serve(listener, metrics, stopped).await;
-    note("log stopped".to_owned());
+    operation.note(terminal, "log stopped");
     Ok(())
 }
 
@@ -116,7 +138,7 @@ fn url(given: Option<&str>, scheme: &str, address: SocketAddr) -> Result<String,
     match given {
         Some(given) => Ok(given.trim_end_matches('/').to_owned()),
         None if address.ip().is_unspecified() => Err(Error::Usage(format!(
-            "clients cannot use {address}: say with --url how they reach the log, e.g. --url https://rekor.example.com"
+            "clients cannot use {address}: say with --url how they reach the service, e.g. --url https://rekor.example.com"
         ))),
         None => Ok(format!("{scheme}://{address}")),
     }

@@ -30,8 +30,10 @@ pub(super) fn endpoint(path: &str) -> Option<&'static str> {
             Some("/api/v2/tile/entries/{N}")
         } else if path.starts_with("/api/v2/tile/") {
             Some("/api/v2/tile/{L}/{N}")
+        } else if path.starts_with(super::WITNESS_PATH) {
+            Some("/witness")
         } else {
-            None
+            super::grpc::endpoint(path)
         }
     })
 }

@@ -12,22 +12,18 @@
 //! Invariant: keys are durable before anything is signed with them, and are never replaced. Anyone who has them can
 //! speak for the log. They are encrypted if a password is given at the first start.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_log::{Clock, LocalSigner, Log, Settings, SystemClock};
 use sealmark_tlog::NoteSigner;
 use sealmark_tlog::tile::LengthPrefix;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::Options;
-use crate::{Error, durable};
+use crate::{Error, durable, keyring};
 
 const MARKER: &str = "sealmark-log";
 const LOCK: &str = "lock";
@@ -59,11 +55,6 @@ pub(super) struct State {
     _lock: File,
 }
 
-/// Where the public key of an interface is.
-pub(super) fn public_key_path(directory: &Path, tree: &str) -> PathBuf {
-    directory.join("keys").join(format!("{tree}.pub"))
-}
-
 impl State {
     pub(super) fn open(directory: &Path, options: &Options) -> Result<Self, Error> {
         durable::create_directory(directory)?;
@@ -75,8 +66,9 @@ impl State {
             problem: "treeID is not a positive number".to_owned(),
         })?;
         let host = identity.host;
-        let v1 = key(directory, V1, Algorithm::EcdsaP256, options)?;
-        let v2 = key(directory, V2, Algorithm::Ed25519, options)?;
+        let password = options.password.as_ref();
+        let v1 = keyring::key(directory, V1, Algorithm::EcdsaP256, password)?;
+        let v2 = keyring::key(directory, V2, Algorithm::Ed25519, password)?;
         let signer = |origin: &str, key: &PrivateKey| {
             let first = NoteSigner::log(&host, key.clone());
             first
@@ -168,70 +160,4 @@ fn new_tree_id() -> Result<u64, Error> {
         problem: "the system gave no randomness".to_owned(),
     })?;
     Ok((u64::from_be_bytes(bytes) >> 1).max(1))
-}
-
-/// Reads a key, or makes it.
-fn key(
-    directory: &Path,
-    tree: &str,
-    algorithm: Algorithm,
-    options: &Options,
-) -> Result<PrivateKey, Error> {
-    let folder = directory.join("keys");
-    durable::create_directory(&folder)?;
-    let path = folder.join(format!("{tree}.pem"));
-    let trouble = |error: sealmark_keys::Error| Error::Key {
-        path: path.clone(),
-        problem: error.to_string(),
-    };
-    let private = match durable::read(&path)?.map(Zeroizing::new) {
-        Some(file) => PrivateKey::from_pem(&file, || {
-            let password = options.password.clone();
-            password.ok_or(sealmark_keys::Error::WrongPassword)
-        })
-        .map_err(trouble)?,
-        None => {
-            let key = PrivateKey::generate(algorithm).map_err(trouble)?;
-            let pem = match &options.password {
-                Some(password) => Zeroizing::new(key.to_encrypted_pem(password).map_err(trouble)?),
-                None => pem(&key.to_pkcs8_der().map_err(trouble)?),
-            };
-            // A temporary file has the mode 0600, and keeps it.
-            durable::write(&path, pem.as_bytes(), &folder)?;
-            key
-        }
-    };
-    if private.key_type() != algorithm.key_type() {
-        return Err(Error::Key {
-            path,
-            problem: format!(
-                "it is a {} key, this interface signs with {algorithm}",
-                private.key_type()
-            ),
-        });
-    }
-    let public = public_key_path(directory, tree);
-    let wanted = private.public_key().to_pem();
-    if durable::read(&public)?.as_deref() != Some(wanted.as_bytes()) {
-        durable::write(&public, wanted.as_bytes(), &folder)?;
-        fs::set_permissions(&public, fs::Permissions::from_mode(0o644))
-            .map_err(Error::io("make readable", &public))?;
-    }
-    Ok(private)
-}
-
-/// RFC 7468.
-fn pem(der: &[u8]) -> Zeroizing<String> {
-    let base64 = Zeroizing::new(STANDARD.encode(der));
-    let mut text = Zeroizing::new(String::with_capacity(2 * der.len() + 64));
-    text.push_str("-----BEGIN PRIVATE KEY-----\n");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        text.push_str(line);
-        text.push('\n');
-        rest = after;
-    }
-    text.push_str("-----END PRIVATE KEY-----\n");
-    text
 }

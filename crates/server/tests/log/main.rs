@@ -1,5 +1,6 @@
 //! The transparency log as its clients see it: what they send, and what they can prove with the answer.
 
+mod grpc;
 mod real;
 mod served;
 
