@@ -12,5 +12,6 @@ pub mod listen;
 pub mod log;
 pub mod ops;
 pub mod registry;
+pub mod tsa;
 
 pub use error::Error;
