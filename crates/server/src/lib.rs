@@ -14,6 +14,7 @@ pub mod listen;
 pub mod log;
 pub mod ops;
 pub mod registry;
+pub mod tsa;
 pub mod witness;
 
 pub use error::Error;

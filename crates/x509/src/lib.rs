@@ -48,7 +48,10 @@ pub use request::CertificateRequest;
 pub use san::SubjectAltName;
 pub use sct::{MAX_DETACHED_SCT, SignedCertificateTimestamp};
 pub use sct_verification::{SctError, verify_detached_sct, verify_embedded_sct};
-pub use timestamp::{MAX_TIMESTAMP, TimestampError, TimestampToken, VerifiedTimestamp};
+pub use timestamp::{
+    MAX_TIMESTAMP, MAX_TIMESTAMP_REQUEST, TimestampError, TimestampRequest, TimestampRequestError,
+    TimestampToken, VerifiedTimestamp,
+};
 pub use validity::{Instant, UnixSeconds, Validity};
 
 /// The largest certificate that is read, in bytes of DER. Fulcio's take about 2 KiB; certificates with hundreds of

@@ -9,6 +9,7 @@
 
 mod cms;
 mod error;
+mod request;
 mod tst_info;
 mod verification;
 
@@ -16,6 +17,7 @@ use der::Tag;
 use sealmark_formats::Digest;
 
 pub use error::TimestampError;
+pub use request::{MAX_TIMESTAMP_REQUEST, TimestampRequest, TimestampRequestError};
 pub use verification::VerifiedTimestamp;
 
 use crate::Certificate;
