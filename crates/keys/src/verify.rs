@@ -100,6 +100,19 @@ impl PublicKey {
         }
     }
 
+    /// Whether this is an RSA key that made a PKCS#1 v1.5 signature over the SHA-1 of `message`.
+    ///
+    /// Whoever can choose a message can make two with one SHA-1. It is only for formats that have nothing else, of
+    /// which the signatures of Alpine's packages are one; it is none of the schemes that a key accepts otherwise.
+    pub fn is_rsa_sha1_signature_for_legacy_use_only(
+        &self,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        matches!(self.key_type(), KeyType::Rsa { .. })
+            && engine::verify_rsa_sha1(self.raw(), message, signature)
+    }
+
     /// Starts the check of a signature over data that comes in pieces, in constant memory.
     ///
     /// `hint` is the hash that a bundle's `messageDigest` names, or that a caller was told to use. What is hashed,

@@ -58,3 +58,9 @@ pub(super) fn verify_ed25519(raw: &[u8], message: &[u8], signature: &[u8]) -> bo
         .verify(message, signature)
         .is_ok()
 }
+
+pub(super) fn verify_rsa_sha1(raw: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&sig::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, raw)
+        .verify(message, signature)
+        .is_ok()
+}
