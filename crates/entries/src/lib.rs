@@ -9,11 +9,14 @@
 //! assert_eq!(error.to_string(), "signature in body is required");
 //! ```
 
+mod cbor;
 mod error;
 mod field;
 mod kinds;
+mod manifest;
 mod v2;
 mod verifier;
+mod zip;
 
 use serde_json::Value;
 
