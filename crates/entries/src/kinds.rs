@@ -3,6 +3,7 @@
 //! Invariant: what comes out was signed by the key or certificate in it. URLs and contents that Rekor's schemas do not
 //! keep are not in the leaf; what they are found by is taken from them first, as afterwards nobody could.
 
+mod alpine;
 mod cose;
 mod dsse;
 mod hashedrekord;
@@ -17,10 +18,10 @@ use crate::field::Field;
 use crate::{Error, Violation};
 
 /// What is taken, in the words of a refusal.
-const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2, and 0.0.1 of cose, jar and \
+const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2, and 0.0.1 of alpine, cose, jar and \
                      rfc3161";
 /// Kinds that a Rekor knows.
-const FOREIGN: [&str; 5] = ["alpine", "helm", "rekord", "rpm", "tuf"];
+const FOREIGN: [&str; 4] = ["helm", "rekord", "rpm", "tuf"];
 
 /// Checks a `ProposedEntry`.
 pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
@@ -31,7 +32,7 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
     let kind = root.get("kind")?.text()?;
     let known = matches!(
         kind,
-        "hashedrekord" | "dsse" | "intoto" | "cose" | "jar" | "rfc3161"
+        "hashedrekord" | "dsse" | "intoto" | "alpine" | "cose" | "jar" | "rfc3161"
     );
     if !known && !FOREIGN.contains(&kind) {
         let kind: String = kind.chars().take(100).collect();
@@ -47,6 +48,7 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
     let spec = root.get("spec")?;
     match (kind, version) {
         ("hashedrekord", "0.0.1") => hashedrekord::read(&spec),
+        ("alpine", "0.0.1") => alpine::read(&spec),
         ("cose", "0.0.1") => cose::read(&spec),
         ("jar", "0.0.1") => jar::read(&spec),
         ("rfc3161", "0.0.1") => rfc3161::read(&spec),

@@ -12,8 +12,10 @@
 mod cbor;
 mod error;
 mod field;
+mod ini;
 mod kinds;
 mod manifest;
+mod tar;
 mod v2;
 mod verifier;
 mod zip;

@@ -103,3 +103,122 @@ fn jars_that_are_not_whole_are_refused() {
         ("jar-ed25519", false, "1.3.101.112"),
     ]);
 }
+
+#[test]
+fn alpine_packages_are_taken_as_rekor_takes_them() {
+    taken(&[
+        "alpine-certificate",
+        "alpine-hash",
+        "alpine-no-data",
+        "alpine-not-cut",
+        "alpine-package",
+        "alpine-pax",
+        "alpine-quotes",
+        "alpine-upper-datahash",
+    ]);
+}
+
+#[test]
+fn alpine_packages_that_are_not_whole_are_refused() {
+    refused(&[
+        (
+            "alpine-bad-control",
+            false,
+            "did not make the signature \".SIGN.RSA.packager.rsa.pub\"",
+        ),
+        // Nine megabytes of zeros beside the .PKGINFO, in as many kilobytes.
+        (
+            "alpine-bad-control-large",
+            true,
+            "control.tar.gz exceeds max allowed size",
+        ),
+        ("alpine-bad-cut", false, "reading signature.tar.gz"),
+        (
+            "alpine-bad-data",
+            false,
+            "does not match value from .PKGINFO",
+        ),
+        (
+            "alpine-bad-data-missing",
+            false,
+            "does not match value from .PKGINFO",
+        ),
+        (
+            "alpine-bad-datahash",
+            false,
+            "does not match value from .PKGINFO (\"hello\")",
+        ),
+        // No tool signs packages so.
+        (
+            "alpine-bad-ecdsa",
+            true,
+            "only RSA with SHA-1 (.SIGN.RSA) is supported",
+        ),
+        (
+            "alpine-bad-empty",
+            false,
+            "spec.package.content in body is required",
+        ),
+        (
+            "alpine-bad-info",
+            false,
+            "key-value delimiter not found: \"no delimiter\"",
+        ),
+        (
+            "alpine-bad-info-large",
+            false,
+            "exceeds max allowed size 1048576",
+        ),
+        // Rekor logs other bytes than were signed.
+        ("alpine-bad-info-utf8", true, ".PKGINFO is not UTF-8"),
+        ("alpine-bad-long-name", true, "entries of the type 'L'"),
+        (
+            "alpine-bad-no-datahash",
+            false,
+            "does not match value from .PKGINFO (\"\")",
+        ),
+        ("alpine-bad-no-gzip", false, "reading signature.tar.gz"),
+        ("alpine-bad-no-info", false, ".PKGINFO file was not located"),
+        (
+            "alpine-bad-no-signature",
+            false,
+            "no signature detected in alpine package",
+        ),
+        ("alpine-bad-no-tar", false, "the tar archive ends too early"),
+        ("alpine-bad-other-hash", false, "SHA mismatch"),
+        (
+            "alpine-bad-other-key",
+            false,
+            "publicKey, which is ecdsa-p256, did not make",
+        ),
+        (
+            "alpine-bad-pax-path",
+            true,
+            "names or sizes in extended headers",
+        ),
+        (
+            "alpine-bad-pem-signature",
+            true,
+            "not supported: signatures in PEM",
+        ),
+        (
+            "alpine-bad-sha256",
+            false,
+            "\".SIGN.RSA256.x\"; only RSA with SHA-1",
+        ),
+        ("alpine-bad-signature", false, "did not make the signature"),
+        (
+            "alpine-bad-signature-large",
+            false,
+            "signature.tar.gz exceeds max allowed size",
+        ),
+        ("alpine-bad-tar-sum", false, "a checksum in the tar archive"),
+        ("alpine-bad-two-infos", true, ".PKGINFO is there twice"),
+        (
+            "alpine-bad-unsigned",
+            false,
+            "no signature detected in alpine package",
+        ),
+        ("alpine-bad-upper-hash", false, "SHA mismatch"),
+    ]);
+}
