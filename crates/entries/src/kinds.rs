@@ -10,6 +10,7 @@ mod hashedrekord;
 mod intoto;
 mod jar;
 mod rfc3161;
+mod tuf;
 
 use sealmark_formats::Digest;
 use serde_json::Value;
@@ -18,10 +19,10 @@ use crate::field::Field;
 use crate::{Error, Violation};
 
 /// What is taken, in the words of a refusal.
-const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2, and 0.0.1 of alpine, cose, jar and \
-                     rfc3161";
+const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2, and 0.0.1 of alpine, cose, \
+                     jar, rfc3161 and tuf";
 /// Kinds that a Rekor knows.
-const FOREIGN: [&str; 4] = ["helm", "rekord", "rpm", "tuf"];
+const FOREIGN: [&str; 3] = ["helm", "rekord", "rpm"];
 
 /// Checks a `ProposedEntry`.
 pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
@@ -32,7 +33,7 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
     let kind = root.get("kind")?.text()?;
     let known = matches!(
         kind,
-        "hashedrekord" | "dsse" | "intoto" | "alpine" | "cose" | "jar" | "rfc3161"
+        "hashedrekord" | "dsse" | "intoto" | "alpine" | "cose" | "jar" | "rfc3161" | "tuf"
     );
     if !known && !FOREIGN.contains(&kind) {
         let kind: String = kind.chars().take(100).collect();
@@ -52,6 +53,7 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
         ("cose", "0.0.1") => cose::read(&spec),
         ("jar", "0.0.1") => jar::read(&spec),
         ("rfc3161", "0.0.1") => rfc3161::read(&spec),
+        ("tuf", "0.0.1") => tuf::read(&spec),
         ("dsse", "0.0.1") => dsse::read(&spec),
         ("intoto", "0.0.1") => intoto::read_v1(&spec),
         ("intoto", "0.0.2") => intoto::read_v2(&spec),

@@ -1,6 +1,6 @@
 //! `cose`, `rfc3161` and `tuf`.
 
-use super::{refused, taken};
+use super::{Case, refused, taken};
 
 #[test]
 fn cose_messages_are_taken_as_rekor_takes_them() {
@@ -137,5 +137,99 @@ fn timestamps_that_are_not_whole_are_refused() {
         ),
         // Whatever stands after it would be logged with it.
         ("rfc3161-bad-trailing", true, "its reply is malformed"),
+    ]);
+}
+
+#[test]
+fn tuf_metadata_is_taken_as_rekor_takes_it() {
+    taken(&[
+        "tuf-base64",
+        "tuf-dropped-fields",
+        "tuf-no-spec-version",
+        "tuf-other-key-id",
+        "tuf-root",
+        "tuf-snapshot-old-key",
+        "tuf-targets",
+        "tuf-timestamp",
+        "tuf-unknown-signature",
+    ]);
+}
+
+/// Rekor asks its clock. Here nobody does: what has expired is still what was signed.
+#[test]
+fn tuf_metadata_that_has_expired_is_taken() {
+    for name in ["tuf-expired", "tuf-expired-root"] {
+        Case::load(name).read().unwrap();
+    }
+}
+
+#[test]
+fn tuf_metadata_that_is_not_whole_is_refused() {
+    const THRESHOLD: &str = "valid signatures did not meet threshold: ";
+    refused(&[
+        ("tuf-bad-changed", false, THRESHOLD),
+        (
+            "tuf-bad-duplicate",
+            false,
+            "the member \"version\" occurs twice",
+        ),
+        ("tuf-bad-expiry", false, "expires is no time of RFC 3339"),
+        ("tuf-bad-float", false, "a number that is no integer"),
+        ("tuf-bad-hex", false, "a signature is not hex"),
+        // go-tuf signs with the longest salt that fits, python-tuf with one as long as the hash.
+        ("tuf-bad-long-salt", true, THRESHOLD),
+        ("tuf-bad-no-base64", false, "must be of type byte"),
+        ("tuf-bad-no-expiry", false, "missing field `expires`"),
+        ("tuf-bad-no-json", false, "spec.metadata.content: "),
+        (
+            "tuf-bad-null",
+            false,
+            "spec.metadata.content in body is required",
+        ),
+        (
+            "tuf-bad-number",
+            false,
+            "spec.metadata.content in body must be of type object",
+        ),
+        ("tuf-bad-other-role-key", false, THRESHOLD),
+        ("tuf-bad-other-type", false, "unknown role \"mirrors\""),
+        (
+            "tuf-bad-root-not-root",
+            false,
+            "spec.root.content: missing field `keys`",
+        ),
+        (
+            "tuf-bad-root-threshold",
+            false,
+            "1 of the keys of root signed, 2 must",
+        ),
+        (
+            "tuf-bad-root-unsigned",
+            false,
+            "0 of the keys of root signed, 2 must",
+        ),
+        (
+            "tuf-bad-same-key-twice",
+            false,
+            "1 of the keys of timestamp signed, 2 must",
+        ),
+        (
+            "tuf-bad-same-key-two-ids",
+            false,
+            "1 of the keys of timestamp signed, 2 must",
+        ),
+        (
+            "tuf-bad-threshold",
+            false,
+            "1 of the keys of timestamp signed, 2 must",
+        ),
+        ("tuf-bad-threshold-zero", false, "invalid role threshold"),
+        (
+            "tuf-bad-unknown-key",
+            false,
+            "a key of the type \"ml-dsa\" and the scheme \"ml-dsa-44\"",
+        ),
+        ("tuf-bad-unknown-role", false, "unknown role \"mirrors\""),
+        ("tuf-bad-version", false, "invalid type: string \"12\""),
     ]);
 }
