@@ -20,7 +20,7 @@ use crate::{Error, Proposed, ini, tar};
 /// Bytes of one file about the package: the default of Rekor's `max_apk_metadata_size`.
 const MAX_METADATA: usize = 1024 * 1024;
 /// Bytes of the unpacked control archive, which has the install scripts, too. Rekor has no bound there.
-const MAX_CONTROL: usize = 8 * MAX_METADATA;
+const MAX_CONTROL: usize = 4 * MAX_METADATA;
 
 pub(crate) fn read(spec: &Field<'_>) -> Result<Proposed, Error> {
     let pem = spec.get("publicKey")?.get("content")?;

@@ -5,6 +5,13 @@ use super::{refused, taken};
 #[test]
 fn jars_are_taken_as_rekor_takes_them() {
     taken(&[
+        "jar-block-attached",
+        "jar-block-attached-no-attributes",
+        "jar-block-chain",
+        "jar-block-no-attributes",
+        "jar-block-padded",
+        "jar-block-plain",
+        "jar-block-pss",
         "jar-comment",
         "jar-hash",
         "jar-lower-case",
@@ -17,6 +24,7 @@ fn jars_are_taken_as_rekor_takes_them() {
         "jar-rsa-sha512",
         "jar-sections",
         "jar-stored",
+        "jar-timestamp",
         "jar-unsigned-entry",
     ]);
 }
@@ -24,6 +32,50 @@ fn jars_are_taken_as_rekor_takes_them() {
 #[test]
 fn jars_that_are_not_whole_are_refused() {
     refused(&[
+        (
+            "jar-bad-attached-other",
+            false,
+            "the content is not what was signed",
+        ),
+        ("jar-bad-block-trailing", false, "other bytes follow it"),
+        (
+            "jar-bad-key-id",
+            false,
+            "not supported: signers that are named by a key identifier",
+        ),
+        ("jar-bad-no-certificates", false, "which is not in it"),
+        // Rekor logs the first certificate, and finds the entry by it, whoever's it is.
+        (
+            "jar-bad-other-certificate-first",
+            true,
+            "whose first certificate is not the signer's",
+        ),
+        (
+            "jar-bad-other-content",
+            false,
+            "the content is not what was signed",
+        ),
+        (
+            "jar-bad-pss-salt",
+            true,
+            "the PKCS #7 signature is not good",
+        ),
+        (
+            "jar-bad-sha1-block",
+            true,
+            "not supported: the PKCS #7 signature's digest uses",
+        ),
+        ("jar-bad-timestamp", false, "is for another signature"),
+        (
+            "jar-bad-timestamp-signature",
+            false,
+            "the signature of the timestamp is not good",
+        ),
+        (
+            "jar-bad-two-signers",
+            true,
+            "any other number than one signer",
+        ),
         ("jar-bad-block", false, "not a valid PKCS #7 signature"),
         (
             "jar-bad-changed-file",
