@@ -8,7 +8,6 @@ pub(super) mod rsa;
 
 use ed25519_dalek::{Signature, Verifier as _};
 use sealmark_formats::Digest;
-use sealmark_formats::digest::sha1_for_legacy_use_only;
 
 use super::ed25519;
 use crate::asn1::RsaPublic;
@@ -51,6 +50,10 @@ pub(super) fn verify_digest(
     }
 }
 
+pub(super) fn verify_rsa_sha1(raw: &[u8], sha1: &[u8], signature: &[u8]) -> bool {
+    rsa::verify_pkcs1_sha1(raw, sha1, signature)
+}
+
 pub(super) fn verify_ed25519(raw: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let (Some(key), Ok(signature)) = (
         ed25519::verifying_key(raw),
@@ -59,8 +62,4 @@ pub(super) fn verify_ed25519(raw: &[u8], message: &[u8], signature: &[u8]) -> bo
         return false;
     };
     key.verify(message, &signature).is_ok()
-}
-
-pub(super) fn verify_rsa_sha1(raw: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    rsa::verify_pkcs1_sha1(raw, &sha1_for_legacy_use_only(message), signature)
 }

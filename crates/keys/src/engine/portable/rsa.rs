@@ -21,16 +21,16 @@ pub(in crate::engine) fn verify_pkcs1(key: &[u8], digest: &Digest, signature: &[
     found.is_some() && found == emsa_pkcs1(digest, key.modulus.len())
 }
 
-/// The same over a SHA-1.
+/// The same with SHA-1.
 pub(in crate::engine) fn verify_pkcs1_sha1(key: &[u8], sha1: &[u8], signature: &[u8]) -> bool {
-    const DIGEST_INFO: [u8; 15] = [
+    const INFO: [u8; 15] = [
         0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14,
     ];
     let Ok(key) = RsaPublic::from_der(key) else {
         return false;
     };
     let found = open(&key, signature);
-    found.is_some() && found == padded(&DIGEST_INFO, sha1, key.modulus.len())
+    sha1.len() == 20 && found.is_some() && found == padded(&INFO, sha1, key.modulus.len())
 }
 
 /// RSASSA-PSS (RFC 8017, section 8.1.2), with MGF1 of the same hash and a salt as long as it.
