@@ -49,7 +49,8 @@ pub(crate) fn read(spec: &Field<'_>) -> Result<Proposed, Error> {
     if let Some(content_type) = message.protected.content_type {
         keys.extend(statement_keys(content_type, message.payload));
     }
-    Ok(Proposed::new(leaf, keys))
+    // Of this kind Rekor keeps the whole message.
+    Ok(Proposed::new(leaf, keys).with_attestation(bytes))
 }
 
 /// A message: well formed, and not yet verified.

@@ -8,6 +8,7 @@ mod packages;
 use std::path::Path;
 
 use sealmark_entries::{Error, Proposed};
+use sealmark_formats::Digest;
 use serde_json::Value;
 
 /// A proposed entry, and what Rekor made of it.
@@ -15,6 +16,8 @@ pub(crate) struct Case {
     pub(crate) proposed: Value,
     leaf: Option<String>,
     keys: Vec<String>,
+    /// The key of what is kept beside the entry, and how long that is.
+    attestation: Option<(String, u64)>,
 }
 
 impl Case {
@@ -28,6 +31,10 @@ impl Case {
         Self {
             proposed: case["proposed"].clone(),
             leaf: case.get("leaf").and_then(text),
+            attestation: case.get("attestation").and_then(|kept| {
+                let key = kept["key"].as_str()?.to_owned();
+                Some((key, kept["bytes"].as_u64()?))
+            }),
             keys: keys.into_iter().flatten().filter_map(text).collect(),
         }
     }
@@ -44,6 +51,11 @@ pub(crate) fn taken(names: &[&str]) {
         let proposed = case
             .read()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let kept = (!proposed.attestation.is_empty()).then(|| {
+            let key = Digest::sha256(&proposed.attestation).to_string();
+            (key, proposed.attestation.len() as u64)
+        });
+        assert_eq!(kept, case.attestation, "{name}");
         let leaf = String::from_utf8(proposed.leaf).expect("leaves are JSON");
         assert_eq!(Some(leaf), case.leaf, "{name}");
         for key in &case.keys {
