@@ -41,6 +41,17 @@ fn rekor(bench: &Bench, url: &str, words: &[&str]) -> Program {
     program.args(["--rekor_server", url])
 }
 
+/// One kind, as rekor-cli uploads it.
+struct Upload<'a> {
+    fixture: &'static str,
+    kind: &'static str,
+    /// Its name for what is in the entry.
+    object: &'static str,
+    words: &'a [&'a str],
+    /// The artifact, and then the key: files, by the place of their content in the fixture.
+    files: &'a [(&'static str, &'static str)],
+}
+
 #[test]
 fn rekor_cli_uploads_finds_and_verifies_each_kind() {
     if !have(&["rekor-cli"]) {
@@ -48,66 +59,63 @@ fn rekor_cli_uploads_finds_and_verifies_each_kind() {
     }
     let bench = Bench::new();
     let (server, url) = start(&bench);
-    // The words of rekor-cli, its name for what is in the entry, and the files by the place of their content.
     let aad = proposed("cose-es256-aad")["spec"]["data"]["aad"].clone();
     let aad = aad.as_str().expect("the fixture has some");
-    let cases: [(&str, &str, &str, &[&str], &[(&str, &str)]); 4] = [
-        (
-            "jar-p256",
-            "jar",
-            "JARModel",
-            &["--artifact", "p.jar"],
-            &[("p.jar", "/spec/archive/content")],
-        ),
-        (
-            "alpine-package",
-            "alpine",
-            "AlpineModel",
-            &[
-                "--artifact",
-                "p.apk",
-                "--public-key",
-                "apk.pub",
-                "--pki-format",
-                "x509",
-            ],
-            &[
+    let cases = [
+        Upload {
+            fixture: "jar-p256",
+            kind: "jar",
+            object: "JARModel",
+            words: &["--artifact", "p.jar"],
+            files: &[("p.jar", "/spec/archive/content")],
+        },
+        Upload {
+            fixture: "alpine-package",
+            kind: "alpine",
+            object: "AlpineModel",
+            words: &["--artifact", "p.apk", "--public-key", "apk.pub"],
+            files: &[
                 ("p.apk", "/spec/package/content"),
                 ("apk.pub", "/spec/publicKey/content"),
             ],
-        ),
-        (
-            "cose-es256-aad",
-            "cose",
-            "CoseObj",
-            &[
+        },
+        Upload {
+            fixture: "cose-es256-aad",
+            kind: "cose",
+            object: "CoseObj",
+            words: &[
                 "--artifact",
                 "m.cose",
                 "--public-key",
                 "cose.pub",
-                "--pki-format",
-                "x509",
                 "--aad",
                 aad,
             ],
-            &[("m.cose", "/spec/message"), ("cose.pub", "/spec/publicKey")],
-        ),
-        (
-            "rfc3161-p256",
-            "rfc3161",
-            "Rfc3161Obj",
-            &["--artifact", "t.tsr"],
-            &[("t.tsr", "/spec/tsr/content")],
-        ),
+            files: &[("m.cose", "/spec/message"), ("cose.pub", "/spec/publicKey")],
+        },
+        Upload {
+            fixture: "rfc3161-p256",
+            kind: "rfc3161",
+            object: "Rfc3161Obj",
+            words: &["--artifact", "t.tsr"],
+            files: &[("t.tsr", "/spec/tsr/content")],
+        },
     ];
-    for (index, (fixture, kind, object, words, files)) in cases.into_iter().enumerate() {
+    for (index, upload) in cases.into_iter().enumerate() {
+        let Upload {
+            fixture,
+            kind,
+            object,
+            words,
+            files,
+        } = upload;
         let entry = proposed(fixture);
         for (name, place) in files {
             let content = entry.pointer(place).and_then(Value::as_str);
             let content = STANDARD.decode(content.expect(place)).expect(place);
             bench.sandbox.write(name, content);
         }
-        let words = [&["--type", kind], words].concat();
+        let words = [&["--type", kind, "--pki-format", "x509"], words].concat();
         let uploaded = rekor(&bench, &url, &["upload"]).args(&words).run();
         let location = uploaded.success().stdout();
         assert!(
