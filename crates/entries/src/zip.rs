@@ -228,3 +228,103 @@ pub(crate) fn shown(name: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(name).chars().take(100).collect();
     format!("{text:?}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive of stored files, of which each may claim to be larger than it is.
+    fn archive(files: &[(&str, &[u8], u32)]) -> Vec<u8> {
+        let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+        for (name, content, size) in files {
+            let mut crc = Crc::new();
+            crc.update(content);
+            let offset = bytes.len() as u32;
+            let mut common = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            common.extend(crc.sum().to_le_bytes());
+            common.extend((content.len() as u32).to_le_bytes());
+            common.extend(size.to_le_bytes());
+            common.extend((name.len() as u16).to_le_bytes());
+            common.extend([0, 0]);
+            bytes.extend([LOCAL, &common, name.as_bytes(), content].concat());
+            directory.extend([CENTRAL, &[20, 0], &common, &[0; 10]].concat());
+            directory.extend(offset.to_le_bytes());
+            directory.extend(name.as_bytes());
+        }
+        let (count, start) = (files.len() as u16, bytes.len() as u32);
+        bytes.extend(&directory);
+        bytes.extend([END, &[0; 4]].concat());
+        bytes.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+        bytes.extend((directory.len() as u32).to_le_bytes());
+        bytes.extend(start.to_le_bytes());
+        bytes.extend([0, 0]);
+        bytes
+    }
+
+    fn unpack_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        let mut archive = Archive::open(bytes)?;
+        let entries = archive.entries.clone();
+        entries.iter().map(|entry| archive.content(entry)).collect()
+    }
+
+    fn changed(at: usize, to: &[u8]) -> Vec<u8> {
+        let mut bytes = archive(&[("a", b"one", 3)]);
+        bytes[at..at + to.len()].copy_from_slice(to);
+        bytes
+    }
+
+    #[test]
+    fn an_archive_is_unpacked() {
+        let files = archive(&[("a", b"one", 3), ("b", b"", 0)]);
+        assert_eq!(unpack_all(&files), Ok(vec![b"one".to_vec(), Vec::new()]));
+        let program = [b"#!/bin/sh\n", &*files].concat();
+        assert_eq!(unpack_all(&program), unpack_all(&files));
+    }
+
+    /// The local header has 30 bytes, the name one and the content three; the directory begins at 34, and its end at 81.
+    #[test]
+    fn an_archive_that_contradicts_itself_is_refused() {
+        let directory = 34;
+        let end = directory + 47;
+        for (bytes, reason) in [
+            (
+                archive(&[("a", b"one", 3), ("a", b"two", 3)]),
+                "\"a\" is there twice",
+            ),
+            (archive(&[("a", b"one", 4)]), "its size or its checksum"),
+            (archive(&[("a", b"one", 2)]), "its size or its checksum"),
+            (
+                archive(&[("a", b"one", MAX_UNPACKED as u32 + 1)]),
+                "more than 134217728 bytes",
+            ),
+            (changed(30, b"b"), "not where the directory says"),
+            (changed(31, b"O"), "its size or its checksum"),
+            (changed(8, &[8]), "not where the directory says"),
+            (changed(directory + 8, &[1]), "encrypted entries"),
+            (changed(directory + 24, &[0xff; 4]), "ZIP64"),
+            (
+                changed(directory + 42, &[9]),
+                "not where the directory says",
+            ),
+            (changed(directory, b"X"), "its directory is no directory"),
+            (changed(directory + 28, &[0xff]), "its directory is cut"),
+            (changed(end + 4, &[1]), "several parts"),
+            (changed(end + 8, &[0, 0, 0, 0]), "more entries than it says"),
+            (changed(end + 8, &[2, 0, 2, 0]), "its directory is cut"),
+            (
+                changed(end + 16, &[0xff, 0xff]),
+                "its directory is not there",
+            ),
+            (changed(end + 20, &[1]), "not a valid zip file"),
+        ] {
+            let error = unpack_all(&bytes).expect_err(reason);
+            assert!(error.contains(reason), "{reason}: {error}");
+        }
+        // With bytes in front, the same number can be meant from the start of the file, or of the archive.
+        let inner = archive(&[("a", b"one", 3)]);
+        let mut two = [&inner[..], &inner].concat();
+        assert!(unpack_all(&two).is_err());
+        two.truncate(inner.len());
+        assert!(unpack_all(&two).is_ok());
+    }
+}
