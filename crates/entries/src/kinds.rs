@@ -3,21 +3,26 @@
 //! Invariant: what comes out was signed by the key or certificate in it. URLs and contents that Rekor's schemas do not
 //! keep are not in the leaf; what they are found by is taken from them first, as afterwards nobody could.
 
+mod alpine;
+mod cose;
 mod dsse;
 mod hashedrekord;
 mod intoto;
+mod jar;
+mod rfc3161;
+mod tuf;
 
+use sealmark_formats::Digest;
 use serde_json::Value;
 
 use crate::field::Field;
 use crate::{Error, Violation};
 
 /// What is taken, in the words of a refusal.
-const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2";
+const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2, and 0.0.1 of alpine, cose, \
+                     jar, rfc3161 and tuf";
 /// Kinds that a Rekor knows.
-const FOREIGN: [&str; 8] = [
-    "alpine", "cose", "helm", "jar", "rekord", "rfc3161", "rpm", "tuf",
-];
+const FOREIGN: [&str; 3] = ["helm", "rekord", "rpm"];
 
 /// Checks a `ProposedEntry`.
 pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
@@ -26,7 +31,10 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
         return Err(root.of_type("object"));
     }
     let kind = root.get("kind")?.text()?;
-    let known = matches!(kind, "hashedrekord" | "dsse" | "intoto");
+    let known = matches!(
+        kind,
+        "hashedrekord" | "dsse" | "intoto" | "alpine" | "cose" | "jar" | "rfc3161" | "tuf"
+    );
     if !known && !FOREIGN.contains(&kind) {
         let kind: String = kind.chars().take(100).collect();
         let message = format!("invalid kind value: {kind:?}");
@@ -41,6 +49,11 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
     let spec = root.get("spec")?;
     match (kind, version) {
         ("hashedrekord", "0.0.1") => hashedrekord::read(&spec),
+        ("alpine", "0.0.1") => alpine::read(&spec),
+        ("cose", "0.0.1") => cose::read(&spec),
+        ("jar", "0.0.1") => jar::read(&spec),
+        ("rfc3161", "0.0.1") => rfc3161::read(&spec),
+        ("tuf", "0.0.1") => tuf::read(&spec),
         ("dsse", "0.0.1") => dsse::read(&spec),
         ("intoto", "0.0.1") => intoto::read_v1(&spec),
         ("intoto", "0.0.2") => intoto::read_v2(&spec),
@@ -50,5 +63,31 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
                 "{kind} of the version {version:?} is not supported: {TAKEN}"
             )))
         }
+    }
+}
+
+/// What an archive or a package is sent as: its field, its content, and its hash, which must be the one that was sent
+/// with it, if one was.
+fn checked_hash<'a>(archive: &Field<'a>) -> Result<(Field<'a>, Vec<u8>, Digest), Error> {
+    let sent = match archive.find("hash") {
+        None => None,
+        Some(hash) => {
+            let algorithm = hash.get("algorithm")?;
+            if algorithm.text()? != "sha256" {
+                return Err(algorithm.not_one_of("sha256"));
+            }
+            let value = hash.get("value")?;
+            Some((value.text()?, value))
+        }
+    };
+    let field = archive.get("content")?;
+    let content = field.bytes()?;
+    let digest = Digest::sha256(&content);
+    match sent {
+        Some((text, value)) if text != digest.hex() => {
+            let text: String = text.chars().take(2 * 64).collect();
+            Err(value.refuse(format_args!("SHA mismatch: {digest} != {text:?}")))
+        }
+        _ => Ok((field, content, digest)),
     }
 }

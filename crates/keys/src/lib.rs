@@ -25,6 +25,7 @@ mod pem;
 mod private;
 mod public;
 mod scheme;
+mod tuf;
 mod verify;
 
 pub use algorithm::{Algorithm, Curve, KeyType};
