@@ -100,6 +100,17 @@ impl PublicKey {
         }
     }
 
+    /// Checks an RSA signature of PKCS#1 v1.5 over a SHA-1 digest, as it is in old OpenPGP keys: not for anything that a
+    /// stranger could have chosen.
+    pub(crate) fn verify_rsa_sha1_for_legacy_use_only(
+        &self,
+        sha1: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        matches!(self.key_type(), KeyType::Rsa { .. })
+            && engine::verify_rsa_sha1(self.raw(), sha1, signature)
+    }
+
     /// Starts the check of a signature over data that comes in pieces, in constant memory.
     ///
     /// `hint` is the hash that a bundle's `messageDigest` names, or that a caller was told to use. What is hashed,
