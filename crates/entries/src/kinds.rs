@@ -5,7 +5,10 @@
 
 mod dsse;
 mod hashedrekord;
+mod helm;
 mod intoto;
+mod rekord;
+mod rpm;
 
 use serde_json::Value;
 
@@ -13,11 +16,10 @@ use crate::field::Field;
 use crate::{Error, Violation};
 
 /// What is taken, in the words of a refusal.
-const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2";
+const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2, \
+     helm 0.0.1, rekord 0.0.1, rpm 0.0.1";
 /// Kinds that a Rekor knows.
-const FOREIGN: [&str; 8] = [
-    "alpine", "cose", "helm", "jar", "rekord", "rfc3161", "rpm", "tuf",
-];
+const FOREIGN: [&str; 5] = ["alpine", "cose", "jar", "rfc3161", "tuf"];
 
 /// Checks a `ProposedEntry`.
 pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
@@ -26,7 +28,10 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
         return Err(root.of_type("object"));
     }
     let kind = root.get("kind")?.text()?;
-    let known = matches!(kind, "hashedrekord" | "dsse" | "intoto");
+    let known = matches!(
+        kind,
+        "hashedrekord" | "dsse" | "intoto" | "helm" | "rekord" | "rpm"
+    );
     if !known && !FOREIGN.contains(&kind) {
         let kind: String = kind.chars().take(100).collect();
         let message = format!("invalid kind value: {kind:?}");
@@ -42,6 +47,9 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
     match (kind, version) {
         ("hashedrekord", "0.0.1") => hashedrekord::read(&spec),
         ("dsse", "0.0.1") => dsse::read(&spec),
+        ("helm", "0.0.1") => helm::read(&spec),
+        ("rekord", "0.0.1") => rekord::read(&spec),
+        ("rpm", "0.0.1") => rpm::read(&spec),
         ("intoto", "0.0.1") => intoto::read_v1(&spec),
         ("intoto", "0.0.2") => intoto::read_v2(&spec),
         _ => {

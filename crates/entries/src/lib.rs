@@ -11,6 +11,7 @@
 
 mod error;
 mod field;
+mod foreign;
 mod kinds;
 mod v2;
 mod verifier;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub use error::{Error, Violation};
 pub use field::Field;
+pub use foreign::{ForeignKey, Format};
 pub use v2::{RequestV2, SentVerifier};
 pub use verifier::{Message, Verifier, allowed};
 
