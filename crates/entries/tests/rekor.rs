@@ -23,15 +23,15 @@ struct Case {
 
 fn cases() -> BTreeMap<String, Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rekor-1.5.3");
-    let files = fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path());
-    let files = files.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    let files = fs::read_dir(folder).expect("the fixtures are there");
+    let files = files.map(|file| file.expect("a folder can be read").path());
     files
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
         .map(|path| {
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            let case = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            (name, case)
+            let name = path.file_stem().and_then(|name| name.to_str());
+            let case = fs::read(&path).expect("a fixture can be read");
+            let case = serde_json::from_slice(&case).expect("a fixture is as the README has it");
+            (name.expect("names are plain").to_owned(), case)
         })
         .collect()
 }

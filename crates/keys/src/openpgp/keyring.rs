@@ -362,7 +362,7 @@ impl Entity {
         let mut identities = self.identities.iter();
         identities
             .find(|identity| identity.self_signature.is_primary_id == Some(true))
-            .or(self.identities.first())
+            .or_else(|| self.identities.first())
     }
 
     /// `Serialize`

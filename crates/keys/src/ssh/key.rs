@@ -35,11 +35,11 @@ impl PublicKey {
                 continue;
             }
             for start in [Some(line), after_options(line)].into_iter().flatten() {
-                let rest = start.iter().position(|byte| b" \t".contains(byte));
-                if let Some(key) = rest.map(|at| Self::after_type(&start[at..])).transpose()? {
-                    if let Some(key) = key {
-                        return Ok(key);
-                    }
+                let Some(at) = start.iter().position(|byte| b" \t".contains(byte)) else {
+                    continue;
+                };
+                if let Some(key) = Self::after_type(&start[at..])? {
+                    return Ok(key);
                 }
             }
         }
