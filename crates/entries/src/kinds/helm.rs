@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealmark_formats::jcs;
-use sealmark_keys::openpgp::{Cleartext, Detached};
+use sealmark_keys::openpgp::Cleartext;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::{Error, Proposed};
 /// Bytes of a provenance file: it has the chart's `Chart.yaml`, one line for each file, and a signature.
 const MAX_PROVENANCE: usize = 1 << 20;
 /// What stands between `Chart.yaml` and the hashes.
-const SEPARATOR: &str = "\n...\n";
+const SEPARATOR: &[u8] = b"\n...\n";
 
 pub(crate) fn read(spec: &Field<'_>) -> Result<Proposed, Error> {
     let public_key = spec.get("publicKey")?.get("content")?;
@@ -30,10 +30,9 @@ pub(crate) fn read(spec: &Field<'_>) -> Result<Proposed, Error> {
         .map_err(|reason| public_key.refuse(reason))?;
     let message = Cleartext::parse(&file).map_err(|error| sent.refuse(error))?;
     let chart = ChartHash::read(&message.text).map_err(|reason| sent.refuse(reason))?;
-    // It is the packets alone that Rekor arms anew, whatever headers the file had.
-    let canonical = Detached::parse(&message.signature)
-        .map_err(|error| error.to_string())
-        .and_then(|_| key.verify(&message.signature, &message.signed))
+    // The packets alone: Rekor arms them anew, whatever headers the file had.
+    let canonical = key
+        .verify(&message.signature, &message.signed)
         .map_err(|reason| sent.refuse(reason))?;
     let leaf = jcs::to_vec(&json!({
         "apiVersion": "0.0.1",
@@ -68,10 +67,11 @@ struct Sums {
 impl ChartHash {
     /// Of several files, Rekor takes any, and so another one each time; here it is the first by name.
     fn read(text: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(text).map_err(|_| "the signed text is not UTF-8")?;
-        let sums = text.split(SEPARATOR).nth(1).ok_or(
+        let sums = second_part(text).ok_or(
             "the signed text has not the two parts of a provenance file, with a line ... between",
         )?;
+        let sums = std::str::from_utf8(sums)
+            .map_err(|_| "the second part of the signed text is not UTF-8")?;
         let sums: Sums = serde_saphyr::from_str(sums).map_err(|error| {
             let reason = sealmark_formats::excerpt(error.to_string());
             format!("the second part of the signed text is no list of files: {reason}")
@@ -91,6 +91,16 @@ impl ChartHash {
             }
         }
     }
+}
+
+/// What is between the first separator and the next, or the end.
+fn second_part(text: &[u8]) -> Option<&[u8]> {
+    let separator = |text: &[u8]| {
+        text.windows(SEPARATOR.len())
+            .position(|window| window == SEPARATOR)
+    };
+    let rest = &text[separator(text)? + SEPARATOR.len()..];
+    Some(separator(rest).map_or(rest, |end| &rest[..end]))
 }
 
 #[cfg(test)]

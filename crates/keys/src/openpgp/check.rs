@@ -1,7 +1,7 @@
 //! Whether a key made a signature (RFC 4880, section 5.2.4).
 
 use sealmark_formats::digest::sha1_for_legacy_use_only;
-use sealmark_formats::{Digest, HashAlgorithm};
+use sealmark_formats::{Digest, HashAlgorithm, Hasher};
 
 use super::key::{ECDSA, ED25519, EDDSA, Key, RSA, RSA_SIGN_ONLY};
 use super::signature::{BINARY, Signature, SignatureV3, TEXT};
@@ -27,18 +27,25 @@ impl Checks {
                 "OpenPGP keyrings with more than {MAX_CHECKS} signatures by their own keys"
             )));
         }
-        let data = pieces.concat();
-        Claim::of(signature).check(key, &data, Use::Binding)
+        let claim = Claim::of(signature);
+        let hashed = claim.hash(&pieces.concat(), Use::Binding)?;
+        claim.check(key, &hashed)
     }
 }
 
 /// What a signature is for.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Use {
+enum Use {
     /// It holds the parts of a key together. SHA-1 is enough for that: who gives the key could give any other.
     Binding,
     /// It is over data that the log vouches for.
     Data,
+}
+
+/// What a signature is over.
+pub(super) enum Hashed {
+    Sha2(Digest),
+    Sha1(Vec<u8>),
 }
 
 /// A signature of either version.
@@ -74,24 +81,27 @@ impl<'a> Claim<'a> {
         }
     }
 
-    /// Checks it over a file.
-    pub(super) fn check_data(&self, key: &Key, data: &[u8]) -> Result<(), Fault> {
+    /// Hashes a file as the signature's type has it.
+    pub(super) fn hash_file(&self, data: &[u8]) -> Result<Hashed, Fault> {
         match self.kind {
-            BINARY => self.check(key, data, Use::Data),
-            TEXT => self.check(key, &canonical_text(data), Use::Data),
+            BINARY => self.hash(data, Use::Data),
+            TEXT => self.hash(&canonical_text(data), Use::Data),
             other => Err(Fault::unsupported(format!(
                 "OpenPGP signatures of the type {other:02x} over data"
             ))),
         }
     }
 
-    fn check(&self, key: &Key, data: &[u8], what_for: Use) -> Result<(), Fault> {
-        let wrong = |reason: &str| Fault::structural(format!("a signature is wrong: {reason}"));
+    /// Hashes data, and what the signature says of itself.
+    fn hash(&self, data: &[u8], what_for: Use) -> Result<Hashed, Fault> {
         let hash = match self.hash {
-            8 => Some(HashAlgorithm::Sha256),
-            9 => Some(HashAlgorithm::Sha384),
-            10 => Some(HashAlgorithm::Sha512),
-            2 if what_for == Use::Binding => None,
+            8 => HashAlgorithm::Sha256,
+            9 => HashAlgorithm::Sha384,
+            10 => HashAlgorithm::Sha512,
+            2 if what_for == Use::Binding => {
+                let bytes = [data, &self.trailer].concat();
+                return Ok(Hashed::Sha1(sha1_for_legacy_use_only(&bytes)));
+            }
             2 => {
                 return Err(Fault::not_here(
                     "signatures over SHA-1, of which one can be over two files; sign with SHA-256 or SHA-512",
@@ -109,16 +119,19 @@ impl<'a> Claim<'a> {
                 )));
             }
         };
-        let digest = match hash {
-            Some(hash) => {
-                let mut hasher = sealmark_formats::Hasher::new(hash);
-                hasher.update(data);
-                hasher.update(&self.trailer);
-                Ok(hasher.finish())
-            }
-            None => Err(sha1_for_legacy_use_only(&[data, &self.trailer].concat())),
+        let mut hasher = Hasher::new(hash);
+        hasher.update(data);
+        hasher.update(&self.trailer);
+        Ok(Hashed::Sha2(hasher.finish()))
+    }
+
+    /// Checks that the key signed what was hashed.
+    pub(super) fn check(&self, key: &Key, hashed: &Hashed) -> Result<(), Fault> {
+        let wrong = |reason: &str| Fault::structural(format!("a signature is wrong: {reason}"));
+        let bytes = match hashed {
+            Hashed::Sha2(digest) => digest.bytes(),
+            Hashed::Sha1(bytes) => bytes,
         };
-        let bytes = digest.as_ref().map_or_else(Vec::as_slice, Digest::bytes);
         if !bytes.starts_with(&self.hash_tag) {
             return Err(wrong("it is over something else"));
         }
@@ -126,19 +139,23 @@ impl<'a> Claim<'a> {
             return Err(wrong("it is of another algorithm than the key"));
         }
         let public = key.public_key()?;
-        let good = match (&digest, self.algorithm, self.numbers) {
+        let good = match (hashed, self.algorithm, self.numbers) {
             (_, RSA | RSA_SIGN_ONLY, [number]) => {
                 let Some(signature) = padded(number, rsa_len(&public)) else {
                     return Err(wrong("it is longer than the key"));
                 };
-                match &digest {
-                    Ok(digest) => verifies(&public, rsa_scheme(digest), digest, &signature),
-                    Err(sha1) => public.verify_rsa_sha1_for_legacy_use_only(sha1, &signature),
+                match hashed {
+                    Hashed::Sha2(digest) => {
+                        verifies(&public, rsa_scheme(digest), digest, &signature)
+                    }
+                    Hashed::Sha1(sha1) => {
+                        public.verify_rsa_sha1_for_legacy_use_only(sha1, &signature)
+                    }
                 }
             }
-            (Ok(digest), ECDSA, [r, s]) => asn1::two_numbers(r, s, "ECDSA signature")
+            (Hashed::Sha2(digest), ECDSA, [r, s]) => asn1::two_numbers(r, s, "ECDSA signature")
                 .is_ok_and(|der| verifies(&public, ecdsa_scheme(digest), digest, &der)),
-            (Err(_), ECDSA, _) => {
+            (Hashed::Sha1(_), ECDSA, _) => {
                 return Err(Fault::not_here("ECDSA signatures over SHA-1"));
             }
             (_, EDDSA, [r, s]) => match (padded(r, 32), padded(s, 32)) {

@@ -72,6 +72,6 @@ impl Detached {
     /// # Errors
     /// [`Error::NotSigned`], or what cannot be checked here.
     pub fn verify(&self, keys: &KeyRing, data: &[u8]) -> Result<(), Error> {
-        keys.check(self.packets.clone(), data)
+        keys.check(&self.packets, data)
     }
 }

@@ -95,9 +95,9 @@ impl KeyRing {
     }
 
     /// Checks the first of these signatures that names a key which may sign.
-    pub(super) fn check(&self, packets: Vec<Packet>, data: &[u8]) -> Result<(), Error> {
+    pub(super) fn check(&self, packets: &[Packet], data: &[u8]) -> Result<(), Error> {
         for packet in packets {
-            let (issuer, claim) = match &packet {
+            let (issuer, claim) = match packet {
                 Packet::Signature(signature) => {
                     let issuer = signature.issuer.ok_or_else(|| {
                         malformed("OpenPGP signature", "it does not say which key made it")
@@ -112,19 +112,25 @@ impl KeyRing {
                     ));
                 }
             };
-            let mut result = None;
-            for key in self.signing_keys(issuer) {
-                let checked = claim.check_data(key, data).map_err(|fault| match fault {
-                    Fault::Structural(Error::Malformed { reason, .. }) => Error::NotSigned(reason),
-                    other => other.error(),
-                });
-                if checked.is_ok() {
-                    return Ok(());
-                }
-                result.get_or_insert(checked);
+            let mut keys = self.signing_keys(issuer).peekable();
+            if keys.peek().is_none() {
+                continue;
             }
-            if let Some(error) = result {
-                return error;
+            let say = |fault| match fault {
+                Fault::Structural(Error::Malformed { reason, .. }) => Error::NotSigned(reason),
+                other => Fault::error(other),
+            };
+            // Once, however many keys of this id there are.
+            let hashed = claim.hash_file(data).map_err(say)?;
+            let mut first = None;
+            for key in keys {
+                match claim.check(key, &hashed) {
+                    Ok(()) => return Ok(()),
+                    Err(fault) => first = first.or(Some(fault)),
+                }
+            }
+            if let Some(fault) = first {
+                return Err(say(fault));
             }
         }
         Err(Error::NotSigned(

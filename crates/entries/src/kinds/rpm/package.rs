@@ -64,11 +64,11 @@ impl<'a> Package<'a> {
             "the package has no signature over its payload: sign it with rpmsign --rpmv3 --addsign",
         )?;
         let mut headers = BTreeMap::from([
-            ("Name", header.text(1000)),
-            ("Version", header.text(1001)),
-            ("Release", header.text(1002)),
+            ("Name", header.text(1000)?),
+            ("Version", header.text(1001)?),
+            ("Release", header.text(1002)?),
             ("Epoch", header.integer(1003).to_string()),
-            ("Architecture", header.text(1022)),
+            ("Architecture", header.text(1022)?),
         ]);
         for (name, tag) in [
             ("RPMSIGTAG_MD5", 1004),
@@ -165,13 +165,14 @@ impl<'a> Header<'a> {
     }
 
     /// The first of its strings; empty if there is none.
-    fn text(&self, tag: u32) -> String {
+    fn text(&self, tag: u32) -> Result<String, String> {
         let strings = [STRING, STRING_ARRAY, I18N_STRING];
         let found = self
             .find(tag)
             .filter(|(entry, _)| strings.contains(&entry.kind));
         let text = found.and_then(|(_, rest)| rest.split(|byte| *byte == 0).next());
-        String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
+        let text = String::from_utf8(text.unwrap_or_default().to_vec());
+        text.map_err(|_| "not supported: names in RPM packages that are not UTF-8".to_owned())
     }
 
     /// The first of its numbers, which have a sign; 0 if there is none.
@@ -226,8 +227,8 @@ mod tests {
         let bytes = [header(&tags, store), b"rest".to_vec()].concat();
         let (header, rest) = Header::parse(&bytes).unwrap();
         assert_eq!(rest, b"rest");
-        assert_eq!(header.text(1000), "name");
-        assert_eq!(header.text(1004), "");
+        assert_eq!(header.text(1000).as_deref(), Ok("name"));
+        assert_eq!(header.text(1004).as_deref(), Ok(""));
         assert_eq!(header.integer(1003), -2);
         assert_eq!(header.integer(1000), 0);
         assert_eq!(header.binary(1004), Some(&[1, 2][..]));
