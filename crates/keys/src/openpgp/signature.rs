@@ -115,19 +115,7 @@ impl Signature {
         dialect: Dialect,
         depth: usize,
     ) -> Result<(), Fault> {
-        let cut_off = |_| Fault::structural("a subpacket of a signature is cut off");
-        let length = match fields.byte().map_err(cut_off)? {
-            short @ 0..192 => usize::from(short),
-            high @ 192..255 => {
-                let low = fields.byte().map_err(cut_off)?;
-                (usize::from(high - 192) << 8) + usize::from(low) + 192
-            }
-            255 => fields.u32().map_err(cut_off)? as usize,
-        };
-        let subpacket = fields.take(length).map_err(cut_off)?;
-        let [kind, content @ ..] = subpacket else {
-            return Err(Fault::structural("a subpacket of a signature is empty"));
-        };
+        let (kind, content) = fields.subpacket()?;
         let (kind, critical) = (kind & 0x7f, kind & 0x80 != 0);
         if !hashed {
             write_subpacket(kind, content, &mut self.unhashed);
