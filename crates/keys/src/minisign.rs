@@ -4,6 +4,8 @@
 //! As in Rekor, the key alone decides: key ids are not compared, and the trusted comment, which the log does not keep, is
 //! not checked.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use blake2::{Blake2b512, Digest as _};
@@ -32,13 +34,11 @@ impl PublicKey {
     /// [`Error::Malformed`]
     pub fn parse(file: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "minisign public key";
-        let text = text(file, WHAT);
+        let text = text(file, WHAT)?;
         // A comment is no base64 of such a length, and the bytes of a key are hardly ever text.
-        let bytes = text.as_ref().ok().and_then(|text| {
-            let after_comment = text.split_once('\n').map(|(_, rest)| rest);
-            let mut places = [after_comment, Some(text)].into_iter().flatten();
-            places.find_map(decode::<42>)
-        });
+        let after_comment = text.split_once('\n').map(|(_, rest)| rest);
+        let mut places = [after_comment, Some(&*text)].into_iter().flatten();
+        let bytes = places.find_map(decode::<42>);
         let (id, key) = match (&bytes, file) {
             (Some([b'E', b'd', rest @ ..]), _) => (&rest[..8], &rest[8..]),
             (Some(_), _) => {
@@ -47,10 +47,7 @@ impl PublicKey {
                 ));
             }
             (None, raw) if raw.len() == 32 => (&[0; 8][..], raw),
-            (None, _) => {
-                text?;
-                return Err(malformed(WHAT, "it has no line with 42 bytes in base64"));
-            }
+            (None, _) => return Err(malformed(WHAT, "it has no line with 42 bytes in base64")),
         };
         let id = core::array::from_fn(|at| id[at]);
         let key = Key::from_raw(asn1::public(Family::Ed25519, key)?)?;
@@ -135,11 +132,12 @@ fn malformed(what: &'static str, reason: &str) -> Error {
     }
 }
 
-fn text<'a>(file: &'a [u8], what: &'static str) -> Result<&'a str, Error> {
-    if file.len() > MAX_FILE {
-        return Err(malformed(what, "it is larger than 32 KiB"));
+/// Comments may be in any encoding.
+fn text<'a>(file: &'a [u8], what: &'static str) -> Result<Cow<'a, str>, Error> {
+    match file.len() > MAX_FILE {
+        true => Err(malformed(what, "it is larger than 32 KiB")),
+        false => Ok(String::from_utf8_lossy(file)),
     }
-    core::str::from_utf8(file).map_err(|_| malformed(what, "it is not text"))
 }
 
 /// Base64 of so many bytes, in which line ends count for nothing, as in Go.
