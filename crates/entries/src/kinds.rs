@@ -7,9 +7,12 @@ mod alpine;
 mod cose;
 mod dsse;
 mod hashedrekord;
+mod helm;
 mod intoto;
 mod jar;
+mod rekord;
 mod rfc3161;
+mod rpm;
 mod tuf;
 
 use sealmark_formats::Digest;
@@ -19,10 +22,22 @@ use crate::field::Field;
 use crate::{Error, Violation};
 
 /// What is taken, in the words of a refusal.
-const TAKEN: &str = "this log takes hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2, and 0.0.1 of alpine, cose, \
-                     jar, rfc3161 and tuf";
+const TAKEN: &str =
+    "this log takes intoto 0.0.1 and 0.0.2, and 0.0.1 of every other kind that Rekor has";
 /// Kinds that a Rekor knows.
-const FOREIGN: [&str; 3] = ["helm", "rekord", "rpm"];
+const KINDS: [&str; 11] = [
+    "alpine",
+    "cose",
+    "dsse",
+    "hashedrekord",
+    "helm",
+    "intoto",
+    "jar",
+    "rekord",
+    "rfc3161",
+    "rpm",
+    "tuf",
+];
 
 /// Checks a `ProposedEntry`.
 pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
@@ -31,19 +46,10 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
         return Err(root.of_type("object"));
     }
     let kind = root.get("kind")?.text()?;
-    let known = matches!(
-        kind,
-        "hashedrekord" | "dsse" | "intoto" | "alpine" | "cose" | "jar" | "rfc3161" | "tuf"
-    );
-    if !known && !FOREIGN.contains(&kind) {
+    if !KINDS.contains(&kind) {
         let kind: String = kind.chars().take(100).collect();
         let message = format!("invalid kind value: {kind:?}");
         return Err(Error::invalid(Violation::Choice, message));
-    }
-    if !known {
-        return Err(Error::entry(format_args!(
-            "entry kind '{kind}' cannot be inserted into log: {TAKEN}"
-        )));
     }
     let version = root.get("apiVersion")?.text()?;
     let spec = root.get("spec")?;
@@ -55,6 +61,9 @@ pub(crate) fn read(entry: &Value) -> Result<crate::Proposed, Error> {
         ("rfc3161", "0.0.1") => rfc3161::read(&spec),
         ("tuf", "0.0.1") => tuf::read(&spec),
         ("dsse", "0.0.1") => dsse::read(&spec),
+        ("helm", "0.0.1") => helm::read(&spec),
+        ("rekord", "0.0.1") => rekord::read(&spec),
+        ("rpm", "0.0.1") => rpm::read(&spec),
         ("intoto", "0.0.1") => intoto::read_v1(&spec),
         ("intoto", "0.0.2") => intoto::read_v2(&spec),
         _ => {

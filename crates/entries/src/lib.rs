@@ -12,6 +12,7 @@
 mod cbor;
 mod error;
 mod field;
+mod foreign;
 mod ini;
 mod kinds;
 mod manifest;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub use error::{Error, Violation};
 pub use field::Field;
+pub use foreign::{ForeignKey, Format};
 pub use v2::{RequestV2, SentVerifier};
 pub use verifier::{Message, Verifier, allowed};
 

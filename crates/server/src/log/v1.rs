@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::http::header::{self, HeaderName};
 use axum::http::{Response, StatusCode};
-use sealmark_entries::{Field, Verifier, Violation, check_v1, parse_v1, read_v1};
+use sealmark_entries::{Field, ForeignKey, Format, Violation, check_v1, parse_v1, read_v1};
 use sealmark_log::{Appended, Entry, MAX_PAGE, TreeView};
 use sealmark_tlog::merkle::leaf_hash;
 use sealmark_tlog::tile::WIDTH;
@@ -325,25 +325,26 @@ fn search_keys(root: &Field<'_>) -> Result<Vec<String>, Refusal> {
         keys.push(format!("{algorithm}:{hex}"));
     }
     if let Some(field) = root.find("publicKey") {
-        let format = field.get("format")?;
-        match format.text()? {
-            "x509" => {}
-            "pgp" | "minisign" | "ssh" | "tuf" => {
-                return Err(format
-                    .refuse("this log has only entries with x509 keys")
+        let name = field.get("format")?;
+        let format = match name.text()? {
+            "tuf" => {
+                return Err(name
+                    .refuse("not supported: this log has no entries with TUF roots")
                     .into());
             }
-            _ => return Err(format.not_one_of("pgp x509 minisign ssh tuf").into()),
-        }
+            other => Format::from_name(other)
+                .ok_or_else(|| name.not_one_of("pgp x509 minisign ssh tuf"))?,
+        };
         let content = field.get("content").map_err(|_| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
                 "publicKey.url is not supported: send the key as publicKey.content",
             )
         })?;
-        let verifier =
-            Verifier::from_pem(&content.bytes()?).map_err(|reason| content.refuse(reason))?;
-        keys.extend(verifier.keys().into_iter().next());
+        let key =
+            ForeignKey::read(format, &content.bytes()?).map_err(|reason| content.refuse(reason))?;
+        // The hash alone: who asks for a key asks not for all keys of its owner.
+        keys.extend(key.keys().into_iter().next());
     }
     Ok(keys)
 }
