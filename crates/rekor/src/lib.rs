@@ -9,12 +9,16 @@
 mod entry;
 mod error;
 mod http;
+mod memory;
 mod proof;
 pub mod tiles;
 pub mod v1;
 pub mod v2;
+mod version;
 
 pub use entry::{Entry, EntryId, SignedCheckpoint, Uploaded};
 pub use error::Error;
 pub use http::{DEFAULT_RETRIES, DEFAULT_TIMEOUT, Http, Options, RequestCallback, RequestLog};
+pub use memory::{Compared, Memory};
 pub use proof::LogKey;
+pub use version::version_of;

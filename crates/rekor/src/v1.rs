@@ -25,6 +25,8 @@ pub use search::{Found, KeyFormat, Operator, Query};
 const MAX_ANSWER: usize = 2 * MAX_BODY;
 /// The largest answer about the log: each shard takes 600 bytes.
 const MAX_INFO: usize = 1 << 20;
+/// Keys are asked for so many trees; the public log has two in six years.
+const MAX_SHARDS: usize = 64;
 /// An entry that the log has just said it has may not be there yet for another of its servers.
 const NOT_YET: Duration = Duration::from_millis(500);
 /// How often it is looked for again.
@@ -87,6 +89,26 @@ pub async fn claimed_key(http: &Http, tree: Option<u64>) -> Result<PublicKey, Er
     };
     let answer = http.get(&path, MAX_KEY_FILE).await?.good()?;
     PublicKey::from_pem(&answer.body).map_err(|error| answer.malformed(error))
+}
+
+/// The keys that the server says are those of the log's trees, believed by nobody yet.
+///
+/// # Errors
+/// As [`claimed_key`].
+pub async fn claimed_keys(http: &Http) -> Result<Vec<PublicKey>, Error> {
+    let answer = http.get("api/v1/log", MAX_INFO).await?.good()?;
+    let info: wire::LogInfo = answer.json()?;
+    let mut keys = vec![claimed_key(http, None).await?];
+    let inactive = info.inactive_shards.unwrap_or_default();
+    for shard in inactive.iter().take(MAX_SHARDS) {
+        let tree = shard.tree_id.parse();
+        let tree = tree.map_err(|_| answer.malformed("treeID is not a number"))?;
+        let key = claimed_key(http, Some(tree)).await?;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 impl Client {
