@@ -30,7 +30,7 @@ const MAX_SHARDS: usize = 64;
 /// An entry that the log has just said it has may not be there yet for another of its servers.
 const NOT_YET: Duration = Duration::from_millis(500);
 /// How often it is looked for again.
-const LOOKS: u32 = 4;
+const LOOKS: u32 = 3;
 
 /// A client of one log.
 #[derive(Clone, Debug)]

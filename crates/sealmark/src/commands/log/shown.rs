@@ -83,9 +83,12 @@ pub(super) fn proofs(entry: &Entry) -> Vec<String> {
     if entry.log_entry.inclusion_promise.is_some() {
         proofs.push("signed entry timestamp".to_owned());
     }
+    let entries = match entry.checkpoint.size {
+        1 => "1 entry".to_owned(),
+        size => format!("{size} entries"),
+    };
     proofs.push(format!(
-        "inclusion in the tree of {} entries that {} signed",
-        entry.checkpoint.size,
+        "inclusion in the signed tree of {entries} of {:?}",
         printable(&entry.checkpoint.origin)
     ));
     proofs
