@@ -12,6 +12,7 @@ mod http;
 mod memory;
 mod proof;
 pub mod proposal;
+pub mod search;
 pub mod tiles;
 pub mod v1;
 pub mod v2;

@@ -12,7 +12,7 @@ use sealmark_x509::Certificate;
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::v1::KeyFormat;
+use crate::search::KeyFormat;
 
 /// The files of an entry.
 #[derive(Clone, Debug, Default)]

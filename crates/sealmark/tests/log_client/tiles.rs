@@ -44,7 +44,7 @@ fn entries_of_version_2_are_proven_from_tiles() {
     log.sealmark_v2(&bench, &["search", "--artifact", "file.txt"])
         .run()
         .failure()
-        .stderr_has("logs of version 2 have no search")
+        .stderr_has("this log of version 2 has no search")
         .stderr_has("log monitor");
     log.stop();
 }

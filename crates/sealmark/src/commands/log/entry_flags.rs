@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sealmark_formats::{Digest, HashAlgorithm};
 use sealmark_rekor::proposal::{self, Files, Kind};
-use sealmark_rekor::v1::KeyFormat;
+use sealmark_rekor::search::KeyFormat;
 use serde_json::Value;
 
 use super::files;

@@ -63,7 +63,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             });
         }
     }
-    let total: u64 = trees.iter().map(|tree| tree.signed.checkpoint.size).sum();
+    let total = trees.iter().fold(0, |sum: u64, tree| {
+        sum.saturating_add(tree.signed.checkpoint.size)
+    });
     if format == Format::Json {
         return terminal.json(&json(session.url(), &trees, total));
     }
