@@ -73,6 +73,10 @@ impl KeyFormat {
     /// assert_eq!(KeyFormat::of(b"ssh-ed25519 AAAA me@example.com"), KeyFormat::Ssh);
     /// ```
     pub fn of(key: &[u8]) -> Self {
+        // The packets of OpenPGP begin with this bit, and neither text nor DER does.
+        if key.first().is_some_and(|byte| byte & 0x80 != 0) {
+            return Self::Pgp;
+        }
         let text = String::from_utf8_lossy(&key[..key.len().min(400)]);
         let text = text.trim_start();
         if text.contains("-----BEGIN PGP") {

@@ -14,7 +14,7 @@ use crate::bench::{Bench, SEALMARK};
 use crate::serving::{Log, signed, upload};
 
 /// What the real log answers.
-fn forward(address: &str, request: &Request) -> Reply {
+pub(crate) fn forward(address: &str, request: &Request) -> Reply {
     let mut stream = TcpStream::connect(address).expect("the log listens");
     let head = format!(
         "{} {} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\nContent-Type: application/json\r\n\r\n",

@@ -115,7 +115,12 @@ async fn in_v1(client: &v1::Client, query: &Query, most: usize) -> Result<Found,
     for ids in ids.chunks(PAGE) {
         let found = client.get_all(ids).await?;
         for id in ids {
-            let entry = found.iter().find(|entry| entry.id.leaf == id.leaf);
+            // An entry can be in several trees.
+            let is_it = |entry: &&Entry| match id.tree {
+                Some(_) => entry.id == *id,
+                None => entry.id.leaf == id.leaf,
+            };
+            let entry = found.iter().find(is_it);
             let entry = entry.ok_or_else(|| absent(client.http().shown(), &id.to_string()))?;
             entries.push(entry.clone());
         }
