@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Format;
 use super::session::{Log, LogFlags};
+use super::shown::entries;
 use crate::error::Error;
 use crate::printable::printable;
 use crate::terminal::Terminal;
@@ -98,9 +99,12 @@ impl Tree {
         match self.compared {
             Compared::First => "nothing to compare it with yet".to_owned(),
             Compared::Same => "the same tree as last time".to_owned(),
-            Compared::Grown { from } => format!("grown from {from} entries, which it still has"),
+            Compared::Grown { from } => format!("grown from {}, which it still has", entries(from)),
             Compared::Older { than } => {
-                format!("an older tree than last time, the beginning of that of {than} entries")
+                format!(
+                    "an older tree than last time, the beginning of that of {}",
+                    entries(than)
+                )
             }
         }
     }
