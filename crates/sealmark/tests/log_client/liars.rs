@@ -78,7 +78,7 @@ fn request(method: &str, path: &str, body: &Value) -> Request {
 fn says(finished: &Finished, name: &str, message: &str) {
     assert_eq!(finished.exit_code(), Some(1), "{name}\n{finished}");
     let pattern = regex::escape(message).replace(r"\*", ".*");
-    let whole = Regex::new(&format!("^error: {pattern}\n$")).unwrap();
+    let whole = Regex::new(&format!("^error: {pattern}\n$")).expect("it is escaped");
     assert!(
         whole.is_match(&finished.stderr()),
         "{name}: expected {message:?}\n{finished}"

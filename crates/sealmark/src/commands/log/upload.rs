@@ -29,6 +29,7 @@ pub(crate) struct Arguments {
 
 /// Sends the entry, and prints where it is.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    arguments.log.note_public(terminal);
     let session = arguments.log.open(terminal).await?;
     let (uploaded, is_believed) = match &session.log {
         Log::V1(client) => {
