@@ -12,8 +12,8 @@ use graph::{Graph, Member, short};
 
 /// The floors, lowest first. A crate may use crates on its own floor and below.
 const FLOORS: [&[&str]; 4] = [
-    &["formats", "keys", "tlog", "verify", "x509"],
-    &["kms", "oci", "sbom", "sign", "trust"],
+    &["entries", "formats", "keys", "tlog", "verify", "x509"],
+    &["kms", "oci", "rekor", "sbom", "sign", "trust"],
     &["log", "server"],
     &["conformance", "sealmark"],
 ];

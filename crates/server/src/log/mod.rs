@@ -15,13 +15,10 @@
 mod body;
 mod dispatch;
 mod entry;
-mod field;
-mod proposed;
 mod refusal;
 mod state;
 mod v1;
 mod v2;
-mod verifier;
 
 use std::fmt;
 use std::future::Future;

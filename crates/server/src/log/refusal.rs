@@ -6,16 +6,8 @@
 use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
+use sealmark_entries::Violation;
 use serde_json::{Value, json};
-
-/// Codes of go-openapi's validation, which Rekor v1 puts into the body of a 422.
-pub(super) mod invalid {
-    pub(in crate::log) const TYPE: u16 = 601;
-    pub(in crate::log) const REQUIRED: u16 = 602;
-    pub(in crate::log) const LENGTH: u16 = 604;
-    pub(in crate::log) const PATTERN: u16 = 605;
-    pub(in crate::log) const CHOICE: u16 = 606;
-}
 
 /// An answer that is not what the client asked for.
 #[derive(Debug)]
@@ -37,21 +29,12 @@ impl Refusal {
         }
     }
 
-    /// A field or parameter that is not as the interface's description says: 422 with one of the [`invalid`] codes.
-    pub(super) fn invalid(code: u16, message: impl Into<String>) -> Self {
+    /// A field or parameter that is not as the interface's description says: 422 with the [`Violation`]'s code.
+    pub(super) fn invalid(violation: Violation, message: impl Into<String>) -> Self {
         Self {
-            code,
+            code: violation.code(),
             ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
         }
-    }
-
-    /// An entry that is refused for what it says.
-    pub(super) fn entry(reason: impl std::fmt::Display) -> Self {
-        let reason = sealmark_formats::excerpt(reason.to_string());
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            format!("error processing entry: {reason}"),
-        )
     }
 
     /// There is no such entry; Rekor's answer has no body.
@@ -103,11 +86,23 @@ impl Refusal {
     }
 }
 
+impl From<sealmark_entries::Error> for Refusal {
+    fn from(error: sealmark_entries::Error) -> Self {
+        use sealmark_entries::Error;
+        match error {
+            Error::Invalid { violation, message } => Self::invalid(violation, message),
+            Error::Malformed(_) | Error::Refused(_) => {
+                Self::new(StatusCode::BAD_REQUEST, error.to_string())
+            }
+        }
+    }
+}
+
 impl From<sealmark_log::Error> for Refusal {
     fn from(error: sealmark_log::Error) -> Self {
         use sealmark_log::Error;
         match &error {
-            Error::Refused(_) => Self::entry(error),
+            Error::Refused(_) => sealmark_entries::Error::entry(error).into(),
             Error::Overloaded { retry_after, .. } => {
                 let seconds = retry_after.as_secs().max(1).to_string();
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())

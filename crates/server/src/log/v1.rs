@@ -4,8 +4,7 @@
 use axum::body::Body;
 use axum::http::header::{self, HeaderName};
 use axum::http::{Response, StatusCode};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use sealmark_entries::{Field, Verifier, Violation, check_v1, parse_v1, read_v1};
 use sealmark_log::{Appended, Entry, MAX_PAGE, TreeView};
 use sealmark_tlog::merkle::leaf_hash;
 use sealmark_tlog::tile::WIDTH;
@@ -14,10 +13,8 @@ use serde_json::{Value, json};
 
 use super::dispatch::{Call, blocking, text};
 use super::entry::Logged;
-use super::field::Field;
-use super::refusal::{Refusal, answer, invalid};
-use super::verifier::Verifier;
-use super::{proposed, state};
+use super::refusal::{Refusal, answer};
+use super::state;
 
 /// Entries in one request for several.
 const MAX_ENTRIES: usize = 10;
@@ -29,7 +26,7 @@ const MAX_SUBJECT: usize = 512;
 /// `createLogEntry`
 pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Refusal> {
     let body = call.body().await?;
-    let proposed = blocking(move || proposed::read(&proposed::parse(&body)?)).await?;
+    let proposed = blocking(move || Ok(read_v1(&body)?)).await?;
     let inner = call.inner.clone();
     let entry = Entry {
         leaf: proposed.leaf.clone(),
@@ -75,7 +72,7 @@ pub(super) async fn by_index(call: &Call) -> Result<Response<Body>, Refusal> {
 pub(super) async fn by_id(call: &Call, id: &str) -> Result<Response<Body>, Refusal> {
     if !is_id(id) {
         let message = "entryUUID in path should match '^([0-9a-fA-F]{64}|[0-9a-fA-F]{80})$'";
-        return Err(Refusal::invalid(invalid::PATTERN, message));
+        return Err(Refusal::invalid(Violation::Pattern, message));
     }
     let (inner, id) = (call.inner.clone(), id.to_owned());
     let shown = blocking(move || {
@@ -93,7 +90,7 @@ pub(super) async fn retrieve(call: &mut Call) -> Result<Response<Body>, Refusal>
     let body = call.body().await?;
     let inner = call.inner.clone();
     let shown = blocking(move || {
-        let query = proposed::parse(&body)?;
+        let query = parse_v1(&body)?;
         let root = Field::root(&query);
         let list = |name: &str| match root.find(name) {
             Some(list) => list.items(0, usize::MAX),
@@ -103,7 +100,7 @@ pub(super) async fn retrieve(call: &mut Call) -> Result<Response<Body>, Refusal>
         match ids.len() + indexes.len() + entries.len() {
             0 => {
                 let message = "entries in body is required";
-                return Err(Refusal::invalid(invalid::REQUIRED, message));
+                return Err(Refusal::invalid(Violation::Required, message));
             }
             1..=MAX_ENTRIES => {}
             _ => {
@@ -118,7 +115,7 @@ pub(super) async fn retrieve(call: &mut Call) -> Result<Response<Body>, Refusal>
             if !is_id(text) {
                 let message =
                     "entryUUIDs in body should match '^([0-9a-fA-F]{64}|[0-9a-fA-F]{80})$'";
-                return Err(Refusal::invalid(invalid::PATTERN, message));
+                return Err(Refusal::invalid(Violation::Pattern, message));
             }
             if let Some(leaf) = inner.leaf_of(text) {
                 shown.extend(show_leaf(&inner, &tree, &leaf)?);
@@ -130,7 +127,7 @@ pub(super) async fn retrieve(call: &mut Call) -> Result<Response<Body>, Refusal>
             shown.extend(inner.show_index(&tree, number)?);
         }
         for entry in entries {
-            let leaf = leaf_hash(&proposed::read(entry.value)?.leaf);
+            let leaf = leaf_hash(&check_v1(entry.value)?.leaf);
             shown.extend(show_leaf(&inner, &tree, &leaf)?);
         }
         Ok(Value::Array(shown))
@@ -167,7 +164,7 @@ pub(super) async fn proof(call: &Call) -> Result<Response<Body>, Refusal> {
     for (name, size) in [("firstSize", first), ("lastSize", last)] {
         if size == 0 {
             let message = format!("{name} in query should be greater than or equal to 1");
-            return Err(Refusal::invalid(invalid::LENGTH, message));
+            return Err(Refusal::invalid(Violation::Length, message));
         }
     }
     if first > last {
@@ -199,7 +196,7 @@ pub(super) async fn search(call: &mut Call) -> Result<Response<Body>, Refusal> {
     let body = call.body().await?;
     let inner = call.inner.clone();
     let found = blocking(move || {
-        let query = proposed::parse(&body)?;
+        let query = parse_v1(&body)?;
         let root = Field::root(&query);
         let all = match root
             .find("operator")
@@ -208,7 +205,7 @@ pub(super) async fn search(call: &mut Call) -> Result<Response<Body>, Refusal> {
         {
             None | Some("or") => false,
             Some("and") => true,
-            Some(_) => return Err(root.get("operator")?.not_one_of("and or")),
+            Some(_) => return Err(root.get("operator")?.not_one_of("and or").into()),
         };
         let tree = inner.tree()?;
         let mut found: Option<Vec<u64>> = None;
@@ -298,7 +295,7 @@ fn search_keys(root: &Field<'_>) -> Result<Vec<String>, Refusal> {
             let text = field.text()?;
             if text.len() > MAX_SUBJECT {
                 let message = format!("{name} in body should be at most {MAX_SUBJECT} chars long");
-                return Err(Refusal::invalid(invalid::LENGTH, message));
+                return Err(Refusal::invalid(Violation::Length, message));
             }
             keys.push(text.to_lowercase());
         }
@@ -323,7 +320,7 @@ fn search_keys(root: &Field<'_>) -> Result<Vec<String>, Refusal> {
         };
         if hex.len() != length || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let message = "hash in body should be the hex of a SHA-1, SHA-256, SHA-384 or SHA-512 digest, with or without sha256: and the like before it";
-            return Err(Refusal::invalid(invalid::PATTERN, message));
+            return Err(Refusal::invalid(Violation::Pattern, message));
         }
         keys.push(format!("{algorithm}:{hex}"));
     }
@@ -332,9 +329,11 @@ fn search_keys(root: &Field<'_>) -> Result<Vec<String>, Refusal> {
         match format.text()? {
             "x509" => {}
             "pgp" | "minisign" | "ssh" | "tuf" => {
-                return Err(format.refuse("this log has only entries with x509 keys"));
+                return Err(format
+                    .refuse("this log has only entries with x509 keys")
+                    .into());
             }
-            _ => return Err(format.not_one_of("pgp x509 minisign ssh tuf")),
+            _ => return Err(format.not_one_of("pgp x509 minisign ssh tuf").into()),
         }
         let content = field.get("content").map_err(|_| {
             Refusal::new(
@@ -381,7 +380,7 @@ fn is_id(text: &str) -> bool {
 fn number(call: &Call, name: &str, default: Option<u64>) -> Result<u64, Refusal> {
     let Some(text) = call.query(name) else {
         return default.ok_or_else(|| {
-            Refusal::invalid(invalid::REQUIRED, format!("{name} in query is required"))
+            Refusal::invalid(Violation::Required, format!("{name} in query is required"))
         });
     };
     text.parse::<i64>()
@@ -390,7 +389,7 @@ fn number(call: &Call, name: &str, default: Option<u64>) -> Result<u64, Refusal>
         .ok_or_else(|| {
             let text: String = text.chars().take(40).collect();
             let message = format!("{name} in query must be of type int64, not negative: {text:?}");
-            Refusal::invalid(invalid::TYPE, message)
+            Refusal::invalid(Violation::Type, message)
         })
 }
 
@@ -405,14 +404,4 @@ fn check_tree(call: &Call) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
-}
-
-/// Decodes base64 as protobuf JSON allows it: either alphabet, with or without padding.
-pub(super) fn decode_any_base64(text: &str) -> Option<Vec<u8>> {
-    let text = text
-        .trim_end_matches('=')
-        .replace('-', "+")
-        .replace('_', "/");
-    let padding = "=".repeat((4 - text.len() % 4) % 4);
-    STANDARD.decode(text + &padding).ok()
 }

@@ -4,12 +4,12 @@ use sealmark_formats::log_entry::hashedrekord_v1_body;
 use sealmark_formats::{Digest, HashAlgorithm, jcs};
 use serde_json::Value;
 
-use super::Proposed;
-use crate::log::field::Field;
-use crate::log::refusal::Refusal;
-use crate::log::verifier::Verifier;
+use crate::Error;
+use crate::Proposed;
+use crate::field::Field;
+use crate::verifier::Verifier;
 
-pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
+pub(crate) fn read(spec: &Field<'_>) -> Result<Proposed, Error> {
     let signature = spec.get("signature")?;
     let content = signature.get("content")?.bytes()?;
     let pem = signature.get("publicKey")?.get("content")?;
@@ -26,9 +26,8 @@ pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
         .ok_or_else(|| value.refuse(format_args!("it is not the hex of a {known} digest")))?;
     verifier
         .verify_digest(&digest, &content)
-        .map_err(Refusal::entry)?;
-    let mut leaf =
-        hashedrekord_v1_body(&digest, &content, &verifier.pem).map_err(Refusal::entry)?;
+        .map_err(Error::entry)?;
+    let mut leaf = hashedrekord_v1_body(&digest, &content, &verifier.pem).map_err(Error::entry)?;
     if text != digest.hex() {
         leaf = with_value(&leaf, text)?;
     }
@@ -38,10 +37,10 @@ pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
 }
 
 /// Rekor keeps the case of the hex digits as it was sent.
-fn with_value(leaf: &[u8], text: &str) -> Result<Vec<u8>, Refusal> {
-    let mut body: Value = serde_json::from_slice(leaf).map_err(Refusal::entry)?;
+fn with_value(leaf: &[u8], text: &str) -> Result<Vec<u8>, Error> {
+    let mut body: Value = serde_json::from_slice(leaf).map_err(Error::entry)?;
     if let Some(value) = body.pointer_mut("/spec/data/hash/value") {
         *value = Value::from(text);
     }
-    jcs::to_vec(&body).map_err(Refusal::entry)
+    jcs::to_vec(&body).map_err(Error::entry)
 }

@@ -3,23 +3,23 @@
 use sealmark_formats::{Digest, dsse, jcs};
 use serde_json::{Value, json};
 
-use super::Proposed;
-use crate::log::field::Field;
-use crate::log::refusal::{Refusal, invalid};
-use crate::log::verifier::{Message, Verifier};
+use crate::Proposed;
+use crate::field::Field;
+use crate::verifier::{Message, Verifier};
+use crate::{Error, Violation};
 
 /// Signatures of one entry, and keys: each is tried with each. Rekor v2 had the same bound, v1 has none; real envelopes
 /// have one or two.
-pub(super) const MAX_SIGNATURES: usize = 10;
+pub(crate) const MAX_SIGNATURES: usize = 10;
 
-pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
+pub(crate) fn read(spec: &Field<'_>) -> Result<Proposed, Error> {
     let proposed = spec.get("proposedContent")?;
     if ["signatures", "envelopeHash", "payloadHash"]
         .iter()
         .any(|name| spec.find(name).is_some())
     {
         let message = "either proposedContent or envelopeHash, payloadHash, and signatures must be present but not both";
-        return Err(Refusal::invalid(invalid::CHOICE, message));
+        return Err(Error::invalid(Violation::Choice, message));
     }
     let field = proposed.get("envelope")?;
     let text = field.text()?;
@@ -70,7 +70,7 @@ pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
             "signatures": signatures,
         },
     }))
-    .map_err(Refusal::entry)?;
+    .map_err(Error::entry)?;
     let mut keys: Vec<String> = verifiers.iter().flat_map(Verifier::keys).collect();
     keys.extend([whole.to_string(), payload.to_string()]);
     keys.extend(statement_keys(&envelope.payload_type, &envelope.payload));
@@ -78,13 +78,13 @@ pub(super) fn read(spec: &Field<'_>) -> Result<Proposed, Refusal> {
 }
 
 /// `{"algorithm", "value"}` of Rekor v1.
-pub(super) fn hash_json(digest: &Digest) -> Value {
+pub(crate) fn hash_json(digest: &Digest) -> Value {
     json!({"algorithm": digest.algorithm().name(), "value": digest.hex()})
 }
 
 /// The digests of an in-toto statement's subjects and of its predicate's materials, `sha256:…`. A payload that is no
 /// statement has none: Rekor takes it, too.
-pub(super) fn statement_keys(payload_type: &str, payload: &[u8]) -> Vec<String> {
+pub(crate) fn statement_keys(payload_type: &str, payload: &[u8]) -> Vec<String> {
     let statement: Value = match payload_type {
         "application/vnd.in-toto+json" => serde_json::from_slice(payload).unwrap_or_default(),
         _ => return Vec::new(),

@@ -11,16 +11,17 @@ const MAX_CHAIN: usize = 10;
 
 /// A key, or a certificate with the issuers that were sent with it.
 #[derive(Debug)]
-pub(super) struct Verifier {
-    pub(super) key: PublicKey,
+pub struct Verifier {
+    /// What signatures are checked with.
+    pub key: PublicKey,
     /// Canonical: as Go writes PEM.
-    pub(super) pem: String,
+    pub pem: String,
     names: Vec<String>,
 }
 
 impl Verifier {
     /// Reads PEM. A chain of more than one certificate must lead to its last one.
-    pub(super) fn from_pem(pem: &[u8]) -> Result<Self, String> {
+    pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
         if !contains(pem, b"-----BEGIN CERTIFICATE-----") {
             let key = PublicKey::from_pem(pem).map_err(|error| error.to_string())?;
             return Ok(Self::of_key(key));
@@ -49,7 +50,8 @@ impl Verifier {
         Self::of_certificate(leaf, chain.iter().map(Certificate::to_pem).collect())
     }
 
-    pub(super) fn of_key(key: PublicKey) -> Self {
+    /// A key alone.
+    pub fn of_key(key: PublicKey) -> Self {
         Self {
             pem: key.to_pem(),
             key,
@@ -57,7 +59,11 @@ impl Verifier {
         }
     }
 
-    pub(super) fn of_certificate(leaf: &Certificate, pem: String) -> Result<Self, String> {
+    /// A certificate; `pem` is its canonical form, with its issuers if it has some.
+    ///
+    /// # Errors
+    /// If its key is of no type that is known.
+    pub fn of_certificate(leaf: &Certificate, pem: String) -> Result<Self, String> {
         let key = leaf.public_key().map_err(|error| error.to_string())?;
         let names = leaf.subject_alt_names().iter();
         Ok(Self {
@@ -68,13 +74,13 @@ impl Verifier {
     }
 
     /// The canonical form as bodies have it.
-    pub(super) fn base64(&self) -> String {
+    pub fn base64(&self) -> String {
         STANDARD.encode(&self.pem)
     }
 
     /// What entries with it are found by: the names of the certificate's subject, and both forms of the key's hash.
     /// Rekor has the bare one for some kinds and the one with `sha256:` for others, so a search there misses some.
-    pub(super) fn keys(&self) -> Vec<String> {
+    pub fn keys(&self) -> Vec<String> {
         let digest = Digest::sha256(self.pem.as_bytes());
         let mut keys = vec![digest.hex(), digest.to_string()];
         keys.extend(self.names.iter().cloned());
@@ -82,7 +88,7 @@ impl Verifier {
     }
 
     /// Checks a signature over a digest in the one scheme that logs allow for such a key and hash.
-    pub(super) fn verify_digest(&self, digest: &Digest, signature: &[u8]) -> Result<(), String> {
+    pub fn verify_digest(&self, digest: &Digest, signature: &[u8]) -> Result<(), String> {
         let scheme = allowed(self.key.key_type(), digest.algorithm())
             .map(|(scheme, _)| scheme)
             .ok_or_else(|| {
@@ -100,13 +106,14 @@ impl Verifier {
 
 /// A message that is hashed once, however many signatures and keys are tried on it: an entry may be megabytes long, and
 /// have many of both.
-pub(super) struct Message<'a> {
+pub struct Message<'a> {
     bytes: &'a [u8],
     digests: Vec<Digest>,
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    /// Hashes it, once for each algorithm.
+    pub fn new(bytes: &'a [u8]) -> Self {
         let digests = HashAlgorithm::ALL.iter();
         Self {
             bytes,
@@ -115,7 +122,7 @@ impl<'a> Message<'a> {
     }
 
     /// Whether this key made the signature, in any scheme that is acceptable for it.
-    pub(super) fn is_signed_by(&self, verifier: &Verifier, signature: &[u8]) -> bool {
+    pub fn is_signed_by(&self, verifier: &Verifier, signature: &[u8]) -> bool {
         let key = &verifier.key;
         match key.key_type() {
             KeyType::Ed25519 => key.verify(self.bytes, signature).is_ok(),
@@ -129,7 +136,7 @@ impl<'a> Message<'a> {
 
 /// What a log takes signatures in: the default set of Rekor's `client-signing-algorithms`, but for pure Ed25519, which
 /// does not sign digests. The name is that of `PublicKeyDetails`.
-pub(super) fn allowed(key: KeyType, hash: HashAlgorithm) -> Option<(Scheme, &'static str)> {
+pub fn allowed(key: KeyType, hash: HashAlgorithm) -> Option<(Scheme, &'static str)> {
     match (key, hash) {
         (KeyType::Ecdsa(Curve::P256), HashAlgorithm::Sha256) => {
             Some((Scheme::EcdsaSha256, "PKIX_ECDSA_P256_SHA_256"))

@@ -4,16 +4,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::refusal::{Refusal, invalid};
+use crate::{Error, Violation};
 
 /// A value and its path.
-pub(super) struct Field<'a> {
-    pub(super) value: &'a Value,
+pub struct Field<'a> {
+    /// What stands there.
+    pub value: &'a Value,
     path: String,
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn root(value: &'a Value) -> Self {
+    /// The whole.
+    pub fn root(value: &'a Value) -> Self {
         Self {
             value,
             path: String::new(),
@@ -21,15 +23,15 @@ impl<'a> Field<'a> {
     }
 
     /// The member `name`, which must be there.
-    pub(super) fn get(&self, name: &str) -> Result<Self, Refusal> {
+    pub fn get(&self, name: &str) -> Result<Self, Error> {
         let path = self.path_of(name);
         self.find(name).ok_or_else(|| {
-            Refusal::invalid(invalid::REQUIRED, format!("{path} in body is required"))
+            Error::invalid(Violation::Required, format!("{path} in body is required"))
         })
     }
 
     /// The member `name`, if there is one.
-    pub(super) fn find(&self, name: &str) -> Option<Self> {
+    pub fn find(&self, name: &str) -> Option<Self> {
         let value = self.value.get(name).filter(|value| !value.is_null())?;
         Some(Self {
             value,
@@ -38,31 +40,31 @@ impl<'a> Field<'a> {
     }
 
     /// A string that is not empty.
-    pub(super) fn text(&self) -> Result<&'a str, Refusal> {
+    pub fn text(&self) -> Result<&'a str, Error> {
         let text = self.value.as_str().ok_or_else(|| self.of_type("string"))?;
         match text.is_empty() {
             false => Ok(text),
-            true => Err(Refusal::invalid(
-                invalid::REQUIRED,
+            true => Err(Error::invalid(
+                Violation::Required,
                 format!("{} in body is required", self.path),
             )),
         }
     }
 
     /// Bytes in base64, at least one.
-    pub(super) fn bytes(&self) -> Result<Vec<u8>, Refusal> {
+    pub fn bytes(&self) -> Result<Vec<u8>, Error> {
         STANDARD
             .decode(self.text()?)
             .map_err(|_| self.of_type("byte"))
     }
 
     /// The items of an array of `least` to `most`.
-    pub(super) fn items(&self, least: usize, most: usize) -> Result<Vec<Self>, Refusal> {
+    pub fn items(&self, least: usize, most: usize) -> Result<Vec<Self>, Error> {
         let items = self.value.as_array().ok_or_else(|| self.of_type("array"))?;
         let path = &self.path;
         if items.len() < least || items.len() > most {
             let message = format!("{path} in body should have {least} to {most} items");
-            return Err(Refusal::invalid(invalid::LENGTH, message));
+            return Err(Error::invalid(Violation::Length, message));
         }
         let field = |(index, value)| Self {
             value,
@@ -71,20 +73,21 @@ impl<'a> Field<'a> {
         Ok(items.iter().enumerate().map(field).collect())
     }
 
-    pub(super) fn of_type(&self, wanted: &str) -> Refusal {
+    /// The value is of another type.
+    pub fn of_type(&self, wanted: &str) -> Error {
         let message = format!("{} in body must be of type {wanted}", self.path);
-        Refusal::invalid(invalid::TYPE, message)
+        Error::invalid(Violation::Type, message)
     }
 
     /// The value is none of those that are allowed.
-    pub(super) fn not_one_of(&self, allowed: &str) -> Refusal {
+    pub fn not_one_of(&self, allowed: &str) -> Error {
         let message = format!("{} in body should be one of [{allowed}]", self.path);
-        Refusal::invalid(invalid::CHOICE, message)
+        Error::invalid(Violation::Choice, message)
     }
 
     /// The entry is refused for what stands here.
-    pub(super) fn refuse(&self, reason: impl std::fmt::Display) -> Refusal {
-        Refusal::entry(format_args!("{}: {reason}", self.path))
+    pub fn refuse(&self, reason: impl std::fmt::Display) -> Error {
+        Error::entry(format_args!("{}: {reason}", self.path))
     }
 
     fn path_of(&self, name: &str) -> String {

@@ -8,14 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use sealmark_formats::{Digest, HashAlgorithm, dsse, jcs};
 use serde_json::{Map, Value, json};
 
-use super::Proposed;
 use super::dsse::{MAX_SIGNATURES, hash_json, statement_keys};
-use crate::log::field::Field;
-use crate::log::refusal::Refusal;
-use crate::log::verifier::{Message, Verifier};
+use crate::Error;
+use crate::Proposed;
+use crate::field::Field;
+use crate::verifier::{Message, Verifier};
 
 /// 0.0.1, which cosign 2 sends if it is told to use `intoto`.
-pub(super) fn read_v1(spec: &Field<'_>) -> Result<Proposed, Refusal> {
+pub(crate) fn read_v1(spec: &Field<'_>) -> Result<Proposed, Error> {
     let field = spec.get("content")?.get("envelope")?;
     let text = field.text()?;
     let envelope = dsse::Envelope::parse(text.as_bytes()).map_err(|error| field.refuse(error))?;
@@ -39,14 +39,14 @@ pub(super) fn read_v1(spec: &Field<'_>) -> Result<Proposed, Refusal> {
             "publicKey": verifier.base64(),
         },
     }))
-    .map_err(Refusal::entry)?;
+    .map_err(Error::entry)?;
     let mut keys = verifier.keys();
     keys.extend([whole.to_string(), payload.to_string()]);
     keys.extend(statement_keys(&envelope.payload_type, &envelope.payload));
     Ok(Proposed::new(leaf, keys))
 }
 
-pub(super) fn read_v2(spec: &Field<'_>) -> Result<Proposed, Refusal> {
+pub(crate) fn read_v2(spec: &Field<'_>) -> Result<Proposed, Error> {
     let content = spec.get("content")?;
     let envelope = content.get("envelope")?;
     let payload_type = envelope.get("payloadType")?.text()?;
@@ -90,21 +90,21 @@ pub(super) fn read_v2(spec: &Field<'_>) -> Result<Proposed, Refusal> {
         "kind": "intoto",
         "spec": {"content": kept},
     }))
-    .map_err(Refusal::entry)?;
+    .map_err(Error::entry)?;
     keys.push(digest.to_string());
     keys.extend(statement_keys(payload_type, &payload));
     Ok(Proposed::new(leaf, keys))
 }
 
 /// Base64 of base64: the fields have the format "byte", and clients put the envelope's own text there.
-fn twice(field: &Field<'_>) -> Result<Vec<u8>, Refusal> {
+fn twice(field: &Field<'_>) -> Result<Vec<u8>, Error> {
     STANDARD
         .decode(field.bytes()?)
         .map_err(|_| field.refuse("it is not base64 of base64"))
 }
 
 /// The hash of the envelope's JSON, as the client says.
-fn claimed(hash: &Field<'_>) -> Result<Digest, Refusal> {
+fn claimed(hash: &Field<'_>) -> Result<Digest, Error> {
     let algorithm = hash.get("algorithm")?;
     if algorithm.text()? != "sha256" {
         return Err(algorithm.not_one_of("sha256"));
