@@ -1,6 +1,8 @@
 //! The endpoints of Rekor v1.
 //! <https://github.com/sigstore/rekor/blob/main/openapi.yaml>
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::http::header::{self, HeaderName};
 use axum::http::{Response, StatusCode};
@@ -47,18 +49,16 @@ pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Refusal> {
             return Err(Refusal::new(StatusCode::CONFLICT, message).with(location.0, location.1));
         }
     };
-    let shown = inner.show(
-        &id,
-        &Logged {
-            leaf: &proposed.leaf,
-            index: new.index,
-            integrated_ms: new.integrated_ms,
-            checkpoint: &new.checkpoint,
-            proof: &new.proof,
-        },
-    )?;
+    let shown = inner.log_entry_anon(&Logged {
+        leaf: &proposed.leaf,
+        index: new.index,
+        integrated_ms: new.integrated_ms,
+        checkpoint: &new.checkpoint,
+        proof: &new.proof,
+    })?;
     // Without the quotes that HTTP wants: clients use it as the key of the map.
-    let headers: [(HeaderName, String); 2] = [(header::ETAG, id), location];
+    let headers: [(HeaderName, String); 2] = [(header::ETAG, id.clone()), location];
+    let shown = BTreeMap::from([(id, shown)]);
     Ok(answer(StatusCode::CREATED, headers, Some(shown)))
 }
 

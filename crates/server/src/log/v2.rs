@@ -11,7 +11,7 @@ use sealmark_log::{Appended, Entry, Integrated};
 use sealmark_tlog::Tile;
 use sealmark_tlog::note::KeyKind;
 use sealmark_tlog::tile::Bundle;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::body::MAX_AT_ONCE;
 use super::dispatch::{Call, blocking, with_headers};
@@ -36,10 +36,7 @@ pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Refusal> {
     };
     let inner = call.inner.clone();
     match inner.state.log.append(state::V2, entry).await? {
-        Appended::New(new) => {
-            let shown = show(&inner, &leaf, &new);
-            Ok(answer(StatusCode::CREATED, [], Some(shown)))
-        }
+        Appended::New(new) => Ok(show(&inner, &leaf, &new)),
         Appended::Duplicate { index } => {
             let message = format!(
                 "an equivalent entry already exists in the transparency log with index {index}"
@@ -91,24 +88,71 @@ pub(super) async fn tile(call: &Call, path: &str) -> Result<Response<Body>, Refu
 }
 
 /// `TransparencyLogEntry` in protobuf JSON, with the fields that are not set, as Rekor writes it.
-fn show(inner: &Inner, leaf: &[u8], new: &Integrated) -> Value {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TransparencyLogEntry<'a> {
+    log_index: &'a str,
+    log_id: LogId,
+    kind_version: KindVersion,
+    integrated_time: &'static str,
+    inclusion_promise: (),
+    inclusion_proof: InclusionProof<'a>,
+    canonicalized_body: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogId {
+    key_id: String,
+}
+
+#[derive(Serialize)]
+struct KindVersion {
+    kind: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InclusionProof<'a> {
+    log_index: &'a str,
+    root_hash: String,
+    tree_size: String,
+    hashes: Vec<String>,
+    checkpoint: Checkpoint<'a>,
+}
+
+#[derive(Serialize)]
+struct Checkpoint<'a> {
+    envelope: &'a str,
+}
+
+fn show(inner: &Inner, leaf: &[u8], new: &Integrated) -> Response<Body> {
     let key = inner.state.v2.public_key();
-    let log_id = KeyKind::Ed25519.key_hash(&inner.state.host, key);
+    let key_id = KeyKind::Ed25519
+        .key_hash(&inner.state.host, key)
+        .to_base64();
     let checkpoint = &new.checkpoint.checkpoint;
-    let hashes: Vec<String> = new.proof.iter().map(|hash| hash.to_base64()).collect();
-    json!({
-        "logIndex": new.index.to_string(),
-        "logId": {"keyId": log_id.to_base64()},
-        "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"},
-        "integratedTime": "0",
-        "inclusionPromise": null,
-        "inclusionProof": {
-            "logIndex": new.index.to_string(),
-            "rootHash": checkpoint.root.to_base64(),
-            "treeSize": checkpoint.size.to_string(),
-            "hashes": hashes,
-            "checkpoint": {"envelope": new.checkpoint.note},
+    let log_index = &new.index.to_string();
+    let entry = TransparencyLogEntry {
+        log_index,
+        log_id: LogId { key_id },
+        kind_version: KindVersion {
+            kind: "hashedrekord",
+            version: "0.0.2",
         },
-        "canonicalizedBody": STANDARD.encode(leaf),
-    })
+        integrated_time: "0",
+        inclusion_promise: (),
+        inclusion_proof: InclusionProof {
+            log_index,
+            root_hash: checkpoint.root.to_base64(),
+            tree_size: checkpoint.size.to_string(),
+            hashes: new.proof.iter().map(|hash| hash.to_base64()).collect(),
+            checkpoint: Checkpoint {
+                envelope: &new.checkpoint.note,
+            },
+        },
+        canonicalized_body: STANDARD.encode(leaf),
+    };
+    answer(StatusCode::CREATED, [], Some(entry))
 }
