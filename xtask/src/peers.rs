@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, python, sigstore_python, sources};
+use crate::{cargo_deny, image, libraries, python, rekor_tiles, sigstore_python, sources};
 
 /// A program that tests run.
 struct Peer {
@@ -144,6 +144,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     }
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
+    rekor_tiles::fetch_in(&root, &mut archive)?;
     image::build_in(&root, &mut archive)
 }
 
@@ -268,6 +269,13 @@ impl Archive {
         let codename = self.codename.clone();
         let trees = self.root.join("deb");
         self.suite(&codename, architecture)?.unpack(&trees, package)
+    }
+
+    /// Unpacks a package of another suite for the machine's own architecture.
+    pub(crate) fn unpack_from(&mut self, suite: &str, package: &str) -> Outcome<Unpacked> {
+        let architecture = self.architecture.clone();
+        let trees = self.root.join("deb");
+        self.suite(suite, &architecture)?.unpack(&trees, package)
     }
 
     /// The suite's apt, opened when it is first asked for.

@@ -1,6 +1,7 @@
 //! The transparency log as its clients see it: what they send, and what they can prove with the answer.
 
 mod real;
+mod rekor_tiles;
 mod served;
 
 use base64::Engine;
