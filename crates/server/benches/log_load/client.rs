@@ -137,7 +137,7 @@ impl Shared {
                 .borrow_mut()
                 .extend(leaf_length(self.load.api, answer));
         }
-        if answered % self.requests.len().div_ceil(SAMPLES) == 0 {
+        if answered.is_multiple_of(self.requests.len().div_ceil(SAMPLES)) {
             let resident = proc::memory(self.load.pid, "VmRSS");
             self.memory
                 .borrow_mut()

@@ -14,9 +14,6 @@ use super::refusal::Refusal;
 pub(super) const MAX_BODY: usize = 8 << 20;
 /// Bodies up to this size are read whenever they come; longer ones need a place.
 const SMALL: usize = 64 << 10;
-/// Bytes of a body that is checked on the thread that received it, if what is in it takes no long time either: reading
-/// so many takes less than a millisecond.
-pub(super) const MAX_AT_ONCE: usize = 64 << 10;
 /// Places for long bodies, which bound the memory they take.
 pub(super) const MAX_LARGE: usize = 32;
 /// Time for a whole body.

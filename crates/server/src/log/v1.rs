@@ -14,8 +14,7 @@ use sealmark_tlog::tile::WIDTH;
 use sealmark_tlog::{Hash, Tile};
 use serde_json::{Value, json};
 
-use super::body::MAX_AT_ONCE;
-use super::dispatch::{Call, blocking, text};
+use super::dispatch::{Call, MAX_AT_ONCE, blocking, text};
 use super::entry::Logged;
 use super::refusal::{Refusal, answer};
 use super::state;

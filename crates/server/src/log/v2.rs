@@ -13,8 +13,7 @@ use sealmark_tlog::note::KeyKind;
 use sealmark_tlog::tile::Bundle;
 use serde::Serialize;
 
-use super::body::MAX_AT_ONCE;
-use super::dispatch::{Call, blocking, with_headers};
+use super::dispatch::{Call, MAX_AT_ONCE, blocking, with_headers};
 use super::refusal::{Refusal, answer};
 use super::{Inner, state};
 

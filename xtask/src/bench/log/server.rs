@@ -5,7 +5,6 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,9 +33,9 @@ struct Setup {
     name: String,
     program: PathBuf,
     arguments: Vec<String>,
-    /// All that it keeps, and which part of that is a search index.
+    /// All that it keeps, and what of that says only how entries are found.
     data: PathBuf,
-    index: PathBuf,
+    index: Vec<PathBuf>,
     log: PathBuf,
 }
 
@@ -46,7 +45,7 @@ pub(super) struct Killed {
     setup: Setup,
 }
 
-/// Bytes of a log on disk, as blocks of the file system.
+/// Bytes of a log on disk, in its files.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Disk {
     pub(super) index: u64,
@@ -65,7 +64,9 @@ impl Server {
             program: program.to_path_buf(),
             arguments,
             data: directory.join("log"),
-            index: directory.join("log/index"),
+            index: ["index", "private/v1/side", "private/v2/side"]
+                .map(|name| directory.join("log").join(name))
+                .into(),
             log: folder.join(format!("{name}.log")),
         };
         setup.start(address)
@@ -111,7 +112,7 @@ impl Server {
             program: program.to_path_buf(),
             arguments: arguments.map(str::to_owned).into(),
             data: folder.join("rekor-tiles"),
-            index: folder.join("rekor-tiles/.state/antispam"),
+            index: vec![folder.join("rekor-tiles/.state/antispam")],
             log: folder.join("rekor-tiles.log"),
         };
         setup.start(addresses[0].clone())
@@ -150,10 +151,10 @@ impl Server {
     /// What it takes on disk now.
     pub(super) fn disk(&self) -> Outcome<Disk> {
         let all = bytes_in(&self.setup.data)?;
-        let index = match self.setup.index.exists() {
-            true => bytes_in(&self.setup.index)?,
-            false => 0,
-        };
+        let mut index = 0;
+        for folder in self.setup.index.iter().filter(|folder| folder.exists()) {
+            index += bytes_in(folder)?;
+        }
         Ok(Disk {
             index,
             rest: all.saturating_sub(index),
@@ -236,7 +237,7 @@ fn bytes_in(folder: &Path) -> Outcome<u64> {
     for path in process::list(folder)? {
         match fs::symlink_metadata(&path) {
             Ok(data) if data.is_dir() => bytes += bytes_in(&path)?,
-            Ok(data) => bytes += data.blocks() * 512,
+            Ok(data) => bytes += data.len(),
             Err(_) => {}
         }
     }
