@@ -36,7 +36,7 @@ Otherwise the section of docs/benchmarks.md is written.
 const APIS: [&str; 2] = ["v1", "v2"];
 
 /// Connections of the load generator. Each waits for its answer, so as many entries are on their way at once.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
 /// Of the load on rekor-tiles, which answers when it publishes a checkpoint: with few it would do little.
 const PEER_CONNECTIONS: usize = 2048;
 
