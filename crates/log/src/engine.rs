@@ -16,6 +16,7 @@ pub(crate) mod writer;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use crate::statistics::Counter;
 use crate::storage::Storage;
 use crate::{Clock, Error, Limits};
 use queue::{Bell, Queue};
@@ -41,6 +42,9 @@ pub(crate) struct Engine {
     pub(crate) trouble: Mutex<Option<Error>>,
     /// What the indexer could not do the last time it tried.
     pub(crate) index_trouble: Mutex<Option<Error>>,
+    /// Records that were committed, and the microseconds that it took.
+    pub(crate) commits: Counter,
+    pub(crate) commit_micros: Counter,
 }
 
 /// A lock, also after a panic of who had it: what it guards is a plain value that is replaced as a whole.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use sealmark_tlog::Hash;
 use sealmark_tlog::merkle::leaf_hash;
@@ -15,8 +16,9 @@ use crate::engine::queue::{Append, Bell, Job, Queue, Sequenced};
 use crate::engine::tree::{SignedCheckpoint, Tree};
 use crate::engine::{Engine, Position, indexer, lock, read, sequencer, writer};
 use crate::index::{Index, leaf_fingerprint};
+use crate::statistics::Counter;
 use crate::storage::{Directory, Storage};
-use crate::{CheckpointSigner, Entry, Error, Settings, TreeView};
+use crate::{CheckpointSigner, Entry, Error, Settings, Statistics, TreeStatistics, TreeView};
 
 /// Several trees on one journal.
 ///
@@ -102,6 +104,8 @@ impl Log {
             stopped: OnceLock::new(),
             trouble: Mutex::default(),
             index_trouble: Mutex::default(),
+            commits: Counter::default(),
+            commit_micros: Counter::default(),
         });
         let spawn = |name: &str, work: Box<dyn FnOnce(&Engine) + Send>| {
             let engine = engine.clone();
@@ -243,6 +247,7 @@ impl Log {
             .find(leaf_fingerprint(&leaf_hash), 0, usize::MAX)?;
         for index in candidates {
             if read::leaf(&*self.engine.storage, &tree, index)? == leaf_hash {
+                tree.duplicates.add(1);
                 return Ok(Sent::Duplicate(index));
             }
         }
@@ -276,6 +281,28 @@ impl Log {
         trouble.map_or(Ok(()), Err)
     }
 
+    /// What it did since it was opened.
+    pub fn statistics(&self) -> Statistics {
+        let trees = self.engine.all_trees().into_iter().map(|tree| {
+            let state = tree.state();
+            TreeStatistics {
+                name: tree.name.clone(),
+                size: state.size(),
+                newest_ms: state.last_time,
+                appended: tree.appended.get(),
+                duplicates: tree.duplicates.get(),
+            }
+        });
+        Statistics {
+            trees: trees.collect(),
+            waiting: self.waiting(),
+            overloaded: self.engine.queue.refused.get(),
+            commits: self.engine.commits.get(),
+            commit_time: Duration::from_micros(self.engine.commit_micros.get()),
+            healthy: self.health().is_ok(),
+        }
+    }
+
     /// How many entries wait to be sequenced.
     pub fn waiting(&self) -> usize {
         self.engine.queue.waiting()
@@ -300,7 +327,7 @@ impl Log {
                 Ok(result) => return result,
                 Err(oneshot::error::TryRecvError::Closed) => return Err(Error::Closed),
                 Err(oneshot::error::TryRecvError::Empty) => {
-                    std::thread::sleep(std::time::Duration::from_micros(200));
+                    std::thread::sleep(Duration::from_micros(200));
                 }
             }
         }

@@ -8,6 +8,9 @@ use sealmark_formats::Digest;
 /// Why a service could not be opened, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The certificate or the key for TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] crate::listen::TlsError),
     /// The operating system refused something.
     #[error("could not {action} {}: {source}", path.display())]
     Io {

@@ -1,12 +1,14 @@
 //! The services over HTTP.
 //!
 //! Each service is a module with an `axum::Router` and nothing that outlives it; [`listen`] gives every one of
-//! them the same bounded connections and the same orderly end.
+//! them the same bounded connections and the same orderly end, and [`ops`] what operators and browsers want: metrics,
+//! an access log, limits.
 
 mod durable;
 mod error;
 pub mod listen;
 pub mod log;
+pub mod ops;
 pub mod registry;
 
 pub use error::Error;

@@ -75,6 +75,7 @@ impl Draft {
         match self.place(engine, &append) {
             Err(error) => drop(append.reply.send(Err(error))),
             Ok(Place::Known(index)) => {
+                self.tree.duplicates.add(1);
                 drop(append.reply.send(Ok(Sequenced::Duplicate { index })));
             }
             Ok(Place::InBatch(index)) => self.repeated.push((append.reply, index)),
@@ -162,6 +163,8 @@ impl Draft {
             .flat_map(|(index, record)| postings(index, &record.leaf_hash, &record.entry.keys))
             .collect();
         let times = self.records.iter().map(|record| record.time).collect();
+        self.tree.appended.add(self.records.len() as u64);
+        self.tree.duplicates.add(self.repeated.len() as u64);
         self.tree.state_mut().extend(
             self.records,
             edge.clone(),

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::draft::Batch;
 use super::tree::Tree;
 use crate::entry::Entry;
+use crate::statistics::Counter;
 use crate::{CheckpointSigner, Error, Limits};
 
 /// When it is worth to try again after an overload.
@@ -83,6 +84,8 @@ pub(crate) enum Round {
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
     arrived: Condvar,
+    /// How often there was too much.
+    pub(crate) refused: Counter,
 }
 
 #[derive(Default)]
@@ -118,6 +121,7 @@ impl Queue {
 
     /// What is answered when there is too much of anything.
     pub(crate) fn overloaded(&self) -> Error {
+        self.refused.add(1);
         Error::Overloaded {
             waiting: self.waiting(),
             retry_after: RETRY_AFTER,

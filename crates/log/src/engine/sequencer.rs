@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sealmark_tlog::Checkpoint;
 use sealmark_tlog::merkle::{RightEdge, empty_root};
@@ -109,8 +110,12 @@ fn append(engine: &Engine, entries: Vec<Append>) {
 fn commit<T>(engine: &Engine, changes: &[Change], install: impl FnOnce() -> T) -> Result<T, Error> {
     let record = change::encode(changes);
     let number = engine.position().record + 1;
+    let began = Instant::now();
     match engine.storage.commit(number, &record) {
-        Ok(()) => {}
+        Ok(()) => {
+            engine.commits.add(1);
+            engine.commit_micros.add(began.elapsed().as_micros() as u64);
+        }
         Err(CommitError::NotWritten(cause)) => {
             tracing::error!(%cause, "a batch was not written; the log goes on");
             return Err(Error::NotWritten(Arc::new(cause)));

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::entry::Record;
 use crate::index::{Index, Posting, key_fingerprint, leaf_fingerprint};
+use crate::statistics::Counter;
 use crate::storage::Storage;
 use crate::{CheckpointSigner, Error};
 
@@ -35,6 +36,9 @@ pub(crate) struct Tree {
     pub(crate) index: Index,
     /// The size, for those who wait for it to grow.
     pub(crate) size: watch::Sender<u64>,
+    /// New entries, and those that were there already, since the log was opened.
+    pub(crate) appended: Counter,
+    pub(crate) duplicates: Counter,
     state: RwLock<State>,
 }
 
@@ -95,6 +99,8 @@ impl Tree {
             signer,
             index,
             size: watch::Sender::new(state.size()),
+            appended: Counter::default(),
+            duplicates: Counter::default(),
             state: RwLock::new(state),
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod import_key_pair;
 pub(crate) mod initialize;
 pub(crate) mod inspect;
 pub(crate) mod login;
+pub(crate) mod operations;
 pub(crate) mod public_key;
 pub(crate) mod registry;
 pub(crate) mod serve;

@@ -9,11 +9,13 @@ use sealmark_formats::TrustedRoot;
 use sealmark_formats::signing_config::{Selector, Service, SigningConfig};
 use sealmark_formats::trusted_root::{LogInstance, TimeRange};
 use sealmark_server::log::{Options, TransparencyLog};
+use sealmark_server::ops::Server;
 use sealmark_trust::service;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use super::generate_key_pair::{Overwrite, write_whole};
+use super::operations::OperationFlags;
 use super::registry::stop_signal;
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -43,6 +45,8 @@ pub(crate) struct Arguments {
     /// URL that clients use, if there is a proxy before it; its host becomes the log's name, for good
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    #[command(flatten)]
+    operation: OperationFlags,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -50,12 +54,8 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let Which::Log = arguments.only;
     let directory = std::path::absolute(&arguments.dir)
         .map_err(|cause| Error::file("find", &arguments.dir, cause))?;
-    // What goes wrong on the disk is told to the operator; a client gets a message without paths.
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_target(false)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .init();
+    let operation = &arguments.operation;
+    operation.start_log();
     let stopped = stop_signal()?;
     let cannot_listen = |cause: io::Error| {
         Error::Usage(format!(
@@ -67,7 +67,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         .await
         .map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    let url = url(arguments.url.as_deref(), address)?;
+    let url = url(arguments.url.as_deref(), operation.scheme(), address)?;
+    let server_options = operation.options(address, terminal)?;
+    let metrics = operation.metrics(terminal).await?;
     let options = Options {
         host: host(&url)?.to_owned(),
         password: password()?,
@@ -78,15 +80,16 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     // The task is not cancelled; if it panicked, so may this one.
     let log = opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     let files = write_client_files(&directory, &url, &log)?;
-    terminal.note(format!(
+    let note = |text: String| operation.note(terminal, text);
+    note(format!(
         "transparency log at {url} (listening on {address})"
     ));
-    terminal.note(format!(
+    note(format!(
         "public key {}; tree {}",
         log.public_key_v1().display(),
         log.tree_id()
     ));
-    terminal.note(format!(
+    note(format!(
         "for clients: {}",
         files
             .iter()
@@ -99,25 +102,23 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             "the private keys are protected by the mode of their files alone; with {PASSWORD_VARIABLE} at the first start they are encrypted"
         ));
     }
-    if !address.ip().is_loopback() {
-        terminal.warn(format!(
-            "{address} can be reached from other machines over plain HTTP, and everyone can write; put a server with TLS in front of it"
-        ));
-    }
-    terminal.note("log ready; Ctrl-C stops it");
-    log.serve(listener, stopped).await;
-    terminal.note("log stopped");
+    note("log ready; Ctrl-C stops it".to_owned());
+    let server = Server::new(server_options).with(log.service());
+    // The server has the log from here on; with it the log ends.
+    drop(log);
+    server.serve(listener, metrics, stopped).await;
+    note("log stopped".to_owned());
     Ok(())
 }
 
 /// The URL that clients use: what was given, or the address.
-fn url(given: Option<&str>, address: SocketAddr) -> Result<String, Error> {
+fn url(given: Option<&str>, scheme: &str, address: SocketAddr) -> Result<String, Error> {
     match given {
         Some(given) => Ok(given.trim_end_matches('/').to_owned()),
         None if address.ip().is_unspecified() => Err(Error::Usage(format!(
             "clients cannot use {address}: say with --url how they reach the log, e.g. --url https://rekor.example.com"
         ))),
-        None => Ok(format!("http://{address}")),
+        None => Ok(format!("{scheme}://{address}")),
     }
 }
 
@@ -226,12 +227,12 @@ mod tests {
     fn who_listens_on_every_address_must_say_the_url() {
         let anywhere = "0.0.0.0:3000".parse().unwrap();
         assert!(
-            url(None, anywhere)
+            url(None, "https", anywhere)
                 .unwrap_err()
                 .to_string()
                 .contains("--url")
         );
-        let given = url(Some("https://rekor.example.com/"), anywhere).unwrap();
+        let given = url(Some("https://rekor.example.com/"), "http", anywhere).unwrap();
         assert_eq!(given, "https://rekor.example.com");
     }
 }

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{HeaderMap, Method, Response, StatusCode};
+use axum::http::{Extensions, HeaderMap, Method, Response, StatusCode};
 use bytes::Bytes;
 use serde_json::json;
+use tracing::Instrument as _;
 
 use super::refusal::{Refusal, answer};
-use super::{Inner, body, v1, v2};
+use super::{Inner, v1, v2};
+use crate::ops::body::{self, Room};
 
 /// As Rekor's GETs say it: entries do not change, but what proves them does.
 const NO_CACHE: &str = "no-cache, no-store, no-transform, must-revalidate, private, max-age=0";
@@ -26,6 +28,10 @@ pub(super) struct Call {
     path: String,
     query: Vec<(String, String)>,
     headers: HeaderMap,
+    /// What the server knows of the request, and the places that it takes.
+    extensions: Extensions,
+    /// What the body takes, once it was read.
+    room: Room,
     /// In a lock only because a body may not be shared between threads, and a call may.
     body: Mutex<Option<Body>>,
 }
@@ -41,7 +47,9 @@ impl Call {
     pub(super) async fn body(&mut self) -> Result<Bytes, Refusal> {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let body = body.take().unwrap_or_default();
-        body::read(&self.headers, body, &self.inner.large).await
+        let whole = body::read(&self.headers, &self.extensions, body).await?;
+        self.room = whole.room;
+        Ok(whole.bytes)
     }
 }
 
@@ -55,6 +63,8 @@ pub(super) async fn serve(inner: Arc<Inner>, request: Request) -> Response<Body>
         path: parts.uri.path().to_owned(),
         method: parts.method,
         headers: parts.headers,
+        extensions: parts.extensions,
+        room: Room::default(),
         body: Mutex::new(Some(body)),
         inner,
     };
@@ -62,7 +72,7 @@ pub(super) async fn serve(inner: Arc<Inner>, request: Request) -> Response<Body>
         call.method != Method::POST,
         call.path.starts_with("/api/v2/"),
     );
-    let result = match tokio::spawn(route(call)).await {
+    let result = match tokio::spawn(route(call).in_current_span()).await {
         Ok(result) => result,
         Err(error) => Err(Refusal::fault(&error)),
     };
@@ -184,7 +194,8 @@ pub(super) fn with_headers(
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    match tokio::task::spawn_blocking(work).await {
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
         Ok(result) => result,
         Err(error) => Err(Refusal::fault(&error)),
     }

@@ -10,11 +10,11 @@
 //! has SHA-384 digests, and finds keys by both forms of their hash.
 //!
 //! Not supported: the kinds other than `hashedrekord` 0.0.1, `dsse` 0.0.1, `intoto` 0.0.1 and 0.0.2; attestation storage;
-//! several shards; gRPC; witnesses. There is no TLS: listen on loopback, or behind a proxy.
+//! several shards; gRPC; witnesses.
 
-mod body;
 mod dispatch;
 mod entry;
+mod metrics;
 mod refusal;
 mod state;
 mod v1;
@@ -28,11 +28,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use self::state::State;
-use crate::{Error, listen};
+use crate::{Error, ops};
 
 /// How a log is opened.
 #[derive(Clone)]
@@ -76,7 +75,6 @@ struct Inner {
     directory: PathBuf,
     /// Hex of SHA-256 of the v1 key: what entries call the log.
     log_id: String,
-    large: Semaphore,
 }
 
 impl TransparencyLog {
@@ -92,7 +90,6 @@ impl TransparencyLog {
             state,
             directory: directory.to_owned(),
             log_id,
-            large: Semaphore::new(body::MAX_LARGE),
         })))
     }
 
@@ -130,10 +127,23 @@ impl TransparencyLog {
         Router::new().fallback(answer)
     }
 
-    /// Serves on `listener` until `shutdown` completes, then lets requests in flight finish, as [`listen::serve`]
-    /// does.
+    /// All endpoints, with what a server needs to count them and to refuse in the form that their clients know.
+    pub fn service(&self) -> ops::Service {
+        let inner = self.0.clone();
+        ops::Service::new("log", self.clone().router(), metrics::endpoint)
+            .refusing(refusal::refused)
+            .measuring(move |text, requests| {
+                metrics::measure(&inner.state.log.statistics(), requests, text);
+            })
+    }
+
+    /// Serves on `listener` until `shutdown` completes, then lets requests in flight finish, as an [`ops::Server`]
+    /// with its default options does.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        listen::serve(self.router(), listener, shutdown).await;
+        let server = ops::Server::new(ops::Options::default()).with(self.service());
+        // The router has the log from here on; with it the log ends.
+        drop(self);
+        server.serve(listener, None, shutdown).await;
     }
 }
 

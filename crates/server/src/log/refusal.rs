@@ -10,6 +10,8 @@ use sealmark_entries::Violation;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::ops::{Refused, body};
+
 /// An answer that is not what the client asked for.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -116,6 +118,25 @@ impl From<sealmark_log::Error> for Refusal {
             }
             _ => Self::fault(&error),
         }
+    }
+}
+
+impl From<body::Error> for Refusal {
+    fn from(error: body::Error) -> Self {
+        let refusal = Self::new(error.status(), error.to_string());
+        match error.retry_after() {
+            Some(seconds) => refusal.with(header::RETRY_AFTER, seconds.to_string()),
+            None => refusal,
+        }
+    }
+}
+
+/// What a server refused before the log saw it.
+pub(super) fn refused(path: &str, refused: Refused) -> Response<Body> {
+    let refusal = Refusal::new(refused.status, refused.message);
+    match path.starts_with("/api/v2/") {
+        true => refusal.response_v2(),
+        false => refusal.response_v1(),
     }
 }
 
