@@ -12,7 +12,9 @@ use graph::{Graph, Member, short};
 
 /// The floors, lowest first. A crate may use crates on its own floor and below.
 const FLOORS: [&[&str]; 4] = [
-    &["entries", "formats", "keys", "tlog", "verify", "x509"],
+    &[
+        "entries", "formats", "identity", "keys", "tlog", "verify", "x509",
+    ],
     &["kms", "oci", "rekor", "sbom", "sign", "trust"],
     &["log", "server"],
     &["conformance", "sealmark"],

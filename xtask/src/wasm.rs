@@ -11,7 +11,8 @@ use crate::process::{self, Outcome};
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The ground floor: what has the feature `portable`.
-const GROUND: [&str; 6] = [
+const GROUND: [&str; 7] = [
+    "--package=sealmark-identity",
     "--package=sealmark-entries",
     "--package=sealmark-formats",
     "--package=sealmark-keys",

@@ -34,6 +34,30 @@ pub struct Entry {
     pub extra: Vec<u8>,
 }
 
+/// Makes the leaf of an entry from its index and its time in milliseconds since 1970. It runs on the one thread that all
+/// trees share, so it does nothing but write bytes.
+pub(crate) type MakeLeaf = Box<dyn FnOnce(u64, u64) -> Vec<u8> + Send>;
+
+/// An entry whose leaf says where and when it is in the log, as those of static CT logs do.
+pub struct LateEntry {
+    /// What tells it from others, as its leaf does not: two with the same bytes are the same entry.
+    pub identity: Vec<u8>,
+    /// Makes the leaf from its index and its time in milliseconds since 1970. It runs on the one thread that all trees
+    /// share, so it does nothing but write bytes.
+    pub make: Box<dyn FnOnce(u64, u64) -> Vec<u8> + Send>,
+    /// The length of the leaf.
+    pub length: usize,
+    /// As [`Entry::keys`].
+    pub keys: Vec<String>,
+    /// As [`Entry::extra`].
+    pub extra: Vec<u8>,
+}
+
+/// The key by which an entry is found whose leaf was made late.
+pub(crate) fn identity_key(identity: &Hash) -> String {
+    format!("identity:{identity}")
+}
+
 /// An entry that is in the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredEntry {

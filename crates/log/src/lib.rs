@@ -23,7 +23,7 @@ mod view;
 
 pub use clock::{Clock, SystemClock};
 pub use engine::tree::SignedCheckpoint;
-pub use entry::{Entry, MAX_EXTRA, MAX_KEY, MAX_KEYS, StoredEntry};
+pub use entry::{Entry, LateEntry, MAX_EXTRA, MAX_KEY, MAX_KEYS, StoredEntry};
 pub use error::Error;
 pub use fsck::{Finding, Report, fsck};
 pub use log::{Appended, Integrated, Log};

@@ -15,10 +15,13 @@ use crate::engine::load::{self, LoadedTree};
 use crate::engine::queue::{Append, Bell, Job, Queue, Sequenced};
 use crate::engine::tree::{SignedCheckpoint, Tree};
 use crate::engine::{Engine, Position, indexer, lock, read, sequencer, writer};
-use crate::index::{Index, leaf_fingerprint};
+use crate::entry::{MakeLeaf, identity_key};
+use crate::index::Index;
 use crate::statistics::Counter;
 use crate::storage::{Directory, Storage};
-use crate::{CheckpointSigner, Entry, Error, Settings, Statistics, TreeStatistics, TreeView};
+use crate::{
+    CheckpointSigner, Entry, Error, LateEntry, Settings, Statistics, TreeStatistics, TreeView,
+};
 
 /// Several trees on one journal.
 ///
@@ -202,7 +205,7 @@ impl Log {
     pub async fn append(&self, tree: &str, entry: Entry) -> Result<Appended, Error> {
         match self.send(tree, entry, None)? {
             Sent::Duplicate(index) => Ok(Appended::Duplicate { index }),
-            Sent::Waits(leaf, answer) => finish(leaf, answer.await),
+            Sent::Waits(answer) => finish(answer.await),
         }
     }
 
@@ -223,11 +226,43 @@ impl Log {
     ) -> Result<Appended, Error> {
         match self.send(tree, entry, time)? {
             Sent::Duplicate(index) => Ok(Appended::Duplicate { index }),
-            Sent::Waits(leaf, answer) => finish(leaf, answer.blocking_recv()),
+            Sent::Waits(answer) => finish(answer.blocking_recv()),
+        }
+    }
+
+    /// As [`append`](Self::append), for an entry whose leaf says where and when it is in the log.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn append_late(&self, tree: &str, late: LateEntry) -> Result<Appended, Error> {
+        let identity = leaf_hash(&late.identity);
+        let mut keys = late.keys;
+        keys.push(identity_key(&identity));
+        // Its length is known, its bytes are not; what is counted against bounds is the length.
+        let entry = Entry {
+            leaf: vec![0; late.length],
+            keys,
+            extra: late.extra,
+        };
+        match self.send_as(tree, entry, identity, Some(late.make), None)? {
+            Sent::Duplicate(index) => Ok(Appended::Duplicate { index }),
+            Sent::Waits(answer) => finish(answer.await),
         }
     }
 
     pub(crate) fn send(&self, tree: &str, entry: Entry, time: Option<u64>) -> Result<Sent, Error> {
+        let identity = leaf_hash(&entry.leaf);
+        self.send_as(tree, entry, identity, None, time)
+    }
+
+    fn send_as(
+        &self,
+        tree: &str,
+        entry: Entry,
+        identity: Hash,
+        make: Option<MakeLeaf>,
+        time: Option<u64>,
+    ) -> Result<Sent, Error> {
         if let Some(stopped) = self.engine.stopped.get() {
             return Err(stopped.clone());
         }
@@ -239,17 +274,15 @@ impl Log {
             return Err(Error::NoSigner(tree.name.clone()));
         }
         entry.check(tree.max_leaf(self.engine.limits.max_leaf))?;
-        let leaf_hash = leaf_hash(&entry.leaf);
         // First how far the index goes, then the look into it: what comes after is for the sequencer to look for.
         let checked = tree.index.through();
-        let candidates = tree
-            .index
-            .find(leaf_fingerprint(&leaf_hash), 0, usize::MAX)?;
-        for index in candidates {
-            if read::leaf(&*self.engine.storage, &tree, index)? == leaf_hash {
-                tree.duplicates.add(1);
-                return Ok(Sent::Duplicate(index));
-            }
+        let storage = &*self.engine.storage;
+        let found = read::duplicate(storage, &tree, &identity, make.is_some(), |fingerprint| {
+            tree.index.find(fingerprint, 0, usize::MAX)
+        })?;
+        if let Some(index) = found {
+            tree.duplicates.add(1);
+            return Ok(Sent::Duplicate(index));
         }
         let (reply, answer) = oneshot::channel();
         if tree.index.is_full() {
@@ -259,13 +292,14 @@ impl Log {
             number,
             tree,
             entry,
-            leaf_hash,
+            identity,
+            make,
             checked,
             time,
             reply,
         });
         self.engine.queue.push(job, &self.engine.limits)?;
-        Ok(Sent::Waits(leaf_hash, answer))
+        Ok(Sent::Waits(answer))
     }
 
     /// Whether the log takes entries; if not, why.
@@ -351,27 +385,30 @@ impl Drop for Log {
 /// An entry on its way.
 pub(crate) enum Sent {
     Duplicate(u64),
-    Waits(Hash, oneshot::Receiver<Result<Sequenced, Error>>),
+    Waits(oneshot::Receiver<Result<Sequenced, Error>>),
 }
 
 type Answer = Result<Result<Sequenced, Error>, oneshot::error::RecvError>;
 
 /// Builds the proof, on the thread of who asked.
-pub(crate) fn finish(leaf_hash: Hash, answer: Answer) -> Result<Appended, Error> {
+pub(crate) fn finish(answer: Answer) -> Result<Appended, Error> {
     match answer {
         Err(_gone) => Err(Error::Closed),
         Ok(Err(error)) => Err(error),
         Ok(Ok(Sequenced::Duplicate { index })) => Ok(Appended::Duplicate { index }),
-        Ok(Ok(Sequenced::New { index, batch })) => integrated(index, leaf_hash, &batch),
+        Ok(Ok(Sequenced::New { index, batch })) => integrated(index, &batch),
     }
 }
 
-fn integrated(index: u64, leaf_hash: Hash, batch: &Batch) -> Result<Appended, Error> {
+fn integrated(index: u64, batch: &Batch) -> Result<Appended, Error> {
     let proof = batch.edge.inclusion_proof(index, &batch.completed)?;
     let at = (index - batch.first) as usize;
+    let placed = batch.placed.get(at).copied();
+    let (integrated_ms, leaf_hash) =
+        placed.ok_or_else(|| Error::damaged("sequencer", "a batch lacks one of its entries"))?;
     Ok(Appended::New(Box::new(Integrated {
         index,
-        integrated_ms: batch.times.get(at).copied().unwrap_or(0),
+        integrated_ms,
         leaf_hash,
         checkpoint: batch.checkpoint.clone(),
         proof,

@@ -123,7 +123,7 @@ pub fn import(
         for sent in sent {
             let appended = match sent {
                 Sent::Duplicate(index) => Appended::Duplicate { index },
-                Sent::Waits(leaf, answer) => finish(leaf, answer.blocking_recv())?,
+                Sent::Waits(answer) => finish(answer.blocking_recv())?,
             };
             if let Appended::Duplicate { index } = appended {
                 return Err(refused(&format!("it has entry {index} twice")));

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 
 use sealmark_log::storage::{Memory, contract};
-use sealmark_log::{Appended, Entry, Error, Limits, Log, MAX_KEY, MAX_KEYS, Settings};
+use sealmark_log::{Appended, Entry, Error, LateEntry, Limits, Log, MAX_KEY, MAX_KEYS, Settings};
 use sealmark_tlog::tile::{Bundle, LengthPrefix, VerifiedTiles};
 use sealmark_tlog::{Hash, Tile};
 use support::*;
@@ -431,4 +431,48 @@ fn an_async_service_appends_and_follows() {
         assert_eq!(follower.await.unwrap(), 20);
         assert_eq!(tree.wait_for_size(3).await, 20);
     });
+}
+
+#[tokio::test]
+async fn a_leaf_may_say_where_and_when_it_is_and_is_there_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let late = |n: u64| LateEntry {
+        identity: format!("certificate {n}").into_bytes(),
+        make: Box::new(move |index, time| format!("{n} at {index:05} {time:020}").into_bytes()),
+        length: 0,
+        keys: vec![format!("sha256:{n}")],
+        extra: Vec::new(),
+    };
+    let log = Log::open_directory(folder.path(), settings()).unwrap();
+    log.create_tree("main", LengthPrefix::Two, signer("log.example"))
+        .unwrap();
+    let mut sent = Vec::new();
+    // Twice each, at the same time: whoever is second in a batch, or after it, is the duplicate.
+    for n in 0..300 {
+        sent.push(log.append_late("main", late(n)));
+        sent.push(log.append_late("main", late(n)));
+    }
+    let answers = futures_util::future::join_all(sent).await;
+    let mut leaves = std::collections::HashMap::new();
+    for (at, answer) in answers.into_iter().enumerate() {
+        let n = (at / 2) as u64;
+        if let Appended::New(new) = answer.unwrap() {
+            let leaf = format!("{n} at {:05} {:020}", new.index, new.integrated_ms);
+            assert_eq!(
+                new.leaf_hash,
+                sealmark_tlog::merkle::leaf_hash(leaf.as_bytes())
+            );
+            assert_eq!(leaves.insert(n, (new.index, leaf)), None);
+        }
+    }
+    assert_eq!(leaves.len(), 300);
+    drop(log);
+    let log = Log::open_directory(folder.path(), settings()).unwrap();
+    for (n, (index, leaf)) in leaves {
+        let stored = log.tree("main").unwrap().entry(index).unwrap().unwrap();
+        assert_eq!(stored.entry.leaf, leaf.into_bytes());
+        let again = log.append_late("main", late(n)).await.unwrap();
+        assert_eq!(again, Appended::Duplicate { index });
+    }
+    assert_eq!(log.tree("main").unwrap().size(), 300);
 }

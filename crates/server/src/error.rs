@@ -96,6 +96,9 @@ pub enum Error {
         /// What it was to be called.
         given: String,
     },
+    /// A certificate authority cannot be what it was to be.
+    #[error("the certificate authority cannot start: {0}")]
+    Authority(String),
     /// A key could not be made or read.
     #[error("could not use the key {}: {problem}", path.display())]
     Key {

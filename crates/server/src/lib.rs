@@ -4,6 +4,8 @@
 //! them the same bounded connections and the same orderly end, and [`ops`] what operators and browsers want: metrics,
 //! an access log, limits.
 
+pub mod ca;
+pub mod ct;
 mod durable;
 mod error;
 pub mod listen;

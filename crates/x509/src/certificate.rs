@@ -9,6 +9,7 @@ use sealmark_formats::Digest;
 use sealmark_keys::PublicKey;
 
 use crate::element::{Element, Elements, constructed};
+use crate::extensions::CT_POISON;
 use crate::extensions::Extensions;
 use crate::fulcio::Extensions as FulcioExtensions;
 use crate::{
@@ -210,6 +211,22 @@ impl Certificate {
     /// The extensions that this crate does not read, in the order of the certificate.
     pub fn unread_extensions(&self) -> &[Unread] {
         &self.0.extensions.unread
+    }
+
+    /// Whether it has the poison of a precertificate (RFC 6962, section 3.1), which makes it good for nothing but a CT log.
+    pub fn is_precertificate(&self) -> bool {
+        let poison = CT_POISON.to_string();
+        let mut unread = self.0.extensions.unread.iter();
+        unread.any(|extension| extension.critical && extension.oid == poison)
+    }
+
+    /// Whether the other certificate's key signed this one, and its subject is this one's issuer. Nothing else is looked
+    /// at: not the times, and not what the other one may be used for. [`verify_chain`](crate::verify_chain) decides
+    /// that.
+    pub fn is_signed_by(&self, issuer: &Self) -> bool {
+        let key = issuer.public_key();
+        self.issuer_der() == issuer.subject_der()
+            && key.is_ok_and(|key| key.verify(self.tbs_der(), self.signature()).is_ok())
     }
 
     /// The subject's key as it stands in the certificate: SubjectPublicKeyInfo in DER, of whatever kind it is.

@@ -40,6 +40,9 @@ pub enum Error {
     /// The bytes are not an X.509 certificate (RFC 5280).
     #[error("not a valid X.509 certificate: {0}")]
     Malformed(String),
+    /// The bytes are not a certificate request (RFC 2986).
+    #[error("not a valid certificate request (PKCS #10): {0}")]
+    Request(String),
     /// An extension is not what its specification says.
     #[error("not a valid X.509 certificate: the extension {extension} is malformed: {reason}")]
     Extension {

@@ -66,6 +66,29 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     }
 }
 
+/// The content of the one block with one of these labels.
+pub(crate) fn labelled(text: &[u8], labels: &[&str]) -> Result<Vec<u8>, Error> {
+    if text.len() > MAX_PEM {
+        return Err(Error::PemTooLarge(text.len()));
+    }
+    let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let begins = |line: &[u8]| boundary(line, "-----BEGIN ").is_some_and(|it| labels.contains(&it));
+    let damaged = |reason: &str| Error::Request(format!("the PEM block {reason}"));
+    if !lines.by_ref().any(begins) {
+        return Err(damaged("is missing"));
+    }
+    let mut base64 = Vec::new();
+    for line in lines {
+        if boundary(line, "-----END ").is_some() {
+            return STANDARD
+                .decode(base64)
+                .map_err(|_| damaged("is not base64"));
+        }
+        base64.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    }
+    Err(damaged("has no end"))
+}
+
 fn boundary<'a>(line: &'a [u8], start: &str) -> Option<&'a str> {
     core::str::from_utf8(line)
         .ok()?

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sealmark_tlog::merkle::{CompletedTile, RightEdge};
+use sealmark_tlog::merkle::{CompletedTile, RightEdge, leaf_hash};
 use sealmark_tlog::{Checkpoint, Hash};
 use tokio::sync::oneshot;
 
@@ -14,7 +14,6 @@ use super::read;
 use super::tree::{SignedCheckpoint, Tree, postings};
 use crate::Error;
 use crate::entry::Record;
-use crate::index::leaf_fingerprint;
 
 /// How much the clock may lag behind the newest entry, in milliseconds: a step of NTP. The log waits at the time of
 /// that entry; what lags more was set back.
@@ -25,9 +24,9 @@ pub(crate) struct Batch {
     pub(crate) edge: Arc<RightEdge>,
     pub(crate) completed: Vec<CompletedTile>,
     pub(crate) checkpoint: Arc<SignedCheckpoint>,
-    /// The times of its entries, of which the first has this index.
+    /// The times and leaf hashes of its entries, of which the first has this index.
     pub(crate) first: u64,
-    pub(crate) times: Vec<u64>,
+    pub(crate) placed: Vec<(u64, Hash)>,
 }
 
 type Reply = oneshot::Sender<Result<Sequenced, Error>>;
@@ -39,7 +38,7 @@ pub(crate) struct Draft {
     edge: RightEdge,
     completed: Vec<CompletedTile>,
     records: Vec<Arc<Record>>,
-    /// The leaves of this batch.
+    /// The entries of this batch, by what tells them apart.
     new: HashMap<Hash, u64>,
     last_time: u64,
     frozen: bool,
@@ -81,12 +80,20 @@ impl Draft {
             Ok(Place::InBatch(index)) => self.repeated.push((append.reply, index)),
             Ok(Place::New(time)) => {
                 let index = self.edge.size();
-                self.completed.extend(self.edge.push(append.leaf_hash));
-                self.new.insert(append.leaf_hash, index);
+                let mut entry = append.entry;
+                let leaf_hash = match append.make {
+                    None => append.identity,
+                    Some(make) => {
+                        entry.leaf = make(index, time);
+                        leaf_hash(&entry.leaf)
+                    }
+                };
+                self.completed.extend(self.edge.push(leaf_hash));
+                self.new.insert(append.identity, index);
                 self.last_time = time;
                 self.records.push(Arc::new(Record {
-                    entry: append.entry,
-                    leaf_hash: append.leaf_hash,
+                    entry,
+                    leaf_hash,
                     time,
                 }));
                 self.replies.push((append.reply, index));
@@ -98,14 +105,18 @@ impl Draft {
         if self.frozen {
             return Err(Error::Frozen(self.tree.name.clone()));
         }
-        if let Some(index) = self.new.get(&append.leaf_hash) {
+        if let Some(index) = self.new.get(&append.identity) {
             return Ok(Place::InBatch(*index));
         }
-        let fingerprint = leaf_fingerprint(&append.leaf_hash);
-        for index in self.tree.index.find_since(fingerprint, append.checked)? {
-            if read::leaf(&*engine.storage, &self.tree, index)? == append.leaf_hash {
-                return Ok(Place::Known(index));
-            }
+        let found = read::duplicate(
+            &*engine.storage,
+            &self.tree,
+            &append.identity,
+            append.make.is_some(),
+            |fingerprint| self.tree.index.find_since(fingerprint, append.checked),
+        )?;
+        if let Some(index) = found {
+            return Ok(Place::Known(index));
         }
         let now = append.time.unwrap_or_else(|| engine.clock.now_ms());
         if now.saturating_add(CLOCK_TOLERANCE) < self.last_time {
@@ -162,9 +173,12 @@ impl Draft {
             .zip(&self.records)
             .flat_map(|(index, record)| postings(index, &record.leaf_hash, &record.entry.keys))
             .collect();
-        let times = self.records.iter().map(|record| record.time).collect();
         self.tree.appended.add(self.records.len() as u64);
         self.tree.duplicates.add(self.repeated.len() as u64);
+        let placed = self.records.iter();
+        let placed = placed
+            .map(|record| (record.time, record.leaf_hash))
+            .collect();
         self.tree.state_mut().extend(
             self.records,
             edge.clone(),
@@ -179,7 +193,7 @@ impl Draft {
             completed: self.completed,
             checkpoint,
             first,
-            times,
+            placed,
         });
         Replies {
             new: self.replies,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::draft::Batch;
 use super::tree::Tree;
-use crate::entry::Entry;
+use crate::entry::{Entry, MakeLeaf};
 use crate::statistics::Counter;
 use crate::{CheckpointSigner, Error, Limits};
 
@@ -38,7 +38,10 @@ pub(crate) struct Append {
     pub(crate) number: usize,
     pub(crate) tree: Arc<Tree>,
     pub(crate) entry: Entry,
-    pub(crate) leaf_hash: Hash,
+    /// What tells it from others: the hash of its leaf, or of what a leaf that is made later is made from.
+    pub(crate) identity: Hash,
+    /// Makes the leaf, if it says where it is.
+    pub(crate) make: Option<MakeLeaf>,
     /// The leaf is not among the entries before this one.
     pub(crate) checked: u64,
     /// Only of an import: when it was integrated.

@@ -11,8 +11,8 @@ use sealmark_tlog::{Hash, Tile};
 use super::tree::{Tree, postings, read_object, read_tile};
 use super::writer::encode_bundle;
 use crate::Error;
-use crate::entry::{Entry, StoredEntry, decode_sides};
-use crate::index::Posting;
+use crate::entry::{Entry, StoredEntry, decode_sides, identity_key};
+use crate::index::{Posting, key_fingerprint, leaf_fingerprint};
 use crate::storage::Storage;
 
 /// The nodes of a tree, with the tiles that were read for them. For one proof: it never forgets.
@@ -240,6 +240,28 @@ fn sides(
     let bytes = read_object(storage, &name)?;
     decode_sides(&bytes, WIDTH, wanted)
         .ok_or_else(|| Error::damaged(storage.place(&name), "it is not what was written"))
+}
+
+/// The entry that the tree has already for what tells entries apart: the hash of the leaf, or, if leaves say where they
+/// are, the key that stands for it.
+pub(crate) fn duplicate(
+    storage: &dyn Storage,
+    tree: &Tree,
+    identity: &Hash,
+    late: bool,
+    candidates: impl FnOnce(u64) -> Result<Vec<u64>, Error>,
+) -> Result<Option<u64>, Error> {
+    if late {
+        let key = identity_key(identity);
+        let candidates = candidates(key_fingerprint(&key))?;
+        return Ok(with_key(storage, tree, &key, candidates)?.first().copied());
+    }
+    for index in candidates(leaf_fingerprint(identity))? {
+        if leaf(storage, tree, index)? == *identity {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
 }
 
 /// Which of these entries, in their order, have this key.

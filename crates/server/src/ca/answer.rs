@@ -1,0 +1,173 @@
+//! From a request to the endpoint that answers it, in Fulcio's words.
+//! <https://github.com/sigstore/fulcio/blob/main/fulcio.proto>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{self, HeaderValue};
+use axum::http::{HeaderMap, Response, StatusCode};
+use bytes::Bytes;
+use sealmark_identity::IssuerType;
+use sealmark_x509::Certificate;
+use serde_json::{Value, json};
+
+use super::issue::{Issued, issue};
+use super::refusal::Refusal;
+use super::{Inner, request};
+
+/// Bytes of a request: as Fulcio's.
+const MAX_BODY: usize = 4 << 20;
+/// Time for a whole body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const PEM_CHAIN: &str = "application/pem-certificate-chain";
+
+/// Answers in a task of its own: the server drops a request's future when its client goes, and a certificate that is in
+/// the CT log is to be finished, with its line in the audit log.
+pub(super) async fn serve(inner: Arc<Inner>, request: Request) -> Response<Body> {
+    match tokio::spawn(route(inner, request)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(refusal)) => refused(&refusal),
+        Err(error) => refused(&Refusal::fault("a request failed", error)),
+    }
+}
+
+async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, Refusal> {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+    match (parts.method.as_str(), parts.uri.path()) {
+        ("POST", "/api/v2/signingCert") => {
+            let asked = request::read_v2(&headers, &read(body).await?)?;
+            let issued = issue(&inner, asked, request_id(&headers)).await?;
+            Ok(json_answer(&v2(&issued)))
+        }
+        ("POST", "/api/v1/signingCert") => {
+            let asked = request::read_v1(&headers, &read(body).await?)?;
+            let issued = issue(&inner, asked, request_id(&headers)).await?;
+            let chain = std::iter::once(&issued.certificate).chain(&issued.above);
+            let pem: String = chain.map(Certificate::to_pem).collect();
+            let pem = pem.trim_end().to_owned();
+            Ok(answer(StatusCode::CREATED, PEM_CHAIN, pem))
+        }
+        ("GET" | "HEAD", "/api/v2/trustBundle") => Ok(json_answer(
+            &json!({"chains": [{"certificates": pems(&inner.signing().chain)}]}),
+        )),
+        ("GET" | "HEAD", "/api/v1/rootCert") => {
+            let pem: String = inner
+                .signing()
+                .chain
+                .iter()
+                .map(Certificate::to_pem)
+                .collect();
+            Ok(answer(StatusCode::OK, PEM_CHAIN, pem))
+        }
+        ("GET" | "HEAD", "/api/v2/configuration") => Ok(json_answer(&configuration(&inner))),
+        (
+            _,
+            "/api/v2/signingCert"
+            | "/api/v1/signingCert"
+            | "/api/v2/trustBundle"
+            | "/api/v1/rootCert"
+            | "/api/v2/configuration",
+        ) => Err(Refusal {
+            status: StatusCode::NOT_IMPLEMENTED,
+            message: "Method Not Allowed".to_owned(),
+        }),
+        _ => Err(Refusal {
+            status: StatusCode::NOT_FOUND,
+            message: "Not Found".to_owned(),
+        }),
+    }
+}
+
+fn request_id(headers: &HeaderMap) -> &str {
+    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    id.filter(|id| id.len() <= 128).unwrap_or_default()
+}
+
+async fn read(body: Body) -> Result<Bytes, Refusal> {
+    let read = axum::body::to_bytes(body, MAX_BODY);
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(Refusal {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            message: format!("the body ended early, or is longer than {MAX_BODY} bytes"),
+        }),
+        Err(_) => Err(Refusal {
+            status: StatusCode::REQUEST_TIMEOUT,
+            message: format!("the body did not come within {} s", BODY_TIMEOUT.as_secs()),
+        }),
+    }
+}
+
+fn pems(chain: &[Certificate]) -> Vec<String> {
+    chain.iter().map(Certificate::to_pem).collect()
+}
+
+fn v2(issued: &Issued) -> Value {
+    let chain = std::iter::once(&issued.certificate).chain(&issued.above);
+    let certificates: Vec<String> = chain
+        .map(|certificate| certificate.to_pem().trim_end().to_owned())
+        .collect();
+    let chain = json!({"certificates": certificates});
+    match issued.is_promised {
+        true => json!({"signedCertificateEmbeddedSct": {"chain": chain}}),
+        false => {
+            json!({"signedCertificateDetachedSct": {"chain": chain, "signedCertificateTimestamp": ""}})
+        }
+    }
+}
+
+fn configuration(inner: &Inner) -> Value {
+    let configuration = inner.configuration();
+    let issuers: Vec<Value> = configuration
+        .issuers()
+        .iter()
+        .map(|issuer| {
+            let (spiffe, subject_domain) = match &issuer.kind {
+                IssuerType::Spiffe { trust_domain } => (trust_domain.as_str(), ""),
+                IssuerType::Username { domain } | IssuerType::Uri { domain } => {
+                    ("", domain.as_str())
+                }
+                _ => ("", ""),
+            };
+            let name = match issuer.is_wildcard() {
+                true => "wildcardIssuerUrl",
+                false => "issuerUrl",
+            };
+            json!({
+                name: issuer.url,
+                "audience": issuer.client_id,
+                "challengeClaim": issuer.challenge(),
+                "spiffeTrustDomain": spiffe,
+                "issuerType": issuer.kind.name(),
+                "subjectDomain": subject_domain,
+                "skipEmailVerification": issuer.skip_email_verification,
+            })
+        })
+        .collect();
+    json!({"issuers": issuers})
+}
+
+fn json_answer(value: &Value) -> Response<Body> {
+    answer(StatusCode::OK, "application/json", value.to_string())
+}
+
+fn refused(refusal: &Refusal) -> Response<Body> {
+    let body = json!({"code": refusal.code(), "message": refusal.message, "details": []});
+    let mut response = answer(refusal.status, "application/json", body.to_string());
+    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
+        let value = HeaderValue::from_static("5");
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+    response
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let value = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, value);
+    response
+}

@@ -1,0 +1,193 @@
+//! The certificate authority: what Fulcio does, over its interfaces v2 and v1.
+//! <https://github.com/sigstore/fulcio/blob/main/docs/certificate-specification.md>
+//!
+//! Who brings a token of an issuer that the configuration knows, and proves to have a key, gets a certificate of some
+//! minutes that says who that is. Each is in the CT log before it leaves: the promise inside it is signed when its
+//! entry is on the disk.
+//!
+//! Invariants: the name is what the issuer signed, and the key is what the caller proved; certificate and
+//! precertificate are the same but for the promise; nothing is waited for without a bound; each certificate leaves one
+//! line in the audit log.
+//!
+//! Decisions where Fulcio's answer would harm: a proof may be over `email` or `sub`, whichever the client's library
+//! signs, as both are of the same token; a refusal says why; an issuer or a CT log that does not answer is a 503 after
+//! seconds, not a hang.
+
+mod answer;
+mod create;
+mod issue;
+mod issuers;
+mod refusal;
+mod request;
+mod tokens;
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use sealmark_identity::{Configuration, KeySet, SigningAlgorithm};
+use sealmark_keys::PrivateKey;
+use sealmark_log::Clock;
+use sealmark_x509::Certificate;
+
+pub use self::create::Authority;
+use self::issuers::{Issuers, Published};
+use self::tokens::UsedTokens;
+use crate::Error;
+use crate::ct::CtLog;
+
+/// How long certificates are valid, in seconds, unless less is asked for. As Fulcio's.
+pub const LIFETIME: u64 = 600;
+/// How long the CT log may take.
+const CT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a CA is made of.
+pub struct Options {
+    /// The key that signs certificates: of the first certificate of `chain`.
+    pub key: PrivateKey,
+    /// The certificate of the key, those above it, the root last.
+    pub chain: Vec<Certificate>,
+    /// Where certificates are logged. Without one they have no promise, and clients that want one refuse them.
+    pub ct: Option<CtLog>,
+    /// Who is believed.
+    pub configuration: Configuration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A certificate authority.
+#[derive(Clone)]
+pub struct CertificateAuthority(Arc<Inner>);
+
+struct Inner {
+    signing: RwLock<Arc<Signing>>,
+    ct: Option<CtLog>,
+    configuration: RwLock<Arc<Configuration>>,
+    issuers: Issuers,
+    used: UsedTokens,
+    clock: Arc<dyn Clock>,
+}
+
+/// Key and chain, which change together.
+struct Signing {
+    key: PrivateKey,
+    chain: Vec<Certificate>,
+}
+
+impl CertificateAuthority {
+    /// A CA.
+    ///
+    /// # Errors
+    /// If key and chain do not belong together, or are not those of a CA.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let signing = Signing::new(options.key, options.chain)?;
+        Ok(Self(Arc::new(Inner {
+            signing: RwLock::new(Arc::new(signing)),
+            ct: options.ct,
+            configuration: RwLock::new(Arc::new(options.configuration)),
+            issuers: Issuers::new().map_err(Error::Authority)?,
+            used: UsedTokens::default(),
+            clock: options.clock,
+        })))
+    }
+
+    /// From now on these issuers are believed.
+    pub fn configure(&self, configuration: Configuration) {
+        let mut current = self
+            .0
+            .configuration
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *current = Arc::new(configuration);
+    }
+
+    /// From now on this key signs.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn rotate(&self, key: PrivateKey, chain: Vec<Certificate>) -> Result<(), Error> {
+        let signing = Arc::new(Signing::new(key, chain)?);
+        *self
+            .0
+            .signing
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = signing;
+        Ok(())
+    }
+
+    /// The keys of an issuer in this process, so that it is not asked over the network.
+    pub fn know_issuer(&self, url: &str, keys: KeySet, algorithms: Vec<SigningAlgorithm>) {
+        self.0
+            .issuers
+            .insert_local(url, Published { keys, algorithms });
+    }
+
+    /// The certificates, the one that signs first.
+    pub fn chain(&self) -> Vec<Certificate> {
+        self.0.signing().chain.clone()
+    }
+
+    /// All endpoints.
+    pub fn router(self) -> Router {
+        let answer = move |request: Request| {
+            let inner = self.0.clone();
+            async move { answer::serve(inner, request).await }
+        };
+        Router::new().fallback(answer)
+    }
+}
+
+impl Inner {
+    fn signing(&self) -> Arc<Signing> {
+        self.signing
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    fn configuration(&self) -> Arc<Configuration> {
+        self.configuration
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Seconds since 1970.
+    fn now(&self) -> u64 {
+        self.clock.now_ms() / 1000
+    }
+}
+
+impl Signing {
+    fn new(key: PrivateKey, chain: Vec<Certificate>) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Authority(reason);
+        let Some(first) = chain.first() else {
+            return Err(wrong("the CA has no certificate".to_owned()));
+        };
+        if first.spki_der() != key.public_key().spki_der() {
+            return Err(wrong(format!(
+                "the CA's key is not that of its certificate {:?}",
+                first.subject()
+            )));
+        }
+        for certificate in &chain {
+            if !certificate.is_ca() {
+                return Err(wrong(format!(
+                    "{:?} is not the certificate of a CA",
+                    certificate.subject()
+                )));
+            }
+        }
+        for pair in chain.windows(2) {
+            if !pair[0].is_signed_by(&pair[1]) {
+                return Err(wrong(format!(
+                    "{:?} is not signed by {:?}, which follows it in the chain",
+                    pair[0].subject(),
+                    pair[1].subject()
+                )));
+            }
+        }
+        Ok(Self { key, chain })
+    }
+}
