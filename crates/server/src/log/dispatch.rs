@@ -17,6 +17,10 @@ use crate::ops::body::{self, Room};
 /// As Rekor's GETs say it: entries do not change, but what proves them does.
 const NO_CACHE: &str = "no-cache, no-store, no-transform, must-revalidate, private, max-age=0";
 
+/// Bytes of a body that is checked on the thread that received it, if what is in it takes no long time either: reading
+/// so many takes less than a millisecond.
+pub(super) const MAX_AT_ONCE: usize = 64 << 10;
+
 /// A request without its body.
 pub(super) struct Call {
     pub(super) inner: Arc<Inner>,

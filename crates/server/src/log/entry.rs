@@ -6,6 +6,7 @@ use sealmark_formats::log_entry::set_payload;
 use sealmark_log::{SignedCheckpoint, TreeView};
 use sealmark_tlog::Hash;
 use sealmark_tlog::merkle::leaf_hash;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
@@ -66,30 +67,66 @@ impl Inner {
         self.show(&id, &logged).map(Some)
     }
 
-    /// `{ENTRY_ID: LogEntryAnon}`. The promise is signed anew each time: what it says never changes.
+    /// `{ENTRY_ID: LogEntryAnon}`.
     pub(super) fn show(&self, id: &str, logged: &Logged<'_>) -> Result<Value, Refusal> {
+        Ok(json!({ id: self.log_entry_anon(logged)? }))
+    }
+
+    /// The promise is signed anew each time: what it says never changes.
+    pub(super) fn log_entry_anon<'a>(
+        &'a self,
+        logged: &Logged<'a>,
+    ) -> Result<LogEntryAnon<'a>, Refusal> {
         let body = STANDARD.encode(logged.leaf);
         let time = i64::try_from(logged.integrated_ms / 1000).unwrap_or(i64::MAX);
         let promise = set_payload(&body, time, &self.log_id, logged.index);
         let promise = self.state.v1.sign(&promise);
         let promise = promise.map_err(|error| Refusal::fault(&error))?;
         let checkpoint = &logged.checkpoint.checkpoint;
-        let hashes: Vec<String> = logged.proof.iter().map(Hash::to_string).collect();
-        Ok(json!({id: {
-            "body": body,
-            "integratedTime": time,
-            "logID": self.log_id,
-            "logIndex": logged.index,
-            "verification": {
-                "inclusionProof": {
-                    "checkpoint": logged.checkpoint.note,
-                    "hashes": hashes,
-                    "logIndex": logged.index,
-                    "rootHash": checkpoint.root.to_string(),
-                    "treeSize": checkpoint.size,
+        Ok(LogEntryAnon {
+            body,
+            integrated_time: time,
+            log_id: &self.log_id,
+            log_index: logged.index,
+            verification: Verification {
+                inclusion_proof: InclusionProof {
+                    checkpoint: &logged.checkpoint.note,
+                    hashes: logged.proof.iter().map(Hash::to_string).collect(),
+                    log_index: logged.index,
+                    root_hash: checkpoint.root.to_string(),
+                    tree_size: checkpoint.size,
                 },
-                "signedEntryTimestamp": STANDARD.encode(promise),
+                signed_entry_timestamp: STANDARD.encode(promise),
             },
-        }}))
+        })
     }
+}
+
+/// What Rekor calls an entry, as it is in the map by its id.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LogEntryAnon<'a> {
+    body: String,
+    integrated_time: i64,
+    #[serde(rename = "logID")]
+    log_id: &'a str,
+    log_index: u64,
+    verification: Verification<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Verification<'a> {
+    inclusion_proof: InclusionProof<'a>,
+    signed_entry_timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InclusionProof<'a> {
+    checkpoint: &'a str,
+    hashes: Vec<String>,
+    log_index: u64,
+    root_hash: String,
+    tree_size: u64,
 }

@@ -13,9 +13,9 @@ use sealmark_log::{Appended, Entry, Integrated};
 use sealmark_tlog::note::KeyKind;
 use sealmark_tlog::tile::Bundle;
 use sealmark_tlog::{Hash, Tile};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::dispatch::{Call, blocking, with_headers};
+use super::dispatch::{Call, MAX_AT_ONCE, blocking, with_headers};
 use super::refusal::{Refusal, answer};
 use super::{Inner, state};
 
@@ -28,17 +28,23 @@ pub(super) const CHECKPOINT_TYPE: &str = "text/plain; charset=utf-8";
 pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Refusal> {
     let body = call.body().await?;
     let inner = call.inner.clone();
-    let (leaf, new) = append(&inner, move || RequestV2::from_json(&body)).await?;
-    let shown = show(&inner, &leaf, &new);
-    Ok(answer(StatusCode::CREATED, [], Some(shown)))
+    let small = body.len() <= MAX_AT_ONCE;
+    let (leaf, new) = append(&inner, small, move || RequestV2::from_json(&body)).await?;
+    Ok(show(&inner, &leaf, &new))
 }
 
-/// Checks a request and puts its entry into the log; the leaf, and what proves it.
+/// Checks a request and puts its entry into the log; the leaf, and what proves it. A small one is checked where it was
+/// received: it has one signature, and handing it to another thread would cost as much as checking it.
 pub(super) async fn append(
     inner: &Arc<Inner>,
+    small: bool,
     read: impl FnOnce() -> Result<RequestV2, sealmark_entries::Error> + Send + 'static,
 ) -> Result<(Vec<u8>, Box<Integrated>), Refusal> {
-    let proposed = blocking(move || Ok(read()?.check()?)).await?;
+    let check = move || Ok(read()?.check()?);
+    let proposed = match small {
+        true => check(),
+        false => blocking(check).await,
+    }?;
     let leaf = proposed.leaf.clone();
     let entry = Entry {
         leaf: proposed.leaf,
@@ -110,22 +116,68 @@ pub(super) fn log_id(inner: &Inner) -> Hash {
 }
 
 /// `TransparencyLogEntry` in protobuf JSON, with the fields that are not set, as Rekor writes it.
-fn show(inner: &Inner, leaf: &[u8], new: &Integrated) -> Value {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TransparencyLogEntry<'a> {
+    log_index: &'a str,
+    log_id: LogId,
+    kind_version: KindVersion,
+    integrated_time: &'static str,
+    inclusion_promise: (),
+    inclusion_proof: InclusionProof<'a>,
+    canonicalized_body: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogId {
+    key_id: String,
+}
+
+#[derive(Serialize)]
+struct KindVersion {
+    kind: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InclusionProof<'a> {
+    log_index: &'a str,
+    root_hash: String,
+    tree_size: String,
+    hashes: Vec<String>,
+    checkpoint: Checkpoint<'a>,
+}
+
+#[derive(Serialize)]
+struct Checkpoint<'a> {
+    envelope: &'a str,
+}
+
+fn show(inner: &Inner, leaf: &[u8], new: &Integrated) -> Response<Body> {
+    let key_id = log_id(inner).to_base64();
     let checkpoint = &new.checkpoint.checkpoint;
-    let hashes: Vec<String> = new.proof.iter().map(|hash| hash.to_base64()).collect();
-    json!({
-        "logIndex": new.index.to_string(),
-        "logId": {"keyId": log_id(inner).to_base64()},
-        "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"},
-        "integratedTime": "0",
-        "inclusionPromise": null,
-        "inclusionProof": {
-            "logIndex": new.index.to_string(),
-            "rootHash": checkpoint.root.to_base64(),
-            "treeSize": checkpoint.size.to_string(),
-            "hashes": hashes,
-            "checkpoint": {"envelope": new.checkpoint.note},
+    let log_index = &new.index.to_string();
+    let entry = TransparencyLogEntry {
+        log_index,
+        log_id: LogId { key_id },
+        kind_version: KindVersion {
+            kind: "hashedrekord",
+            version: "0.0.2",
         },
-        "canonicalizedBody": STANDARD.encode(leaf),
-    })
+        integrated_time: "0",
+        inclusion_promise: (),
+        inclusion_proof: InclusionProof {
+            log_index,
+            root_hash: checkpoint.root.to_base64(),
+            tree_size: checkpoint.size.to_string(),
+            hashes: new.proof.iter().map(|hash| hash.to_base64()).collect(),
+            checkpoint: Checkpoint {
+                envelope: &new.checkpoint.note,
+            },
+        },
+        canonicalized_body: STANDARD.encode(leaf),
+    };
+    answer(StatusCode::CREATED, [], Some(entry))
 }

@@ -1,8 +1,11 @@
 //! The transparency log as its clients see it: what they send, and what they can prove with the answer.
 
 mod grpc;
+mod malformed;
 mod real;
+mod rekor_tiles;
 mod served;
+mod v2_requests;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
