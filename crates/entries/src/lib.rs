@@ -29,13 +29,27 @@ pub struct Proposed {
     pub leaf: Vec<u8>,
     /// What it is found by, in lower case.
     pub keys: Vec<String>,
+    /// What the leaf has only the hash of, and a log may be asked to keep beside it; empty if there is none. Rekor keeps
+    /// the payloads of `intoto`, and of `cose`.
+    pub attestation: Vec<u8>,
 }
 
 impl Proposed {
     pub(crate) fn new(leaf: Vec<u8>, mut keys: Vec<String>) -> Self {
         keys.sort_unstable();
         keys.dedup();
-        Self { leaf, keys }
+        Self {
+            leaf,
+            keys,
+            attestation: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_attestation(self, attestation: Vec<u8>) -> Self {
+        Self {
+            attestation,
+            ..self
+        }
     }
 }
 
