@@ -20,7 +20,7 @@ use serde_json::Value;
 pub use error::{Error, Violation};
 pub use field::Field;
 pub use v2::{RequestV2, SentVerifier};
-pub use verifier::{Message, Verifier, allowed};
+pub use verifier::{Message, Verifier, allowed, issuer_key};
 
 /// An entry that may be logged.
 #[derive(Clone, Debug, Eq, PartialEq)]
