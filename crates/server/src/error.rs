@@ -93,6 +93,12 @@ pub enum Error {
         /// What it was to be called.
         given: String,
     },
+    /// The directory has no log.
+    #[error("{} has no transparency log of sealmark: give the directory that `sealmark serve` has as --dir", .0.display())]
+    NoLog(PathBuf),
+    /// What was asked for cannot be done with this log.
+    #[error("{0}")]
+    Impossible(String),
     /// A key could not be made or read.
     #[error("could not use the key {}: {problem}", path.display())]
     Key {

@@ -1,6 +1,7 @@
 //! One file per command: its flags, and a function `run` that calls the crate that does it and prints what came of it.
 
 pub(crate) mod clean;
+mod client_files;
 pub(crate) mod completion;
 mod cosign_output;
 pub(crate) mod demo;
