@@ -87,6 +87,8 @@ pub(crate) enum Command {
     SigningConfig(commands::signing_config::Arguments),
     /// Log in to a registry
     Login(commands::login::Arguments),
+    /// Write into transparency logs, read them, and prove what they say
+    Log(commands::log::Arguments),
     /// Run a small registry on this machine, for tests, demos and air-gapped transfer
     Registry(commands::registry::Arguments),
     /// Run Sigstore's services on this machine: today the transparency log

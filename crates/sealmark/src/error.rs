@@ -25,6 +25,12 @@ pub(crate) enum Error {
     /// Trusted material could not be had.
     #[error("{0}")]
     Trust(#[from] sealmark_trust::Error),
+    /// A transparency log did not do what was asked, or could not prove what it said.
+    #[error("{0}")]
+    Rekor(#[from] sealmark_rekor::Error),
+    /// A transparency log has not what was asked for.
+    #[error("{0}")]
+    Log(String),
     /// Signing failed.
     #[error("{0}")]
     Sign(#[from] sealmark_sign::Error),

@@ -115,6 +115,15 @@ fn message_digest(raw: MessageDigestJson) -> Result<Digest, ParseError> {
         .ok_or_else(|| DOCUMENT.error("messageDigest.digest has the wrong length"))
 }
 
+pub(super) fn parse_log_entry(json: &[u8]) -> Result<LogEntry, ParseError> {
+    const DOCUMENT: Document = Document("transparency log entry");
+    log_entry("the entry", DOCUMENT.parse(json)?)
+}
+
+pub(super) fn write_one_log_entry(entry: &LogEntry) -> Vec<u8> {
+    serde_json::to_vec(&write_log_entry(entry)).expect("strings serialise")
+}
+
 fn log_entry(place: &str, raw: LogEntryJson) -> Result<LogEntry, ParseError> {
     let at = |field: &str| format!("{place}.{field}");
     let kind = raw

@@ -10,6 +10,7 @@ pub(crate) mod generate_key_pair;
 pub(crate) mod import_key_pair;
 pub(crate) mod initialize;
 pub(crate) mod inspect;
+pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod public_key;
 pub(crate) mod registry;
@@ -85,6 +86,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::TrustedRoot(arguments) => trusted_root::run(arguments, terminal).await,
         Command::SigningConfig(arguments) => signing_config::run(arguments, terminal).await,
         Command::Login(arguments) => login::run(arguments, terminal).await,
+        Command::Log(arguments) => log::run(arguments, terminal).await,
         Command::Registry(arguments) => registry::run(arguments, terminal).await,
         Command::Serve(arguments) => serve::run(arguments, terminal).await,
         Command::Demo(arguments) => demo::run(arguments, terminal).await,
