@@ -47,7 +47,8 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
         || matches!(
             app.command,
             Command::Registry(_) | Command::Serve(_) | Command::Demo(_)
-        );
+        )
+        || matches!(&app.command, Command::Log(arguments) if arguments.is_unbounded());
     let last_request = terminal.last_request();
     let work = dispatch(app.command, terminal);
     if unbounded {
