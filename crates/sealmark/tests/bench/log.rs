@@ -62,6 +62,16 @@ impl Log {
         self.directory.join(name)
     }
 
+    /// The key of the tree of v1 that takes entries.
+    pub(crate) fn key(&self) -> PathBuf {
+        let info = self.info();
+        let older = info["inactiveShards"].as_array().map_or(0, Vec::len);
+        match older {
+            0 => self.file("keys/v1.pub"),
+            _ => self.file(&format!("keys/v1-{}.pub", older + 1)),
+        }
+    }
+
     pub(crate) fn info(&self) -> Value {
         let response = get(self.address(), "/api/v1/log").expect("the log answers");
         serde_json::from_slice(&response.body).expect("the log answers in JSON")
@@ -115,7 +125,7 @@ pub(crate) fn sign(
     let sign = match tool {
         Tool::Cosign2 => sign
             .args(["--new-bundle-format", "--rekor-url", &log.url])
-            .env("SIGSTORE_REKOR_PUBLIC_KEY", log.file("keys/v1.pub")),
+            .env("SIGSTORE_REKOR_PUBLIC_KEY", log.key()),
         _ => sign
             .arg("--signing-config")
             .arg(log.file(config))
