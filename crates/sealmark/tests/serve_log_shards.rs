@@ -159,6 +159,12 @@ fn cosign_verifies_over_a_rotation() {
     round(&log, "before");
     let old_root = std::fs::read(log.file("trusted_root.json")).unwrap();
 
+    let mut files = Vec::new();
+    let clients = |directory: &Path| {
+        ["trusted_root.json", "signing_config.json", v2]
+            .map(|name| std::fs::read_to_string(directory.join(name)).unwrap())
+            .to_vec()
+    };
     let port = log.address().rsplit(':').next().unwrap().to_owned();
     let log = log.stopped_for(&bench, |directory| {
         rotate(&bench, directory, &[]).success();
@@ -166,8 +172,16 @@ fn cosign_verifies_over_a_rotation() {
             .failure()
             .stderr_has("--url");
         let url = format!("http://localhost:{port}");
-        rotate(&bench, directory, &["--interface", "v2", "--url", &url]).success();
+        rotate(&bench, directory, &["--interface", "v2", "--url", &url])
+            .success()
+            .stderr_has("give it to clients");
+        files = clients(directory);
     });
+    assert_eq!(
+        clients(&log.directory),
+        files,
+        "they are there before it is served"
+    );
     let root: Value =
         serde_json::from_slice(&std::fs::read(log.file("trusted_root.json")).unwrap()).unwrap();
     let logs = root["tlogs"].as_array().unwrap();

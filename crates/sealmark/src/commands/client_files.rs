@@ -9,12 +9,16 @@ use jiff::Timestamp;
 use sealmark_formats::TrustedRoot;
 use sealmark_formats::signing_config::{Selector, Service, SigningConfig};
 use sealmark_formats::trusted_root::{LogInstance, TimeRange};
-use sealmark_server::log::{Interface, ShardInfo, TransparencyLog};
+use sealmark_server::log::{Interface, ShardInfo, TransparencyLog, shards};
 use sealmark_trust::service;
+use zeroize::Zeroizing;
 
 use super::generate_key_pair::{Overwrite, write_whole};
 use super::serve::host;
 use crate::error::Error;
+
+/// The file that has where v1 is served.
+const V1_CONFIG: &str = "signing_config.json";
 
 /// Writes the files into the log's directory; `url` is where the log is served.
 pub(super) fn write_client_files(
@@ -22,8 +26,47 @@ pub(super) fn write_client_files(
     url: &str,
     log: &TransparencyLog,
 ) -> Result<[PathBuf; 3], Error> {
-    let (v1, v2) = (log.shards(Interface::V1), log.shards(Interface::V2));
-    let instances = v1.iter().chain(&v2).map(|shard| instance(shard, url));
+    write(
+        directory,
+        url,
+        &log.shards(Interface::V1),
+        &log.shards(Interface::V2),
+    )
+}
+
+/// Writes the files of a log that is not served now, for where it was served last; nothing if it never was. With them
+/// clients can learn of a new tree before there are entries of it.
+pub(super) fn update_client_files(
+    directory: &Path,
+    password: &Option<Zeroizing<Vec<u8>>>,
+) -> Result<Option<[PathBuf; 3]>, Error> {
+    let path = directory.join(V1_CONFIG);
+    let config = match std::fs::read(&path) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|cause| Error::file("read", &path, cause))?,
+    };
+    let config = SigningConfig::parse(&config).map_err(|error| {
+        let path = path.display();
+        Error::Usage(format!(
+            "{path} is no signing configuration: {error}; `serve` writes it again"
+        ))
+    })?;
+    let Some(served) = config.rekor_tlog_urls.first() else {
+        return Ok(None);
+    };
+    let (v1, v2): (Vec<_>, Vec<_>) = shards(directory, password)?
+        .into_iter()
+        .partition(|shard| shard.interface == Interface::V1);
+    write(directory, &served.url, &v1, &v2).map(Some)
+}
+
+fn write(
+    directory: &Path,
+    url: &str,
+    v1: &[ShardInfo],
+    v2: &[ShardInfo],
+) -> Result<[PathBuf; 3], Error> {
+    let instances = v1.iter().chain(v2).map(|shard| instance(shard, url));
     let root = TrustedRoot {
         tlogs: instances.collect::<Result<_, _>>()?,
         ..TrustedRoot::empty()
@@ -44,8 +87,8 @@ pub(super) fn write_client_files(
     };
     let files = [
         ("trusted_root.json", root.to_json()),
-        ("signing_config.json", config(&v1, 1).to_json()),
-        ("signing_config_rekor_v2.json", config(&v2, 2).to_json()),
+        (V1_CONFIG, config(v1, 1).to_json()),
+        ("signing_config_rekor_v2.json", config(v2, 2).to_json()),
     ];
     let mut written = Vec::new();
     for (name, json) in files {

@@ -39,6 +39,18 @@ impl fmt::Debug for Rotation {
     }
 }
 
+/// The trees of a log that no process serves: those of v1, oldest first, then those of v2.
+///
+/// # Errors
+/// [`Error::InUse`]; [`Error::NoLog`]; if the log is not as it must be.
+pub fn shards(directory: &Path, password: &Password) -> Result<Vec<ShardInfo>, Error> {
+    let state = State::open_existing(directory, password)?;
+    let shards = state.v1.iter().chain(&state.v2);
+    Ok(shards
+        .map(|shard| ShardInfo::of(directory, shard))
+        .collect())
+}
+
 /// Ends the tree that takes entries, and begins a new one: gives both. No process may serve the log.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ pub use sealmark_log::MAX_EXTRA as MAX_ATTESTATION;
 
 pub use self::check::{Fsck, fsck};
 pub use self::copies::{Export, Import, backup, export, import};
-pub use self::maintenance::{Rotation, freeze, rotate};
+pub use self::maintenance::{Rotation, freeze, rotate, shards};
 pub use self::shards::Interface;
 use self::state::{Shard, State};
 use crate::{Error, listen};

@@ -63,10 +63,19 @@ async fn a_rotation_that_was_cut_short_is_done_or_not() {
         fs::remove_dir_all(at.join("log")).unwrap();
         copy(&after.join("log"), &at.join("log"));
     };
-    let cases: [(&[Step<'_>], usize); 4] = [
+    // The old tree is frozen, the new one not there yet.
+    let engine_half_done: Step<'_> = &|at| {
+        let mut frozen = pending.clone();
+        frozen["shards"].as_array_mut().unwrap().pop();
+        set_marker(at, &frozen);
+        drop(open(at).unwrap());
+        set_marker(at, &pending);
+    };
+    let cases: [(&[Step<'_>], usize); 5] = [
         (&[], 1),
         (&[key_written], 1),
         (&[key_written, decided], 2),
+        (&[key_written, engine_half_done], 2),
         (&[key_written, decided, engine_done], 2),
     ];
     for (number, (steps, trees)) in cases.into_iter().enumerate() {

@@ -6,6 +6,7 @@ use sealmark_server::log::{Interface, Rotation, ShardInfo, freeze, rotate};
 use serde_json::{Value, json};
 
 use super::Format;
+use crate::commands::client_files::update_client_files;
 use crate::commands::serve::{host, password};
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -89,7 +90,12 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         password: password()?,
     };
     let directory = absolute(&arguments.dir)?;
-    let (old, new) = super::blocking(move || Ok(rotate(&directory, &rotation)?)).await?;
+    let (old, new, files) = super::blocking(move || {
+        let (old, new) = rotate(&directory, &rotation)?;
+        let files = update_client_files(&directory, &rotation.password)?;
+        Ok((old, new, files))
+    })
+    .await?;
     if format == Format::Json {
         return terminal.json(&json!({"frozen": show(&old), "active": show(&new)}));
     }
@@ -100,9 +106,7 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         new.first,
         new.public_key.display()
     ))?;
-    terminal.note(
-        "when it is served, trusted_root.json has both trees: give it to clients before they meet entries of the new one",
-    );
+    tell(terminal, files.as_ref());
     Ok(())
 }
 
@@ -115,7 +119,12 @@ pub(super) async fn run_freeze(
     let interface = arguments.interface.map(Interface::from);
     let directory = absolute(&arguments.dir)?;
     let password = password()?;
-    let ended = super::blocking(move || Ok(freeze(&directory, interface, &password)?)).await?;
+    let (ended, files) = super::blocking(move || {
+        let ended = freeze(&directory, interface, &password)?;
+        let files = update_client_files(&directory, &password)?;
+        Ok((ended, files))
+    })
+    .await?;
     if format == Format::Json {
         let ended: Vec<Value> = ended.iter().map(show).collect();
         return terminal.json(&json!({"frozen": ended}));
@@ -130,7 +139,19 @@ pub(super) async fn run_freeze(
             tree.size
         ))?;
     }
+    tell(terminal, files.as_ref());
     Ok(())
+}
+
+/// Who must hear of it.
+fn tell(terminal: &Terminal, files: Option<&[PathBuf; 3]>) {
+    terminal.note(match files {
+        Some([root, ..]) => format!(
+            "{} has all trees: give it to clients before they meet entries of a new one",
+            root.display()
+        ),
+        None => "`serve` writes what clients need to know of it".to_owned(),
+    });
 }
 
 /// The directory, so that messages have its whole path.
