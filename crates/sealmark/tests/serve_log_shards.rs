@@ -50,6 +50,11 @@ fn rekor_cli_goes_on_through_a_rotation() {
         assert_eq!(said["active"]["firstIndex"], 2);
         assert_eq!(said["frozen"]["treeID"], before["treeID"]);
     });
+    // The new tree is empty.
+    log.rekor(&bench, &["loginfo"])
+        .run()
+        .success()
+        .stdout_has(good);
     let (third, third_id) = upload(&log, "third");
     assert_ne!(first_id[..16], third_id[..16], "they are of two trees");
     // What rekor-cli has kept of the tree that was active is a prefix of the one that is frozen.

@@ -203,7 +203,9 @@ impl<'a> Cursor<'a> {
                 return Ok(Step::Tired);
             }
             self.has_read = true;
-            let page = self.tree.search(self.key, next.max(at), PAGE.min(*left).max(1))?;
+            let page = self
+                .tree
+                .search(self.key, next.max(at), PAGE.min(*left).max(1))?;
             *left = left.saturating_sub(page.entries.len().max(1));
             self.through = self.through.min(page.through);
             self.page.extend(page.entries);

@@ -221,6 +221,15 @@ impl State {
         last.expect("a log that is served has a tree of each interface")
     }
 
+    /// The tree of v2 that has the name by which the client asked; if none has, the newest: a proxy may have put a name of
+    /// its own in the place.
+    pub(super) fn v2_named(&self, host: Option<&str>) -> &Shard {
+        let host = host.unwrap_or_default();
+        let mut trees = self.v2.iter();
+        let found = trees.rfind(|shard| shard.record.host.eq_ignore_ascii_case(host));
+        found.unwrap_or_else(|| self.current(Interface::V2))
+    }
+
     /// The trees of v1, the active one first, as Rekor looks into them.
     pub(super) fn active_first(&self) -> impl Iterator<Item = &Shard> {
         let (active, inactive) = self.v1.split_last().unzip();

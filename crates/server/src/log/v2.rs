@@ -7,29 +7,52 @@ use axum::http::{Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealmark_entries::{Field, RequestV2, parse_v1};
-use sealmark_log::{Appended, Entry, SignedCheckpoint};
+use sealmark_log::{Appended, Entry, Integrated};
+use sealmark_tlog::merkle::leaf_hash;
 use sealmark_tlog::note::KeyKind;
 use sealmark_tlog::tile::Bundle;
 use sealmark_tlog::{Hash, Tile};
 use serde_json::{Value, json};
 
-use super::Duplicates;
 use super::dispatch::{Call, blocking, text, with_headers};
 use super::refusal::{Refusal, answer};
 use super::search::Query;
-use super::shards::Interface;
-use super::state::{Shard, State};
+use super::state::Shard;
 use super::v1::FROZEN;
+use super::{Duplicates, Inner};
 
 /// `CreateEntry`
 pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Refusal> {
     let body = call.body().await?;
     let inner = call.inner.clone();
-    let shard = wanted_tree(call, &inner.state);
+    let shard = inner.state.v2_named(call.host());
     if shard.is_frozen() {
         return Ok(frozen());
     }
-    let proposed = blocking(move || Ok(RequestV2::from_json(&body)?.check()?)).await?;
+    let sent = append(&inner, shard, move || RequestV2::from_json(&body)).await?;
+    let index = sent.entry.index.to_string();
+    let header = (HeaderName::from_static("x-log-index"), index);
+    let headers = Some(header).filter(|_| !sent.is_new);
+    // Clients take no other success than 201.
+    let shown = show(shard, &sent.leaf, &sent.entry);
+    Ok(answer(StatusCode::CREATED, headers, Some(shown)))
+}
+
+/// An entry that is in the log, and what proves it.
+pub(super) struct Sent {
+    pub(super) leaf: Vec<u8>,
+    pub(super) entry: Box<Integrated>,
+    /// Whether it was not there before.
+    pub(super) is_new: bool,
+}
+
+/// Checks a request and puts its entry into the log.
+pub(super) async fn append(
+    inner: &Inner,
+    shard: &Shard,
+    read: impl FnOnce() -> Result<RequestV2, sealmark_entries::Error> + Send + 'static,
+) -> Result<Sent, Refusal> {
+    let proposed = blocking(move || Ok(read()?.check()?)).await?;
     let leaf = proposed.leaf.clone();
     let entry = Entry {
         leaf: proposed.leaf,
@@ -37,48 +60,43 @@ pub(super) async fn create(call: &mut Call) -> Result<Response<Body>, Refusal> {
         extra: Vec::new(),
     };
     match inner.state.log.append(&shard.record.tree, entry).await? {
-        Appended::New(new) => {
-            let shown = show(shard, &leaf, new.index, &new.checkpoint, &new.proof);
-            Ok(answer(StatusCode::CREATED, [], Some(shown)))
-        }
+        Appended::New(entry) => Ok(Sent {
+            leaf,
+            entry,
+            is_new: true,
+        }),
+        Appended::Duplicate { index } if inner.duplicates == Duplicates::Return => Ok(Sent {
+            leaf,
+            entry: existing(shard, index).await?,
+            is_new: false,
+        }),
         Appended::Duplicate { index } => {
-            let header = (HeaderName::from_static("x-log-index"), index.to_string());
-            match inner.duplicates {
-                Duplicates::Refuse => {
-                    let message = format!(
-                        "an equivalent entry already exists in the transparency log with index {index}"
-                    );
-                    let refusal = Refusal::new(StatusCode::CONFLICT, message);
-                    Err(refusal.with(header.0, header.1))
-                }
-                Duplicates::Return => {
-                    let tree = shard.tree.clone();
-                    let (checkpoint, proof) = blocking(move || {
-                        let checkpoint = tree.checkpoint();
-                        let proof = tree.inclusion_proof(index, checkpoint.checkpoint.size)?;
-                        Ok((checkpoint, proof))
-                    })
-                    .await?;
-                    // Clients take no other success than 201.
-                    let shown = show(shard, &leaf, index, &checkpoint, &proof);
-                    Ok(answer(StatusCode::CREATED, [header], Some(shown)))
-                }
-            }
+            let message = format!(
+                "an equivalent entry already exists in the transparency log with index {index}"
+            );
+            let name = HeaderName::from_static("x-log-index");
+            Err(Refusal::new(StatusCode::CONFLICT, message).with(name, index.to_string()))
         }
     }
 }
 
-/// The tree whose name the client asked for, or the current one: a proxy may have put its own name in the place.
-fn wanted_tree<'a>(call: &Call, state: &'a State) -> &'a Shard {
-    let host = call.host();
-    let named = |shard: &&Shard| {
-        shard
-            .record
-            .host
-            .eq_ignore_ascii_case(host.unwrap_or_default())
-    };
-    let found = state.v2.iter().rfind(named);
-    found.unwrap_or_else(|| state.current(Interface::V2))
+/// An entry that is in the log already, with a proof of now.
+async fn existing(shard: &Shard, index: u64) -> Result<Box<Integrated>, Refusal> {
+    let tree = shard.tree.clone();
+    blocking(move || {
+        let checkpoint = tree.checkpoint();
+        let proof = tree.inclusion_proof(index, checkpoint.checkpoint.size)?;
+        let missing = || Refusal::fault(&format_args!("entry {index} is not in its tree"));
+        let stored = tree.entry(index)?.ok_or_else(missing)?;
+        Ok(Box::new(Integrated {
+            index,
+            integrated_ms: stored.integrated_ms,
+            leaf_hash: leaf_hash(&stored.entry.leaf),
+            checkpoint,
+            proof,
+        }))
+    })
+    .await
 }
 
 /// As Rekor answers it: no JSON.
@@ -94,13 +112,12 @@ fn frozen() -> Response<Body> {
 pub(super) async fn search(call: &mut Call) -> Result<Response<Body>, Refusal> {
     let body = call.body().await?;
     let inner = call.inner.clone();
-    let tree = wanted_tree(call, &inner.state).record.tree.clone();
+    let host = call.host().map(str::to_owned);
     let found = blocking(move || {
         let query = parse_v1(&body)?;
         let query = Query::parse(&Field::root(&query))?;
-        let shards = inner.state.v2.iter();
-        let mut shards = shards.filter(|shard| shard.record.tree == tree);
-        let found = query.run(shards.next().map_or(&[], std::slice::from_ref))?;
+        let shard = inner.state.v2_named(host.as_deref());
+        let found = query.run(std::slice::from_ref(shard))?;
         let entries = found.entries.iter();
         let entries = entries.map(|(_, index)| json!({"logIndex": index.to_string()}));
         Ok(json!({
@@ -114,7 +131,7 @@ pub(super) async fn search(call: &mut Call) -> Result<Response<Body>, Refusal> {
 
 /// The newest checkpoint.
 pub(super) fn checkpoint(call: &Call) -> Response<Body> {
-    let shard = wanted_tree(call, &call.inner.state);
+    let shard = call.inner.state.v2_named(call.host());
     with_headers(
         shard.tree.checkpoint().note.clone(),
         &[
@@ -126,9 +143,20 @@ pub(super) fn checkpoint(call: &Call) -> Response<Body> {
 
 /// Tiles and bundles of entries.
 pub(super) async fn tile(call: &Call, path: &str) -> Result<Response<Body>, Refusal> {
-    let tree = wanted_tree(call, &call.inner.state).tree.clone();
-    let path = path.to_owned();
-    let bytes = blocking(move || {
+    let shard = call.inner.state.v2_named(call.host());
+    Ok(with_headers(
+        tile_bytes(shard, path.to_owned()).await?,
+        &[
+            (header::CONTENT_TYPE, "application/octet-stream"),
+            (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        ],
+    ))
+}
+
+/// What is at a path of <https://c2sp.org/tlog-tiles>.
+pub(super) async fn tile_bytes(shard: &Shard, path: String) -> Result<Vec<u8>, Refusal> {
+    let tree = shard.tree.clone();
+    blocking(move || {
         let bytes = match (Bundle::parse(&path), Tile::parse(&path)) {
             (Some(bundle), _) => tree.bundle(bundle)?,
             (None, Some(tile)) => tree.tile(tile)?,
@@ -140,35 +168,28 @@ pub(super) async fn tile(call: &Call, path: &str) -> Result<Response<Body>, Refu
                 "the log has no such tile, or not yet",
             )
         })
-    });
-    Ok(with_headers(
-        bytes.await?,
-        &[
-            (header::CONTENT_TYPE, "application/octet-stream"),
-            (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        ],
-    ))
+    })
+    .await
+}
+
+/// What entries call the log: the whole hash of the key's name.
+pub(super) fn log_id(shard: &Shard) -> Hash {
+    KeyKind::Ed25519.key_hash(&shard.record.host, shard.key.public_key())
 }
 
 /// `TransparencyLogEntry` in protobuf JSON, with the fields that are not set, as Rekor writes it.
-fn show(
-    shard: &Shard,
-    leaf: &[u8],
-    index: u64,
-    signed: &SignedCheckpoint,
-    proof: &[Hash],
-) -> Value {
-    let log_id = KeyKind::Ed25519.key_hash(&shard.record.host, shard.key.public_key());
+fn show(shard: &Shard, leaf: &[u8], entry: &Integrated) -> Value {
+    let signed = &entry.checkpoint;
     let checkpoint = &signed.checkpoint;
-    let hashes: Vec<String> = proof.iter().map(Hash::to_base64).collect();
+    let hashes: Vec<String> = entry.proof.iter().map(Hash::to_base64).collect();
     json!({
-        "logIndex": index.to_string(),
-        "logId": {"keyId": log_id.to_base64()},
+        "logIndex": entry.index.to_string(),
+        "logId": {"keyId": log_id(shard).to_base64()},
         "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"},
         "integratedTime": "0",
         "inclusionPromise": null,
         "inclusionProof": {
-            "logIndex": index.to_string(),
+            "logIndex": entry.index.to_string(),
             "rootHash": checkpoint.root.to_base64(),
             "treeSize": checkpoint.size.to_string(),
             "hashes": hashes,
