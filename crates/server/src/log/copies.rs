@@ -10,7 +10,7 @@ use sealmark_tlog::{Checkpoint, Note, NoteSigner, Origin};
 use serde::Deserialize;
 
 use super::keys::{self, Password};
-use super::shards::{BACKUP_LOCK, Interface, MARKER, Record, Stage};
+use super::shards::{BACKUP_LOCK, Interface, MARKER, Record, Stage, keep_from_copying};
 use super::state::{ENGINE, State, check_host, read_locked};
 use super::{ShardInfo, maintenance};
 use crate::{Error, durable};
@@ -177,6 +177,7 @@ pub fn import(
         .map(|pem| key_of(pem, interface, &host, &header.checkpoint, &import.password));
     let key = key.transpose().map_err(refuse)?;
     let state = State::open_or_empty(directory, &import.password)?;
+    let _quiet = keep_from_copying(directory)?;
     let mut shards = state.shards.clone();
     let same =
         |record: &&Record| record.stage != Stage::Importing && record.origin() == checkpoint.origin;

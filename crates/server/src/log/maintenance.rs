@@ -10,7 +10,7 @@ use sealmark_log::{Clock, SystemClock};
 
 use super::ShardInfo;
 use super::keys::{self, Password};
-use super::shards::{Interface, Shards};
+use super::shards::{Interface, Shards, keep_from_copying};
 use super::state::{Shard, State, check_host};
 use crate::Error;
 
@@ -63,6 +63,7 @@ pub fn rotate(directory: &Path, rotation: &Rotation) -> Result<(ShardInfo, Shard
         ..
     } = rotation;
     let state = State::open_existing(directory, password)?;
+    let _quiet = keep_from_copying(directory)?;
     let old = current(&state, *interface)?;
     let (host, url) = match &rotation.place {
         Some((url, host)) => (host.clone(), Some(url.clone())),
@@ -111,6 +112,7 @@ pub fn freeze(
     password: &Password,
 ) -> Result<Vec<ShardInfo>, Error> {
     let state = State::open_existing(directory, password)?;
+    let _quiet = keep_from_copying(directory)?;
     let mut shards = state.shards.clone();
     let mut ended = Vec::new();
     for of in Interface::ALL {

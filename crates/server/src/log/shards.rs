@@ -14,7 +14,7 @@
 //! name are never made up: they are missing, and the log is not opened.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use aws_lc_rs::rand;
@@ -256,12 +256,9 @@ impl Shards {
         Ok(())
     }
 
-    /// Replaces the file. Nobody copies the directory while it happens.
+    /// Replaces the file. Who adds or ends a tree by that holds [`keep_from_copying`].
     pub(super) fn write(&self, directory: &Path) -> Result<(), Error> {
         let path = directory.join(MARKER);
-        let lock_path = directory.join(BACKUP_LOCK);
-        let lock = File::create(&lock_path).map_err(Error::io("create", &lock_path))?;
-        lock.lock().map_err(Error::io("lock", &lock_path))?;
         let json = serde_json::to_vec(self).map_err(|error| Error::Damaged {
             path: path.clone(),
             problem: error.to_string(),
@@ -311,6 +308,21 @@ impl Shards {
     pub(super) fn push(&mut self, record: Record) -> &mut Record {
         self.shards.push(record);
         self.shards.last_mut().expect("one was just pushed")
+    }
+}
+
+/// Until what is given is dropped, nobody begins to copy the directory: a copy is made of this file first and the trees
+/// after it, so a tree that begins or ends between would be in the copy as one that nobody knows.
+pub(super) fn keep_from_copying(directory: &Path) -> Result<File, Error> {
+    let path = directory.join(BACKUP_LOCK);
+    let lock = File::create(&path).map_err(Error::io("create", &path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::Impossible(format!(
+            "{} is being copied (backup): wait until that is done; nothing was changed",
+            directory.display()
+        ))),
+        Err(TryLockError::Error(source)) => Err(Error::io("lock", &path)(source)),
     }
 }
 

@@ -21,7 +21,7 @@ use sealmark_log::{CheckpointSigner, Clock, LocalSigner, Log, Settings, SystemCl
 use sealmark_tlog::NoteSigner;
 
 use super::keys::{self, Password};
-use super::shards::{Interface, LOCK, MARKER, Record, Shards, Stage};
+use super::shards::{Interface, LOCK, MARKER, Record, Shards, Stage, keep_from_copying};
 use super::{Options, frozen_line};
 use crate::{Error, durable};
 
@@ -94,6 +94,7 @@ impl State {
             }
         }
         if !missing.is_empty() {
+            let _quiet = keep_from_copying(directory)?;
             shards.write(directory)?;
         }
         Self::assemble(directory, lock, shards, &options.password)

@@ -201,3 +201,42 @@ pub(crate) fn read_in(to: &Path, input: &[u8], how: &Import) -> Result<ShardInfo
         work.join().expect("it gives what went wrong")
     })
 }
+
+/// A copy that was cut short is no log, and while one is made no tree begins or ends.
+#[tokio::test]
+async fn a_copy_is_of_one_time_or_is_none() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (at, to) = (scratch.path().join("log"), scratch.path().join("copy"));
+    let log = Served::open(&at).await;
+    log.create(&hashedrekord(&key(), b"a")).await;
+    log.close().await;
+    let copying = std::fs::File::open(at.join("backup.lock")).unwrap();
+    copying.lock_shared().unwrap();
+    for error in [
+        rotate(&at, &rotation(Interface::V1)).map(drop),
+        sealmark_server::log::freeze(&at, None, &None).map(drop),
+        read_in(&at, b"{}", &Import::default()).map(drop),
+    ] {
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("is being copied") || error.contains("export"),
+            "{error}"
+        );
+    }
+    Served::open(&at).await.close().await;
+    drop(copying);
+    backup(&at, &to).unwrap();
+    let key = std::fs::metadata(to.join("keys/v1.pem"))
+        .unwrap()
+        .permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&key) & 0o777, 0o600);
+    std::fs::remove_file(to.join("sealmark-log")).unwrap();
+    let error = fsck(&to, &None).unwrap_err().to_string();
+    assert!(error.contains("has no transparency log"), "{error}");
+    let options = sealmark_server::log::Options::new("127.0.0.1");
+    let error = sealmark_server::log::TransparencyLog::open(&to, options).unwrap_err();
+    assert!(
+        error.to_string().contains("is not empty and is not"),
+        "{error}"
+    );
+}
