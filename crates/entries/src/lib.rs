@@ -6,7 +6,7 @@
 //!
 //! ```
 //! let error = sealmark_entries::read_v1(br#"{"kind":"hashedrekord","apiVersion":"0.0.1","spec":{}}"#).unwrap_err();
-//! assert_eq!(error.to_string(), "signature in body is required");
+//! assert_eq!(error.to_string(), "spec.signature in body is required");
 //! ```
 
 mod error;

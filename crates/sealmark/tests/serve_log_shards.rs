@@ -272,7 +272,8 @@ fn an_operator_checks_copies_and_moves_a_log() {
         bench
             .sealmark(command)
             .failure()
-            .stderr_has("in use by another process (process ");
+            .stderr_has("in use by another process (process ")
+            .stderr_has("stop the server first");
     }
     bench.sealmark(&["log", "backup", "log", "copy"]).success();
     bench
@@ -387,4 +388,70 @@ fn a_rotation_outlives_kill_9() {
         assert!(log.server.terminate().success());
     }
     assert!(cut > 3, "{cut} were cut short");
+}
+
+/// Whenever an import is killed, there is no tree of it, or the whole.
+#[test]
+fn an_import_outlives_kill_9() {
+    if !have(&["rekor-cli", "openssl"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let log = Log::start(&bench);
+    for name in ["one", "two", "three"] {
+        let entry = signed(&bench, name);
+        log.rekor(&bench, &["upload"]).args(&entry).run().success();
+    }
+    assert!(log.server.terminate().success());
+    bench
+        .sealmark(&["log", "export", "log", "out.jsonl"])
+        .success();
+    let import = [
+        "log",
+        "import",
+        "moved",
+        "out.jsonl",
+        "--key",
+        "log/keys/v1.pem",
+    ];
+    let moved = bench.sandbox.join("moved");
+    let mut cut = 0;
+    for round in 0..30 {
+        let mut child = Command::new(SEALMARK)
+            .args(import)
+            .current_dir(bench.sandbox.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(3 * (round % 16)));
+        child.kill().unwrap();
+        if child.wait().unwrap().success() {
+            break;
+        }
+        cut += 1;
+        // There may be nothing at all yet.
+        if !moved.join("sealmark-log").exists() {
+            continue;
+        }
+        let report = json(
+            &bench
+                .sealmark(&["log", "fsck", "moved", "--output", "json"])
+                .success(),
+        );
+        assert_eq!(report["sound"], true, "round {round}: {report}");
+    }
+    assert!(cut > 0);
+    let again = bench.sealmark(&import);
+    let is_whole = again.exit_code() == Some(0) || again.stderr().contains("already");
+    assert!(is_whole, "{again}");
+    let info = std::fs::read(moved.join("sealmark-log")).unwrap();
+    let info: Value = serde_json::from_slice(&info).unwrap();
+    let ready = info["shards"].as_array().unwrap().iter();
+    assert_eq!(
+        ready.filter(|shard| shard["stage"].is_null()).count(),
+        1,
+        "{info}"
+    );
+    bench.sealmark(&["log", "fsck", "moved"]).success();
 }

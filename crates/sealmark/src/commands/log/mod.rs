@@ -59,7 +59,7 @@ impl Arguments {
 
 /// Runs the subcommand.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    match arguments.action {
+    let result = match arguments.action {
         Action::Get(arguments) => get::run(arguments, terminal).await,
         Action::Info(arguments) => info::run(arguments, terminal).await,
         Action::Rotate(arguments) => rotate::run(arguments, terminal).await,
@@ -68,7 +68,13 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         Action::Backup(arguments) => copies::run_backup(arguments, terminal).await,
         Action::Export(arguments) => copies::run_export(arguments, terminal).await,
         Action::Import(arguments) => copies::run_import(arguments, terminal).await,
+    };
+    if let Err(Error::Server(sealmark_server::Error::InUse { .. })) = &result {
+        terminal.note(
+            "a log that is served is not worked on: stop the server first. `sealmark log backup` copies it while it is served, and `fsck` and `export` take the copy",
+        );
     }
+    result
 }
 
 /// Works on files, off the threads of the runtime.
