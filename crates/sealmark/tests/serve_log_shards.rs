@@ -254,6 +254,64 @@ fn cosign_signs_the_same_again_if_the_log_returns_duplicates() {
     assert!(log.server.terminate().success());
 }
 
+/// What cosign attests is kept, and rekor-cli shows it.
+#[test]
+fn attestations_are_kept_if_the_operator_wants() {
+    let bench = Bench::new();
+    if !Tool::found().contains(&Tool::Cosign2) || !have(&["rekor-cli"]) {
+        return;
+    }
+    bench.make_key("ecdsa-p256", "key");
+    bench.sandbox.write("predicate.json", "{\"built\": true}");
+    let mut address = "127.0.0.1:0".to_owned();
+    for (round, flags) in [&[][..], &["--store-attestations"]].into_iter().enumerate() {
+        let log = Log::listen_with(&bench, &address, flags);
+        address = log.address().to_owned();
+        let file = format!("{round}.txt");
+        bench.sandbox.write(&file, &file);
+        bench
+            .run(Tool::Cosign2)
+            .args([
+                "attest-blob",
+                "--key",
+                "key.key",
+                "--yes",
+                "--new-bundle-format",
+            ])
+            .args(["--bundle", "bundle.json", "--type", "custom"])
+            .args(["--predicate", "predicate.json", "--rekor-url", &log.url])
+            .args(["--rekor-entry-type", "intoto", &file])
+            .env("SIGSTORE_REKOR_PUBLIC_KEY", log.key())
+            .run();
+        let index = round.to_string();
+        let got = ["get", "--log-index", &index, "--format", "json"];
+        let shown = json(&log.rekor(&bench, &got).run().success());
+        let kept = shown["Attestation"].as_str().unwrap_or_default();
+        let statement: Value = serde_json::from_str(kept).unwrap_or_default();
+        let digest = Digest::sha256(file.as_bytes()).hex();
+        match round {
+            0 => assert_eq!(kept, "", "{shown}"),
+            _ => assert_eq!(
+                statement["subject"][0]["digest"]["sha256"], digest,
+                "{shown}"
+            ),
+        }
+        assert!(log.server.terminate().success());
+    }
+    bench
+        .sealmark(&[
+            "serve",
+            "--only",
+            "log",
+            "--dir",
+            "x",
+            "--max-attestation-size",
+            "1KiB",
+        ])
+        .failure()
+        .stderr_has("--store-attestations");
+}
+
 #[test]
 fn an_operator_checks_copies_and_moves_a_log() {
     if !have(&["rekor-cli", "openssl"]) {
