@@ -69,6 +69,21 @@ impl RequestV2 {
         })
     }
 
+    /// The number of `PublicKeyDetails` for signatures by such a key over such digests, if a log takes them.
+    pub fn key_details_of(key: KeyType, hash: HashAlgorithm) -> Option<u64> {
+        let (_, wanted) = allowed(key, hash)?;
+        let known = DETAILS.iter().find(|(_, name, _)| *name == wanted);
+        known.map(|(number, ..)| *number)
+    }
+
+    /// The name of `key_details`, as requests have it in JSON.
+    pub fn key_details_name(&self) -> Option<&'static str> {
+        let known = DETAILS
+            .iter()
+            .find(|(number, ..)| *number == self.key_details);
+        known.map(|(_, name, _)| *name)
+    }
+
     /// Checks the signature, and makes the entry.
     ///
     /// # Errors

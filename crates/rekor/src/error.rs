@@ -92,6 +92,9 @@ pub enum Error {
     /// The log's key is not known.
     #[error("{0}")]
     UnknownKey(String),
+    /// An entry cannot be made of the files that are there.
+    #[error("the entry cannot be made: {0}")]
+    Proposal(String),
     /// The entry is none that a log takes; it was not sent.
     #[error("the entry was not sent: {0}")]
     Entry(#[from] sealmark_entries::Error),

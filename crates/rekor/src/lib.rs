@@ -11,6 +11,8 @@ mod error;
 mod http;
 mod memory;
 mod proof;
+pub mod proposal;
+pub mod search;
 pub mod tiles;
 pub mod v1;
 pub mod v2;

@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 use crate::tiles::{Reader, Tree};
 use crate::{Entry, EntryId, Error, Http, SignedCheckpoint, Uploaded, proof};
 
+mod search;
+
+pub use search::FoundIndices;
+
 /// The largest answer to a new entry: an entry that a bundle can hold, in base64, and its proof.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -44,7 +48,7 @@ impl Client {
     /// [`Error::Entry`] if the log would not take it; of the network; [`Error::Unproven`].
     pub async fn upload(&self, request: RequestV2) -> Result<Uploaded, Error> {
         let leaf = request.clone().check()?.leaf;
-        let body = request_json(&request, &leaf).to_string().into_bytes();
+        let body = request_json(&request).to_string().into_bytes();
         let http = self.reader.http();
         let answer = http.post("api/v2/log/entries", body, MAX_ANSWER).await?;
         if answer.status == 409 {
@@ -67,6 +71,8 @@ impl Client {
             });
         }
         let answer = answer.good()?;
+        // Some logs answer with the entry that they have.
+        let is_duplicate = answer.header("x-log-index").is_some();
         // A page for people is told apart from what is merely malformed.
         answer.json::<Value>()?;
         let log_entry =
@@ -75,7 +81,7 @@ impl Client {
         let entry = self.prove(log_entry)?;
         Ok(Uploaded {
             entry,
-            is_duplicate: false,
+            is_duplicate,
         })
     }
 
@@ -183,12 +189,9 @@ impl Client {
     }
 }
 
-/// `CreateEntryRequest`. `leaf` is the checked entry, which has the name of the key's details.
-fn request_json(request: &RequestV2, leaf: &[u8]) -> Value {
-    let details = serde_json::from_slice::<Value>(leaf).ok().and_then(|body| {
-        body.pointer("/spec/hashedRekordV002/signature/verifier/keyDetails")
-            .cloned()
-    });
+/// `CreateEntryRequest` in protobuf JSON.
+fn request_json(request: &RequestV2) -> Value {
+    let details = request.key_details_name();
     let (kind, der) = match &request.verifier {
         Some(SentVerifier::Certificate(der)) => ("x509Certificate", der.as_slice()),
         Some(SentVerifier::PublicKey(der)) => ("publicKey", der.as_slice()),

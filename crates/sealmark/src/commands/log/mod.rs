@@ -3,13 +3,18 @@
 //! Invariant: what these commands print of a log was proven on this machine, unless a line says that it was not.
 
 mod copies;
+mod entry_flags;
 mod files;
 mod fsck;
 mod get;
 mod info;
+mod proof;
 mod rotate;
+mod search;
 mod session;
 mod shown;
+mod upload;
+mod verify;
 
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -23,11 +28,20 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
+    /// Put an entry into a log, and prove that it is there
+    Upload(upload::Arguments),
     /// Show an entry of a log
     Get(get::Arguments),
+    /// Find entries by artifact, key or name
+    Search(search::Arguments),
+    /// Prove that a signature is in a log
+    Verify(verify::Arguments),
     /// Show how many entries a log has, and that it only ever grew
     #[command(visible_alias = "loginfo")]
     Info(info::Arguments),
+    /// Prove that the log of one size is the beginning of the log of another
+    #[command(visible_alias = "logproof")]
+    Proof(proof::Arguments),
     /// Operator: end the tree of a log that takes entries, and begin the next, with a new key
     Rotate(rotate::Arguments),
     /// Operator: end a log for good; it can be read, and takes no entries any more
@@ -60,6 +74,10 @@ impl Arguments {
 /// Runs the subcommand.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let result = match arguments.action {
+        Action::Upload(arguments) => upload::run(arguments, terminal).await,
+        Action::Search(arguments) => search::run(arguments, terminal).await,
+        Action::Verify(arguments) => verify::run(arguments, terminal).await,
+        Action::Proof(arguments) => proof::run(arguments, terminal).await,
         Action::Get(arguments) => get::run(arguments, terminal).await,
         Action::Info(arguments) => info::run(arguments, terminal).await,
         Action::Rotate(arguments) => rotate::run(arguments, terminal).await,

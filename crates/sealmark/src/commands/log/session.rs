@@ -50,8 +50,8 @@ pub(crate) struct LogFlags {
     rekor_public_key: Option<PathBuf>,
     /// =false: do not remember the log's checkpoint, with which the next one is compared
     #[arg(long, value_name = "BOOL", alias = "store_tree_state", num_args = 0..=1, require_equals = true,
-          default_value = "true", default_missing_value = "true", hide_default_value = true)]
-    store_tree_state: bool,
+          default_missing_value = "true")]
+    store_tree_state: Option<bool>,
     /// How often a request is repeated that failed for a reason that passes
     #[arg(long, value_name = "NUMBER", default_value_t = sealmark_rekor::DEFAULT_RETRIES)]
     retry: u32,
@@ -118,7 +118,7 @@ impl LogFlags {
         let http = Http::new(&url, self.options(terminal))?;
         let keys = self.keys(&http, terminal).await?;
         let memory = Memory::default_path(|name| std::env::var_os(name))
-            .map(|path| Memory::new(path, self.store_tree_state));
+            .map(|path| Memory::new(path, self.store_tree_state != Some(false)));
         let version = match self.log_version.or(configured) {
             Some(version) => version,
             None => version_of(&http, keys.as_ref()).await?,
@@ -129,6 +129,15 @@ impl LogFlags {
             _ => Log::V1(v1_client(http, keys, memory.as_ref(), terminal).await?),
         };
         Ok(Session { log, memory })
+    }
+
+    /// Says where something is about to be written, if the user named no place.
+    pub(crate) fn note_public(&self, terminal: &Terminal) {
+        if self.rekor_url.is_none() && self.signing_config.is_none() {
+            terminal.note(format!(
+                "writing into {PUBLIC}, where everyone can read it, for good; --rekor-url names another log"
+            ));
+        }
     }
 
     /// The URL, and the version if a configuration names it.
@@ -342,7 +351,7 @@ async fn v1_client(
         let claimed = v1::claimed_keys(&http).await?;
         let ids: Vec<String> = claimed.iter().map(|key| key.id().to_string()).collect();
         terminal.warn(format!(
-            "the key of {url} is not known from elsewhere, so what the server says is believed: {}; {better}",
+            "the key of {url} is not known, so what the server says is believed: {}; {better}",
             ids.join(", ")
         ));
         if let Some(memory) = memory {

@@ -1,7 +1,5 @@
 //! An entry as it is printed: with rekor-cli's names for what rekor-cli prints, too.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use sealmark_formats::bundle::LogEntry;
 use sealmark_formats::log_entry::{EntryBody, Verifier};
 use sealmark_keys::PublicKey;
@@ -86,11 +84,19 @@ pub(super) fn proofs(entry: &Entry) -> Vec<String> {
         proofs.push("signed entry timestamp".to_owned());
     }
     proofs.push(format!(
-        "inclusion in the tree of {} entries that {} signed",
-        entry.checkpoint.size,
+        "inclusion in the signed tree of {} of {:?}",
+        entries(entry.checkpoint.size),
         printable(&entry.checkpoint.origin)
     ));
     proofs
+}
+
+/// A number of entries, for people.
+pub(super) fn entries(count: u64) -> String {
+    match count {
+        1 => "1 entry".to_owned(),
+        count => format!("{count} entries"),
+    }
 }
 
 /// The time that the log gives, which a Rekor v2 does not.
@@ -110,7 +116,7 @@ fn body(entry: &LogEntry) -> Value {
         "dsse" => "DSSEObj",
         "intoto" => "IntotoObj",
         "helm" => "HelmObj",
-        "tuf" => "TUFObj",
+        "tuf" => "TufObj",
         "rpm" => "RPMModel",
         "alpine" => "AlpineModel",
         "jar" => "JARModel",
@@ -169,9 +175,4 @@ fn identity(certificate: &Certificate) -> String {
 /// Lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Base64, as logs write it.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
 }
