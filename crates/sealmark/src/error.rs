@@ -45,6 +45,18 @@ pub(crate) enum Error {
         /// What is missing.
         message: String,
     },
+    /// What a service keeps contradicts itself.
+    #[error(
+        "{} is damaged: {count} finding{}; restore it from a backup",
+        path.display(),
+        if *count == 1 { "" } else { "s" }
+    )]
+    Unsound {
+        /// Where.
+        path: PathBuf,
+        /// How many things are wrong.
+        count: usize,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} {}: {cause}", path.display())]
     File {

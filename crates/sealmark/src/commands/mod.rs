@@ -1,6 +1,7 @@
 //! One file per command: its flags, and a function `run` that calls the crate that does it and prints what came of it.
 
 pub(crate) mod clean;
+mod client_files;
 pub(crate) mod completion;
 mod cosign_output;
 pub(crate) mod demo;
@@ -47,7 +48,8 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
         || matches!(
             app.command,
             Command::Registry(_) | Command::Serve(_) | Command::Demo(_)
-        );
+        )
+        || matches!(&app.command, Command::Log(arguments) if arguments.is_unbounded());
     let last_request = terminal.last_request();
     let work = dispatch(app.command, terminal);
     if unbounded {
