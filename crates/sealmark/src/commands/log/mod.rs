@@ -6,6 +6,7 @@ mod entry_flags;
 mod files;
 mod get;
 mod info;
+pub(crate) mod monitor;
 mod proof;
 mod search;
 mod session;
@@ -39,6 +40,15 @@ enum Action {
     /// Prove that the log of one size is the beginning of the log of another
     #[command(visible_alias = "logproof")]
     Proof(proof::Arguments),
+    /// Follow a log: prove that it only grows, and report the entries that you look for
+    Monitor(Box<monitor::Arguments>),
+}
+
+impl Arguments {
+    /// Whether it runs until it is told to stop, or for as long as there is something to read.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        matches!(self.action, Action::Monitor(_))
+    }
 }
 
 /// Runs the subcommand.
@@ -50,6 +60,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         Action::Proof(arguments) => proof::run(arguments, terminal).await,
         Action::Get(arguments) => get::run(arguments, terminal).await,
         Action::Info(arguments) => info::run(arguments, terminal).await,
+        Action::Monitor(arguments) => monitor::run(*arguments, terminal).await,
     }
 }
 
