@@ -13,6 +13,7 @@ mod memory;
 pub mod monitor;
 mod proof;
 pub mod proposal;
+pub mod search;
 pub mod tiles;
 pub mod v1;
 pub mod v2;

@@ -12,7 +12,7 @@ use sealmark_x509::Certificate;
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::v1::KeyFormat;
+use crate::search::KeyFormat;
 
 /// The files of an entry.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +117,7 @@ pub fn v1(kind: &Kind, files: &Files) -> Result<Value, Error> {
                 _ => files.raw_signature()?.to_vec(),
             };
             json!({
-                "data": {"content": base64(files.artifact()?)},
+                "data": content_and_hash(files.artifact()?),
                 "signature": {
                     "format": format.name(),
                     "content": base64(&signature),
@@ -131,7 +131,7 @@ pub fn v1(kind: &Kind, files: &Files) -> Result<Value, Error> {
             json!({"proposedContent": {"envelope": files.text()?, "verifiers": verifiers}})
         }
         "intoto" if kind.version == "0.0.1" => json!({
-            "content": {"envelope": files.text()?},
+            "content": {"envelope": files.text()?, "hash": sha256(files.text()?.as_bytes())},
             "publicKey": base64(files.public_key()?),
         }),
         "intoto" => intoto(files)?,
@@ -140,10 +140,10 @@ pub fn v1(kind: &Kind, files: &Files) -> Result<Value, Error> {
             "publicKey": {"content": base64(files.public_key()?)},
         }),
         "rpm" | "alpine" => json!({
-            "package": {"content": base64(files.artifact()?)},
+            "package": content_and_hash(files.artifact()?),
             "publicKey": {"content": base64(files.public_key()?)},
         }),
-        "jar" => json!({"archive": {"content": base64(files.artifact()?)}}),
+        "jar" => json!({"archive": content_and_hash(files.artifact()?)}),
         "rfc3161" => json!({"tsr": {"content": base64(files.artifact()?)}}),
         "tuf" => {
             let document = |what: &str, bytes: &[u8]| {
@@ -191,15 +191,13 @@ fn intoto(files: &Files) -> Result<Value, Error> {
         }
         signatures.push(shown);
     }
-    let hash = |bytes: &[u8]| json!({"algorithm": "sha256", "value": Digest::sha256(bytes).hex()});
     Ok(json!({"content": {
         "envelope": {
             "payloadType": envelope.payload_type,
             "payload": twice(&envelope.payload),
             "signatures": signatures,
         },
-        "hash": hash(text.as_bytes()),
-        "payloadHash": hash(&envelope.payload),
+        "hash": sha256(text.as_bytes()),
     }}))
 }
 
@@ -320,6 +318,14 @@ impl Files {
         let decoded = STANDARD.decode(text).ok().filter(|bytes| !bytes.is_empty());
         Ok(decoded.unwrap_or_else(|| raw.to_vec()))
     }
+}
+
+fn content_and_hash(bytes: &[u8]) -> Value {
+    json!({"content": base64(bytes), "hash": sha256(bytes)})
+}
+
+fn sha256(bytes: &[u8]) -> Value {
+    json!({"algorithm": "sha256", "value": Digest::sha256(bytes).hex()})
 }
 
 fn base64(bytes: impl AsRef<[u8]>) -> String {

@@ -22,7 +22,7 @@ mod wire;
 
 pub use growth::Growth;
 pub use indices::MAX_AT_ONCE;
-pub use search::{Found, KeyFormat, Operator, Query};
+pub use search::Found;
 
 /// The largest answer with one entry: its body in base64, an attestation of up to 100 KiB, and the proof.
 const MAX_ANSWER: usize = 2 * MAX_BODY;
@@ -75,9 +75,8 @@ impl Info {
 
     /// The number of entries in all trees.
     pub fn total(&self) -> u64 {
-        self.shards()
-            .map(|shard| shard.signed.checkpoint.size)
-            .sum()
+        let last = &self.active;
+        last.first_index.saturating_add(last.signed.checkpoint.size)
     }
 }
 
@@ -141,7 +140,12 @@ impl Client {
         let mut inactive = Vec::new();
         for shard in raw.inactive_shards.unwrap_or_default() {
             let shard = self.shard(&answer, shard, first_index)?;
-            first_index += shard.signed.checkpoint.size;
+            first_index = shard
+                .first_index
+                .checked_add(shard.signed.checkpoint.size)
+                .ok_or_else(|| {
+                    answer.malformed("its trees have more entries than can be counted")
+                })?;
             inactive.push(shard);
         }
         let active = self.shard(&answer, raw.active, first_index)?;
@@ -263,6 +267,14 @@ impl Client {
         if leaf.is_some_and(|leaf| entry.log_entry.canonicalized_body != leaf) {
             let what = format!("entry {}", entry.log_entry.log_index);
             return Err(self.unproven(&what, "it is not the entry that was sent"));
+        }
+        if proposed["kind"].as_str() != Some(&entry.log_entry.kind) {
+            let what = format!("entry {}", entry.log_entry.log_index);
+            let reason = format!(
+                "it is of kind {}, and another was sent",
+                entry.log_entry.kind
+            );
+            return Err(self.unproven(&what, reason));
         }
         Ok(Uploaded {
             entry,

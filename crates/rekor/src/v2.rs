@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 use crate::tiles::{Reader, Tree};
 use crate::{Entry, EntryId, Error, Http, SignedCheckpoint, Uploaded, proof};
 
+mod search;
+
+pub use search::FoundIndices;
+
 /// The largest answer to a new entry: an entry that a bundle can hold, in base64, and its proof.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -67,6 +71,8 @@ impl Client {
             });
         }
         let answer = answer.good()?;
+        // Some logs answer with the entry that they have.
+        let is_duplicate = answer.header("x-log-index").is_some();
         // A page for people is told apart from what is merely malformed.
         answer.json::<Value>()?;
         let log_entry =
@@ -75,7 +81,7 @@ impl Client {
         let entry = self.prove(log_entry)?;
         Ok(Uploaded {
             entry,
-            is_duplicate: false,
+            is_duplicate,
         })
     }
 

@@ -82,7 +82,9 @@ impl Client {
                 .map_err(|error| self.unproven(&what, error));
         }
         // Such a root is not part of the proof of growth. It is a sibling on the way from the next entry to the root.
-        let next = self.get_by_index(shard.first_index + size).await?;
+        let next = self
+            .get_by_index(shard.first_index.saturating_add(size))
+            .await?;
         let proof = next
             .as_ref()
             .filter(|entry| entry.id.tree == Some(shard.tree))
@@ -90,7 +92,8 @@ impl Client {
             .filter(|proof| proof.log_index == size)
             .ok_or_else(|| self.unproven(&what, format!("entry {size} of the tree is missing")))?;
         let height = size.trailing_zeros() as usize;
-        let inner = (u64::BITS - (size ^ (proof.tree_size - 1)).leading_zeros()) as usize;
+        let inner =
+            (u64::BITS - (size ^ proof.tree_size.saturating_sub(1)).leading_zeros()) as usize;
         let sibling = proof.hashes.get(height.min(inner));
         sibling
             .and_then(|bytes| Hash::try_from(bytes.as_slice()).ok())

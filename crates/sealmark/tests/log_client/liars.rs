@@ -14,7 +14,7 @@ use crate::bench::{Bench, SEALMARK};
 use crate::serving::{Log, signed, upload};
 
 /// What the real log answers.
-fn forward(address: &str, request: &Request) -> Reply {
+pub(crate) fn forward(address: &str, request: &Request) -> Reply {
     let mut stream = TcpStream::connect(address).expect("the log listens");
     let head = format!(
         "{} {} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\nContent-Type: application/json\r\n\r\n",
@@ -78,7 +78,7 @@ fn request(method: &str, path: &str, body: &Value) -> Request {
 fn says(finished: &Finished, name: &str, message: &str) {
     assert_eq!(finished.exit_code(), Some(1), "{name}\n{finished}");
     let pattern = regex::escape(message).replace(r"\*", ".*");
-    let whole = Regex::new(&format!("^error: {pattern}\n$")).unwrap();
+    let whole = Regex::new(&format!("^error: {pattern}\n$")).expect("it is escaped");
     assert!(
         whole.is_match(&finished.stderr()),
         "{name}: expected {message:?}\n{finished}"

@@ -255,3 +255,77 @@ fn what_cosign_logged_is_found() {
     }
     log.stop();
 }
+
+/// What rekor-cli sends for a kind of entry, this program sends: the same JSON, made of the same files.
+#[test]
+fn entries_are_proposed_as_rekor_cli_proposes_them() {
+    if !have(&["rekor-cli"]) {
+        return;
+    }
+    let bench = Bench::new();
+    signed(&bench, "file");
+    let envelope = crate::tiles::envelope(&bench);
+    bench.sandbox.write("envelope.json", envelope);
+    let server = sealmark_testkit::FaultyServer::start(|request| {
+        match (request.method.as_str(), request.path.as_str()) {
+            // Enough of a log for both to come to the entry.
+            ("GET", "/api/v1/log") => sealmark_testkit::Reply::status(200).body("{\"treeSize\":0}"),
+            _ => sealmark_testkit::Reply::error(400, "no", "no"),
+        }
+    });
+    let url = format!("http://{}", server.address());
+    bench
+        .sandbox
+        .write("log.pub", bench.sandbox.read("file.pub"));
+    let of_file = ["--artifact", "file.txt", "--signature", "file.sig"];
+    let hash = Digest::sha256(b"file").hex();
+    let by_hash = ["--artifact-hash", &hash, "--signature", "file.sig"];
+    let of_envelope = ["--artifact", "envelope.json"];
+    let cases: [(&str, &[&str], &str); 5] = [
+        ("hashedrekord", &by_hash, "file.pub"),
+        ("rekord", &of_file, "file.pub"),
+        ("dsse", &of_envelope, "envelope.pub"),
+        ("intoto", &of_envelope, "envelope.pub"),
+        ("intoto:0.0.1", &of_envelope, "envelope.pub"),
+    ];
+    for (kind, files, key) in cases {
+        let words = ["--type", kind, "--pki-format", "x509", "--public-key", key];
+        let before = server.requests().len();
+        let they = bench.peer("rekor-cli").args(["upload"]).args(words);
+        let they = they.args(files).args(["--rekor_server", &url]);
+        they.run().failure();
+        let we = bench.sandbox.command(crate::bench::SEALMARK);
+        let we = we.args(["log", "upload", "--rekor-public-key", "log.pub"]);
+        let we = we.args(words).args(files).args(["--rekor-url", &url]);
+        let we = we.run().failure();
+        let requests = server.requests();
+        let sent: Vec<&sealmark_testkit::Request> = requests[before..]
+            .iter()
+            .filter(|request| request.method == "POST")
+            .collect();
+        let by_us = |request: &&&sealmark_testkit::Request| {
+            let agent = request.header("user-agent").unwrap_or_default();
+            agent.starts_with("sealmark/")
+        };
+        // rekor-cli tries an older version of intoto when one is refused.
+        let they = sent.iter().find(|request| !by_us(request));
+        let ours = sent.iter().find(by_us);
+        let body = |request: Option<&&sealmark_testkit::Request>| {
+            let request = request.unwrap_or_else(|| panic!("{kind}: nothing was sent\n{we}"));
+            without_null(serde_json::from_slice(&request.body).expect("an entry is JSON"))
+        };
+        assert_eq!(body(they), body(ours), "{kind}");
+    }
+}
+
+/// Go writes `null` for lists that are empty.
+fn without_null(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, without_null(value)))
+            .collect(),
+        other => other,
+    }
+}

@@ -30,7 +30,7 @@ fn a_log_has_to_go_on_from_where_it_was() {
             upload(name);
         }
         bench.sandbox.write(STATE, &before);
-        info().stdout_has("grown from 1 entries, which it still has");
+        info().stdout_has("grown from 1 entry, which it still has");
     }
     log.stop();
 

@@ -44,8 +44,53 @@ fn entries_of_version_2_are_proven_from_tiles() {
     log.sealmark_v2(&bench, &["search", "--artifact", "file.txt"])
         .run()
         .failure()
-        .stderr_has("logs of version 2 have no search")
+        .stderr_has("this log of version 2 has no search")
         .stderr_has("log monitor");
+    log.stop();
+}
+
+/// A log of version 2 that has an index gives indices, page by page; the entries are proven from tiles.
+#[test]
+fn what_an_index_of_version_2_finds_is_proven() {
+    use sealmark_testkit::{FaultyServer, Reply};
+    let bench = Bench::new();
+    let log = Log::start(&bench);
+    for name in ["one", "two", "three"] {
+        let words = signed(&bench, name);
+        let uploaded = log.sealmark_v2(&bench, &["upload"]).args(words);
+        uploaded.run().success();
+    }
+    let address = log.address().to_owned();
+    let server = FaultyServer::start(move |request| match request.path.as_str() {
+        "/api/v2/index/retrieve" => {
+            let query: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            let page = match query["from"].as_u64() {
+                None => r#"{"entries":[{"logIndex":"0"}],"next":"1","through":"3"}"#,
+                Some(1) => r#"{"entries":[{"logIndex":"2"}],"next":null,"through":"3"}"#,
+                Some(_) => r#"{"entries":[{"logIndex":"7"}],"next":null,"through":"3"}"#,
+            };
+            Reply::status(200).body(page)
+        }
+        _ => crate::liars::forward(&address, request),
+    });
+    let search = |words: &[&str]| {
+        let program = bench.sandbox.command(crate::bench::SEALMARK);
+        let program = program.args(["log", "search", "--log-version", "2"]);
+        program
+            .args(["--rekor-url", &format!("http://{}", server.address())])
+            .arg("--trusted-root")
+            .arg(log.directory.join("trusted_root.json"))
+            .args(words)
+            .run()
+    };
+    let found = search(&["--artifact", "one.txt"]).success();
+    assert_eq!(found.stdout(), "0\n2\n");
+    // Entry 2 is another artifact's, and says so.
+    found
+        .stderr_has("2 of them proven to be in")
+        .stderr_has("warning: 1 of the 2 entries do not show what was looked for themselves");
+    let found = search(&["--public-key", "three.pub", "-o", "json"]).success();
+    assert_eq!(json(&found)["LogIndices"], serde_json::json!(["0", "2"]));
     log.stop();
 }
 
@@ -81,24 +126,15 @@ fn envelopes_are_logged() {
     use sealmark_formats::dsse;
     let bench = Bench::new();
     let log = Log::start(&bench);
-    let key = sealmark_keys::PrivateKey::generate(sealmark_keys::Algorithm::EcdsaP256).unwrap();
-    let statement = br#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"aa"}}],"predicateType":"x"}"#;
-    let envelope = dsse::Envelope {
-        payload: statement.to_vec(),
-        payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
-        signatures: vec![dsse::Signature {
-            sig: key
-                .sign(&dsse::pae(dsse::IN_TOTO_PAYLOAD_TYPE, statement))
-                .unwrap(),
-            keyid: None,
-        }],
-    };
-    let text = serde_json::to_string(&envelope).unwrap();
-    bench.sandbox.write("envelope.json", &text);
-    bench
-        .sandbox
-        .write("key.pub", key.public_key().to_pem().as_bytes());
-    let files = ["--artifact", "envelope.json", "--public-key", "key.pub"];
+    bench.sandbox.write("envelope.json", envelope(&bench));
+    let text = bench.sandbox.read("envelope.json");
+    let envelope = dsse::Envelope::parse(text.as_bytes()).unwrap();
+    let files = [
+        "--artifact",
+        "envelope.json",
+        "--public-key",
+        "envelope.pub",
+    ];
     for (kind, body) in [
         ("dsse", "DSSEObj"),
         ("intoto", "IntotoObj"),
@@ -124,4 +160,25 @@ fn envelopes_are_logged() {
         .failure()
         .stderr_has("a log of version 2 has no entries of kind helm");
     log.stop();
+}
+
+/// An attestation by a new key, in `envelope.pub`.
+pub(crate) fn envelope(bench: &Bench) -> String {
+    use sealmark_formats::dsse;
+    let key = sealmark_keys::PrivateKey::generate(sealmark_keys::Algorithm::EcdsaP256)
+        .expect("a key can be made");
+    bench
+        .sandbox
+        .write("envelope.pub", key.public_key().to_pem().as_bytes());
+    let statement = br#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"aa"}}],"predicateType":"x"}"#;
+    let signature = key.sign(&dsse::pae(dsse::IN_TOTO_PAYLOAD_TYPE, statement));
+    let envelope = dsse::Envelope {
+        payload: statement.to_vec(),
+        payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
+        signatures: vec![dsse::Signature {
+            sig: signature.expect("a P-256 key signs"),
+            keyid: None,
+        }],
+    };
+    serde_json::to_string(&envelope).expect("an envelope is JSON")
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sealmark_formats::{Digest, HashAlgorithm};
 use sealmark_rekor::proposal::{self, Files, Kind};
-use sealmark_rekor::v1::KeyFormat;
+use sealmark_rekor::search::KeyFormat;
 use serde_json::Value;
 
 use super::files;
@@ -49,8 +49,8 @@ pub(crate) struct EntryFlags {
     /// The proposed entry as it is to be sent, in JSON
     #[arg(long, value_name = "FILE", conflicts_with_all = ["artifact", "artifact_hash", "signature", "public_key"])]
     entry: Option<PathBuf>,
-    /// Additional authenticated data of a COSE message, in hex
-    #[arg(long, value_name = "HEX")]
+    /// Additional authenticated data of a COSE message, in base64
+    #[arg(long, value_name = "BASE64")]
     aad: Option<String>,
 }
 
@@ -125,13 +125,10 @@ fn digest(text: &str) -> Result<Digest, Error> {
 }
 
 fn aad(text: &str) -> Result<Vec<u8>, Error> {
-    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
-    if digits.len() != text.len() || digits.len() % 2 == 1 {
-        return Err(Error::Usage(format!("--aad {text}: that is not hex")));
-    }
-    // Two digits fit into a byte.
-    let byte = |pair: &[u32]| u8::try_from(pair[0] * 16 + pair[1]).unwrap_or(u8::MAX);
-    Ok(digits.chunks(2).map(byte).collect())
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map_err(|error| Error::Usage(format!("--aad {text}: that is not base64: {error}")))
 }
 
 /// A format of keys by Rekor's name for it.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Format;
 use super::session::{Log, LogFlags};
+use super::shown::entries;
 use crate::error::Error;
 use crate::printable::printable;
 use crate::terminal::Terminal;
@@ -63,7 +64,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             });
         }
     }
-    let total: u64 = trees.iter().map(|tree| tree.signed.checkpoint.size).sum();
+    let total = trees.iter().fold(0, |sum: u64, tree| {
+        sum.saturating_add(tree.signed.checkpoint.size)
+    });
     if format == Format::Json {
         return terminal.json(&json(session.url(), &trees, total));
     }
@@ -96,9 +99,12 @@ impl Tree {
         match self.compared {
             Compared::First => "nothing to compare it with yet".to_owned(),
             Compared::Same => "the same tree as last time".to_owned(),
-            Compared::Grown { from } => format!("grown from {from} entries, which it still has"),
+            Compared::Grown { from } => format!("grown from {}, which it still has", entries(from)),
             Compared::Older { than } => {
-                format!("an older tree than last time, the beginning of that of {than} entries")
+                format!(
+                    "an older tree than last time, the beginning of that of {}",
+                    entries(than)
+                )
             }
         }
     }

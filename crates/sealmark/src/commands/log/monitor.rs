@@ -100,7 +100,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let range = Range {
         start: arguments
             .from
-            .or(wanted.start.map(Start::Index))
+            .or_else(|| wanted.start.map(Start::Index))
             .unwrap_or_default(),
         until: arguments.until.or(wanted.end),
     };

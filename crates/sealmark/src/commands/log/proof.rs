@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Format;
 use super::session::{Log, LogFlags};
+use super::shown::entries;
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -102,12 +103,12 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             "FirstRootHash": first_root, "RootHash": last_root, "VerifiedBySize": proof.size,
         }));
     }
-    terminal.line(format!("First: {first} entries, root {first_root}"))?;
-    terminal.line(format!("Last: {} entries, root {last_root}", proof.last))?;
+    terminal.line(format!("First: {}, root {first_root}", entries(first)))?;
+    terminal.line(format!("Last: {}, root {last_root}", entries(proof.last)))?;
     terminal.line(format!("Hashes: [{}]", proof.hashes.join(",")))?;
     terminal.line(format!(
-        "Verified: the first tree is the beginning of the last, and both of the log's signed tree of {} entries",
-        proof.size
+        "Verified: the first tree is the beginning of the last, and both of the log's signed tree of {}",
+        entries(proof.size)
     ))
 }
 

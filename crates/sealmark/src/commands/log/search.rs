@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use sealmark_rekor::v1::{KeyFormat, Operator, Query};
-use sealmark_rekor::{Entry, EntryId, v1};
+use sealmark_rekor::search::{KeyFormat, Operator, Query};
+use sealmark_rekor::{Entry, EntryId, v1, v2};
 use serde_json::json;
 
 use super::entry_flags::{key_format, sha256};
@@ -61,39 +61,44 @@ pub(crate) struct Arguments {
     log: LogFlags,
 }
 
+/// What an index has found: what was fetched and proven, and the names of the rest.
+struct Found {
+    entries: Vec<Entry>,
+    rest: Vec<String>,
+    is_cut: bool,
+}
+
 /// Looks, proves, and prints.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let query = arguments.query()?;
     let session = arguments.log.open(terminal).await?;
-    let client = match &session.log {
-        Log::V1(client) => client,
-        Log::V2(_) => {
-            return Err(Error::NotSupported(format!(
-                "search in {}: logs of version 2 have no search; `sealmark log monitor` reads all of a log for what you \
-                 look for",
-                session.url()
-            )));
-        }
+    let most = match arguments.all {
+        true => usize::MAX,
+        false => MAX_FETCHED,
     };
-    let found = client.search(&query).await?;
-    if found.ids.is_empty() {
+    let found = match &session.log {
+        Log::V1(client) => in_v1(client, &query, most).await?,
+        Log::V2(client) => in_v2(client, &query, most, &session).await?,
+    };
+    if found.entries.is_empty() {
         return Err(Error::Log(format!(
             "{} found no matching entry, by its own word",
             session.url()
         )));
     }
-    let count = found.ids.len();
-    let fetched = match arguments.all {
-        true => count,
-        false => count.min(MAX_FETCHED),
-    };
-    let (ids, rest) = found.ids.split_at(fetched);
-    let entries = prove(client, ids).await?;
-    print(&entries, rest, &session, arguments.output, terminal)?;
-    if !rest.is_empty() {
+    print(&found, &session, arguments.output, terminal)?;
+    let (fetched, rest) = (found.entries.len(), found.rest.len());
+    if rest > 0 {
         terminal.warn(format!(
-            "{} of the {count} entries were not fetched, so that they are there is the server's word; --all fetches them",
-            rest.len()
+            "{rest} of the {} entries were not fetched, so that they are there is the server's word; --all fetches them",
+            fetched + rest
+        ));
+    }
+    let unseen = found.entries.iter();
+    let unseen = unseen.filter(|entry| !query.is_shown_by(entry)).count();
+    if unseen > 0 {
+        terminal.warn(format!(
+            "{unseen} of the {fetched} entries do not show what was looked for themselves, so that they match is the server's word"
         ));
     }
     if found.is_cut {
@@ -102,56 +107,99 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     Ok(())
 }
 
-/// Fetches entries. One that the index has and the log has not is an error: the index is wrong, or entries are hidden.
-async fn prove(client: &v1::Client, ids: &[EntryId]) -> Result<Vec<Entry>, Error> {
+/// An entry that the index has and the log has not is an error: the index is wrong, or entries are hidden.
+async fn in_v1(client: &v1::Client, query: &Query, most: usize) -> Result<Found, Error> {
+    let found = client.search(query).await?;
+    let (ids, rest) = found.ids.split_at(most.min(found.ids.len()));
     let mut entries = Vec::with_capacity(ids.len());
     for ids in ids.chunks(PAGE) {
         let found = client.get_all(ids).await?;
         for id in ids {
-            let entry = found.iter().find(|entry| entry.id.leaf == id.leaf);
-            let entry = entry.ok_or_else(|| {
-                Error::Log(format!(
-                    "{} found the entry {id}, and does not have it",
-                    client.http().shown()
-                ))
-            })?;
+            // An entry can be in several trees.
+            let is_it = |entry: &&Entry| match id.tree {
+                Some(_) => entry.id == *id,
+                None => entry.id.leaf == id.leaf,
+            };
+            let entry = found.iter().find(is_it);
+            let entry = entry.ok_or_else(|| absent(client.http().shown(), &id.to_string()))?;
             entries.push(entry.clone());
         }
     }
-    Ok(entries)
+    Ok(Found {
+        entries,
+        rest: rest.iter().map(EntryId::to_string).collect(),
+        is_cut: found.is_cut,
+    })
+}
+
+async fn in_v2(
+    client: &v2::Client,
+    query: &Query,
+    most: usize,
+    session: &Session,
+) -> Result<Found, Error> {
+    let found = client.search(query).await?.ok_or_else(|| {
+        Error::NotSupported(format!(
+            "search in {}: this log of version 2 has no search; `sealmark log monitor` reads all of a log for what you \
+             look for",
+            session.url()
+        ))
+    })?;
+    let (indices, rest) = found.indices.split_at(most.min(found.indices.len()));
+    let signed = client.reader().checkpoint().await?;
+    let mut tree = client.reader().tree(&signed.checkpoint).await?;
+    let mut entries = Vec::with_capacity(indices.len());
+    for index in indices {
+        let entry = client.get_from(&mut tree, &signed, *index).await?;
+        entries.push(entry.ok_or_else(|| absent(session.url(), &index.to_string()))?);
+    }
+    Ok(Found {
+        entries,
+        rest: rest.iter().map(u64::to_string).collect(),
+        is_cut: found.is_cut,
+    })
+}
+
+fn absent(url: &str, name: &str) -> Error {
+    Error::Log(format!(
+        "{url} found the entry {name}, and does not have it"
+    ))
 }
 
 fn print(
-    entries: &[Entry],
-    rest: &[EntryId],
+    found: &Found,
     session: &Session,
     format: Format,
     terminal: &mut Terminal,
 ) -> Result<(), Error> {
+    // Entries of version 2 are asked for by their indices.
+    let name = |entry: &Entry| match &session.log {
+        Log::V1(_) => entry.id.to_string(),
+        Log::V2(_) => entry.log_entry.log_index.to_string(),
+    };
+    let (what, field) = match &session.log {
+        Log::V1(_) => ("UUID", "UUIDs"),
+        Log::V2(_) => ("index", "LogIndices"),
+    };
+    let names = found.entries.iter().map(name);
+    let names = names.chain(found.rest.iter().cloned());
     match format {
-        Format::Tle => entries
+        Format::Tle => found
+            .entries
             .iter()
             .try_for_each(|entry| shown::entry(entry, session.url(), format, terminal)),
         Format::Json => {
-            let ids = entries
-                .iter()
-                .map(|entry| entry.id)
-                .chain(rest.iter().copied());
-            let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
-            let entries: Vec<_> = entries.iter().map(shown::json).collect();
-            terminal.json(&json!({"UUIDs": ids, "Entries": entries}))
+            let entries: Vec<_> = found.entries.iter().map(shown::json).collect();
+            terminal.json(&json!({field: names.collect::<Vec<_>>(), "Entries": entries}))
         }
         Format::Default => {
-            terminal.note("Found matching entries (listed by UUID):");
-            for entry in entries {
-                terminal.line(entry.id.to_string())?;
-            }
-            for id in rest {
-                terminal.line(id.to_string())?;
+            terminal.note(format!("Found matching entries (listed by {what}):"));
+            for name in names {
+                terminal.line(name)?;
             }
             terminal.note(format!(
                 "{} of them proven to be in {}",
-                entries.len(),
+                found.entries.len(),
                 session.url()
             ));
             Ok(())
@@ -184,12 +232,7 @@ impl Arguments {
                 _ => Operator::Or,
             },
         };
-        if query
-            == (Query {
-                operator: query.operator,
-                ..Query::default()
-            })
-        {
+        if query.is_empty() {
             return Err(Error::Usage(
                 "say what to look for: --artifact, --sha, --public-key, --email or --subject"
                     .to_owned(),

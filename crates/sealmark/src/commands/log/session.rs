@@ -153,6 +153,15 @@ impl LogFlags {
         Ok(tiles::Reader::new(http, origin, key))
     }
 
+    /// Says where something is about to be written, if the user named no place.
+    pub(crate) fn note_public(&self, terminal: &Terminal) {
+        if self.rekor_url.is_none() && self.signing_config.is_none() {
+            terminal.note(format!(
+                "writing into {PUBLIC}, where everyone can read it, for good; --rekor-url names another log"
+            ));
+        }
+    }
+
     /// The URL, and the version if a configuration names it.
     fn place(&self) -> Result<(String, Option<u32>), Error> {
         if let Some(url) = &self.rekor_url {

@@ -83,15 +83,20 @@ pub(super) fn proofs(entry: &Entry) -> Vec<String> {
     if entry.log_entry.inclusion_promise.is_some() {
         proofs.push("signed entry timestamp".to_owned());
     }
-    let entries = match entry.checkpoint.size {
-        1 => "1 entry".to_owned(),
-        size => format!("{size} entries"),
-    };
     proofs.push(format!(
-        "inclusion in the signed tree of {entries} of {:?}",
+        "inclusion in the signed tree of {} of {:?}",
+        entries(entry.checkpoint.size),
         printable(&entry.checkpoint.origin)
     ));
     proofs
+}
+
+/// A number of entries, for people.
+pub(super) fn entries(count: u64) -> String {
+    match count {
+        1 => "1 entry".to_owned(),
+        count => format!("{count} entries"),
+    }
 }
 
 /// The time that the log gives, which a Rekor v2 does not.

@@ -29,6 +29,7 @@ pub(crate) struct Arguments {
 
 /// Sends the entry, and prints where it is.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    arguments.log.note_public(terminal);
     let session = arguments.log.open(terminal).await?;
     let (uploaded, is_believed) = match &session.log {
         Log::V1(client) => {
@@ -86,10 +87,11 @@ fn place(session: &Session, entry: &Entry) -> String {
     match &session.log {
         Log::V1(_) => format!("{url}/api/v1/log/entries/{}", entry.id),
         Log::V2(_) => {
-            let bundle = sealmark_tlog::tile::Bundle::new(
-                index / sealmark_tlog::tile::WIDTH as u64,
-                sealmark_tlog::tile::WIDTH,
-            );
+            // As the tree of the proof has it.
+            let width = sealmark_tlog::tile::WIDTH as u64;
+            let first = index / width * width;
+            let entries = entry.checkpoint.size.saturating_sub(first).min(width);
+            let bundle = sealmark_tlog::tile::Bundle::new(first / width, entries as usize);
             let path = bundle.map_or_else(String::new, |bundle| bundle.to_string());
             format!("{url}/api/v2/{path}")
         }

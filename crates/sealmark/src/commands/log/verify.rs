@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                 .entry
                 .v2()?
                 .check()
-                .map_err(sealmark_rekor::Error::Entry)?
+                .map_err(|cause| no_entry(&cause))?
                 .leaf;
             let index = arguments.log_index.ok_or_else(|| {
                 Error::Usage(format!(
@@ -81,7 +81,11 @@ async fn in_v1(
     terminal: &Terminal,
 ) -> Result<Option<Entry>, Error> {
     let proposed = arguments.entry.v1()?;
-    let Some(leaf) = proposal::leaf_of(&proposed)? else {
+    let leaf = proposal::leaf_of(&proposed).map_err(|error| match error {
+        sealmark_rekor::Error::Entry(cause) => no_entry(&cause),
+        other => other.into(),
+    })?;
+    let Some(leaf) = leaf else {
         terminal.warn(
             "that the entry is the one of these files is the server's word: entries of this kind are not known here",
         );
@@ -102,4 +106,12 @@ async fn in_v1(
         None => client.get(&id).await?,
     };
     Ok(entry)
+}
+
+/// The files are no entry of any log: the signature is not good.
+fn no_entry(cause: &sealmark_entries::Error) -> Error {
+    Error::Verification {
+        exit: VerificationExit::NoMatch,
+        message: format!("no log can have this: {cause}"),
+    }
 }
