@@ -45,11 +45,11 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
     let timeout = app.global.timeout;
     // These run until they are told to stop, or are done when they are done.
     let unbounded = timeout.is_zero()
-        || matches!(
-            app.command,
-            Command::Registry(_) | Command::Serve(_) | Command::Demo(_)
-        )
-        || matches!(&app.command, Command::Log(arguments) if arguments.is_unbounded());
+        || match &app.command {
+            Command::Registry(_) | Command::Serve(_) | Command::Demo(_) => true,
+            Command::Log(arguments) => arguments.is_unbounded(),
+            _ => false,
+        };
     let last_request = terminal.last_request();
     let work = dispatch(app.command, terminal);
     if unbounded {

@@ -8,6 +8,7 @@ mod files;
 mod fsck;
 mod get;
 mod info;
+pub(crate) mod monitor;
 mod proof;
 mod rotate;
 mod search;
@@ -54,10 +55,12 @@ enum Action {
     Export(copies::ExportArguments),
     /// Operator: make a tree of what `export` wrote
     Import(copies::ImportArguments),
+    /// Follow a log: prove that it only grows, and report the entries that you look for
+    Monitor(Box<monitor::Arguments>),
 }
 
 impl Arguments {
-    /// Whether it is done when it is done: an operator's command reads or writes all of a log.
+    /// Whether it is done when it is done: an operator's command reads or writes all of a log, and a monitor follows it.
     pub(crate) fn is_unbounded(&self) -> bool {
         matches!(
             self.action,
@@ -67,6 +70,7 @@ impl Arguments {
                 | Action::Backup(_)
                 | Action::Export(_)
                 | Action::Import(_)
+                | Action::Monitor(_)
         )
     }
 }
@@ -86,6 +90,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         Action::Backup(arguments) => copies::run_backup(arguments, terminal).await,
         Action::Export(arguments) => copies::run_export(arguments, terminal).await,
         Action::Import(arguments) => copies::run_import(arguments, terminal).await,
+        Action::Monitor(arguments) => monitor::run(*arguments, terminal).await,
     };
     if let Err(Error::Server(sealmark_server::Error::InUse { .. })) = &result {
         terminal.note(
