@@ -115,8 +115,10 @@ impl Instance {
             configuration: options.issuers,
             clock: clock.clone(),
         })?;
+        let log = TransparencyLog::open(&directory.join("log"), options.log)?;
+        log.log_first()?;
         Ok(Self {
-            log: TransparencyLog::open(&directory.join("log"), options.log)?,
+            log,
             ca,
             ct,
             tsa: TimestampAuthority::new(tsa, &[tsa_root.certificate], clock)?,

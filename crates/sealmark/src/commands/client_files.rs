@@ -1,4 +1,4 @@
-//! What clients need to know of a log that is served: a trusted root, and signing configurations.
+//! What clients need to know of a log, or of a whole instance, that is served: a trusted root, and signing configurations.
 //!
 //! All trees of the log are in the trusted root, each with the time in which its key was in use, so that what was signed
 //! before a rotation is verified after it. The signing configurations have the trees that take entries.
@@ -11,14 +11,63 @@ use sealmark_formats::signing_config::{Selector, Service, SigningConfig};
 use sealmark_formats::trusted_root::{LogInstance, TimeRange};
 use sealmark_server::log::{Interface, ShardInfo, TransparencyLog, shards};
 use sealmark_trust::service;
+use sealmark_x509::Certificate;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::generate_key_pair::{Overwrite, write_whole};
 use super::serve::host;
 use crate::error::Error;
 
+/// Where timestamps are asked for.
+const TSA_PATH: &str = "/api/v1/timestamp";
 /// The file that has where v1 is served.
 const V1_CONFIG: &str = "signing_config.json";
+
+/// The services beside the log, as clients need to know them.
+pub(super) struct Authorities {
+    /// The CA's certificates, the one that signs first.
+    pub(super) ca: Vec<Certificate>,
+    /// The key of its CT log, in PEM.
+    pub(super) ct: String,
+    /// The timestamp authority's certificates, its own first.
+    pub(super) tsa: Vec<Certificate>,
+    /// When they were made, in seconds since 1970.
+    pub(super) created: u64,
+    /// Where people log in, if that is known.
+    pub(super) oidc: Option<String>,
+}
+
+/// Writes the files of a whole instance, at `url`, with those that cosign 2 reads from its variables.
+pub(super) fn write_instance_files(
+    directory: &Path,
+    url: &str,
+    log: &TransparencyLog,
+    authorities: &Authorities,
+) -> Result<(), Error> {
+    let (v1, v2) = (log.shards(Interface::V1), log.shards(Interface::V2));
+    let [root, _, config] = write(directory, url, &v1, &v2, Some(authorities))?;
+    let read = |path: &Path| std::fs::read(path).map_err(|cause| Error::file("read", path, cause));
+    let json = |bytes: &[u8]| serde_json::from_slice::<Box<RawValue>>(bytes).ok();
+    let pem = |chain: &[Certificate]| chain.iter().map(Certificate::to_pem).collect::<String>();
+    let (root, config) = (read(&root)?, read(&config)?);
+    let trust = format!(
+        "{{\"mediaType\":\"application/vnd.dev.sigstore.clienttrustconfig.v0.1+json\",\"trustedRoot\":{},\"signingConfig\":{}}}\n",
+        json(&root).expect("it was just written").get(),
+        json(&config).expect("it was just written").get(),
+    );
+    let rekor = read(&log.public_key_v1())?;
+    for (name, content) in [
+        ("trust_config.json", trust.as_bytes()),
+        ("fulcio.pem", pem(&authorities.ca).as_bytes()),
+        ("ctfe.pub", authorities.ct.as_bytes()),
+        ("rekor.pub", &rekor),
+        ("tsa.pem", pem(&authorities.tsa).as_bytes()),
+    ] {
+        write_whole(&directory.join(name), content, 0o644, Overwrite::Yes)?;
+    }
+    Ok(())
+}
 
 /// Writes the files into the log's directory; `url` is where the log is served.
 pub(super) fn write_client_files(
@@ -31,6 +80,7 @@ pub(super) fn write_client_files(
         url,
         &log.shards(Interface::V1),
         &log.shards(Interface::V2),
+        None,
     )
 }
 
@@ -57,7 +107,7 @@ pub(super) fn update_client_files(
     let (v1, v2): (Vec<_>, Vec<_>) = shards(directory, password)?
         .into_iter()
         .partition(|shard| shard.interface == Interface::V1);
-    write(directory, &served.url, &v1, &v2).map(Some)
+    write(directory, &served.url, &v1, &v2, None).map(Some)
 }
 
 fn write(
@@ -65,12 +115,58 @@ fn write(
     url: &str,
     v1: &[ShardInfo],
     v2: &[ShardInfo],
+    authorities: Option<&Authorities>,
 ) -> Result<[PathBuf; 3], Error> {
     let instances = v1.iter().chain(v2).map(|shard| instance(shard, url));
-    let root = TrustedRoot {
+    let mut root = TrustedRoot {
         tlogs: instances.collect::<Result<_, _>>()?,
         ..TrustedRoot::empty()
     };
+    let mut services = SigningConfig::default();
+    if let Some(its) = authorities {
+        let valid_for = TimeRange {
+            start: time(its.created),
+            end: None,
+        };
+        let tsa_url = format!("{url}{TSA_PATH}");
+        let ct_url = format!("{url}{}", sealmark_server::ct::PATH);
+        root.certificate_authorities
+            .push(service::certificate_authority(
+                "the CA", &its.ca, url, valid_for,
+            )?);
+        root.ctlogs.push(service::log(
+            "the CT log",
+            its.ct.as_bytes(),
+            &ct_url,
+            None,
+            valid_for,
+        )?);
+        root.timestamp_authorities
+            .push(service::timestamp_authority(
+                "the timestamp authority",
+                &its.tsa,
+                &tsa_url,
+                valid_for,
+            )?);
+        let served = |url: &str| Service {
+            url: url.to_owned(),
+            major_api_version: 1,
+            valid_for,
+            operator: host(url).unwrap_or_default().to_owned(),
+        };
+        services.ca_urls.push(served(url));
+        services
+            .oidc_urls
+            .extend(its.oidc.iter().map(|oidc| Service {
+                url: oidc.clone(),
+                ..served(url)
+            }));
+        services.tsa_urls.push(Service {
+            url: tsa_url,
+            ..served(url)
+        });
+        services.tsa_config = Some(Selector::Any);
+    }
     let config = |shards: &[ShardInfo], version| SigningConfig {
         rekor_tlog_urls: shards
             .last()
@@ -83,7 +179,7 @@ fn write(
             .into_iter()
             .collect(),
         rekor_tlog_config: Some(Selector::Any),
-        ..SigningConfig::default()
+        ..services.clone()
     };
     let files = [
         ("trusted_root.json", root.to_json()),
@@ -116,11 +212,14 @@ fn instance(shard: &ShardInfo, url: &str) -> Result<LogInstance, Error> {
 
 /// When the tree takes entries. Clients compare it with times that are cut to seconds, and so is the end.
 fn valid_for(shard: &ShardInfo) -> TimeRange {
-    let time = |seconds: u64| Timestamp::from_second(i64::try_from(seconds).ok()?).ok();
     TimeRange {
         start: time(shard.created),
         end: shard.frozen.and_then(time),
     }
+}
+
+fn time(seconds: u64) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
 }
 
 /// Where clients find a tree: where the log is served, if it has that name; what was said when the tree was made; or the

@@ -1,5 +1,6 @@
-//! `serve`: run Sigstore's services. Today these are the transparency log, and a witness of such logs.
+//! `serve`: run Sigstore's services: a whole private instance, or the transparency log alone, or a witness of such logs.
 
+mod instance;
 mod witness;
 
 use std::io;
@@ -33,9 +34,9 @@ enum Which {
 /// Flags.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// Run this service only; the others are not there yet
-    #[arg(long, value_enum, value_name = "SERVICE", required = true)]
-    only: Which,
+    /// Run this service only, not a whole instance
+    #[arg(long, value_enum, value_name = "SERVICE")]
+    only: Option<Which>,
     /// Directory with all that the service keeps, keys included; it is made if it does not exist
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
@@ -65,6 +66,8 @@ pub(crate) struct Arguments {
     )]
     v2_duplicates: WithDuplicates,
     #[command(flatten)]
+    instance: instance::InstanceFlags,
+    #[command(flatten)]
     witness: witness::WitnessFlags,
     #[command(flatten)]
     operation: OperationFlags,
@@ -93,6 +96,7 @@ fn attestation_size(text: &str) -> Result<usize, String> {
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     arguments.witness.check(arguments.only)?;
+    arguments.instance.check(arguments.only)?;
     let directory = std::path::absolute(&arguments.dir)
         .map_err(|cause| Error::file("find", &arguments.dir, cause))?;
     let operation = &arguments.operation;
@@ -111,7 +115,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let url = url(arguments.url.as_deref(), operation.scheme(), address)?;
     let server_options = operation.options(address, terminal)?;
     let metrics = operation.metrics(terminal).await?;
-    if let Which::Witness = arguments.only {
+    if let Some(Which::Witness) = arguments.only {
         let witness = arguments
             .witness
             .open(&directory, &url, operation, terminal)
@@ -133,6 +137,23 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         },
         ..Options::new(host(&url)?)
     };
+    if arguments.only.is_none() {
+        let opened = arguments
+            .instance
+            .open(&directory, &url, options, operation, terminal)
+            .await?;
+        let witness = &arguments.witness;
+        witness
+            .join(&opened.log, &directory, &url, operation, terminal)
+            .await?;
+        let stopped = opened.log.ending(stopped);
+        let server = opened.server(server_options);
+        operation.note(terminal, "ready; Ctrl-C stops it");
+        server.serve(listener, metrics, stopped).await;
+        drop(opened);
+        operation.note(terminal, "stopped");
+        return Ok(());
+    }
     let encrypted = options.password.is_some();
     let folder = directory.clone();
     let opened = tokio::task::spawn_blocking(move || TransparencyLog::open(&folder, options)).await;

@@ -32,8 +32,14 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::Request;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealmark_entries::{RequestV2, SentVerifier, check_v1};
+use sealmark_formats::Digest;
+use sealmark_log::Entry;
 use sealmark_tlog::note::{KeyKind, VerifierKey};
 use sealmark_tlog::policy::Policy;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -57,6 +63,8 @@ const MAX_MESSAGES: usize = 32;
 /// Calls that watch the log's health, at once.
 const MAX_WATCHING: usize = 256;
 
+/// What [`TransparencyLog::log_first`] signs.
+pub const FIRST: &[u8] = b"sealmark: the first entry of this log\n";
 /// Where a log that is also a [`Witness`] takes checkpoints.
 pub const WITNESS_PATH: &str = "/witness";
 
@@ -285,6 +293,52 @@ impl TransparencyLog {
     /// [`router`](Self::router).
     pub fn host_witness(&self, witness: Witness) {
         let _ = self.0.witness.set(witness);
+    }
+
+    /// Puts an entry of its own into each tree that is empty: a signature, by the key of v1, over [`FIRST`]. Several clients
+    /// take the index 0 for a missing one, and so nobody else's entry should have it.
+    ///
+    /// # Errors
+    /// [`Error::Log`] if the log does not take it.
+    pub fn log_first(&self) -> Result<(), Error> {
+        let state = &self.0.state;
+        let key = &state.current(Interface::V1).key;
+        let digest = Digest::sha256(FIRST);
+        let refused = |reason: &dyn fmt::Display| {
+            Error::Impossible(format!("the log has no first entry: {reason}"))
+        };
+        let signature = key.sign(FIRST).map_err(|error| refused(&error))?;
+        let (pem, encode) = (key.public_key().to_pem(), |bytes: &[u8]| {
+            STANDARD.encode(bytes)
+        });
+        let v1 = json!({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
+            "signature": {"content": encode(&signature), "publicKey": {"content": encode(pem.as_bytes())}},
+            "data": {"hash": {"algorithm": "sha256", "value": digest.hex()}},
+        }});
+        let v2 = RequestV2 {
+            digest: digest.bytes().to_vec(),
+            signature,
+            verifier: Some(SentVerifier::PublicKey(
+                key.public_key().spki_der().to_vec(),
+            )),
+            key_details: RequestV2::key_details_of(key.key_type(), digest.algorithm())
+                .unwrap_or_default(),
+        };
+        let proposed = [(Interface::V1, check_v1(&v1)), (Interface::V2, v2.check())];
+        for (interface, proposed) in proposed {
+            let shard = state.current(interface);
+            if shard.tree.size() > 0 || shard.is_frozen() {
+                continue;
+            }
+            let proposed = proposed.map_err(|error| refused(&error))?;
+            let entry = Entry {
+                leaf: proposed.leaf,
+                keys: proposed.keys,
+                extra: Vec::new(),
+            };
+            state.log.append_blocking(&shard.record.tree, entry)?;
+        }
+        Ok(())
     }
 
     /// All endpoints.

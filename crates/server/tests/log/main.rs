@@ -239,7 +239,7 @@ async fn what_is_wrong_is_refused_as_rekor_refuses_it() {
         ),
         (with("/spec", json!(null)), 422, 602),
         (with("/kind", json!("nonsense")), 422, 606),
-        (with("/kind", json!("rekord")), 400, 400),
+        (with("/kind", json!("rekord")), 422, 602),
         (with("/apiVersion", json!("0.0.9")), 400, 400),
         (p384, 400, 400),
         (dsse, 400, 400),
