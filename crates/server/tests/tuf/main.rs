@@ -91,7 +91,9 @@ async fn two_years_of_days_and_no_client_finds_anything_expired() {
         }
     }
     // Lives of 365, 90 and 10 days, signed anew 60, 45 and 5 days before.
-    assert_eq!(&last[..3], [3, 17, 123]);
+    let [root, targets, snapshot, _] = last;
+    assert_eq!((root, targets), (3, 17));
+    assert!((2 + 730 / 6..2 + 730 / 5).contains(&snapshot), "{snapshot}");
     // One that has been away for two years, and one that has the newest root only.
     for root in [repository.first_root(), repository.root_json()] {
         let read = Follower::of(&root).reads(&url, clock.timestamp()).await;
@@ -273,7 +275,7 @@ async fn files_have_their_types_and_caches_know_what_changes() {
             text,
             "no-store",
         ),
-        ("/", 404, text, "no-store"),
+        ("/", 404, "", ""),
     ] {
         let response = http.get(format!("{url}{path}")).send().await.unwrap();
         let header = |name: &str| {
