@@ -99,7 +99,7 @@ async fn kill_9_leaves_a_repository_that_clients_accept() {
         run(
             directory.path(),
             "opened",
-            Duration::from_micros(round * 3_700 % 149_000),
+            Duration::from_micros(round * 9_700 % 397_000),
         );
         let seen = follower.reads(&url, Timestamp::now()).await;
         let seen = seen.unwrap_or_else(|error| panic!("round {round}: {error}"));

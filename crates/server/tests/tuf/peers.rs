@@ -4,7 +4,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use sealmark_keys::PrivateKey;
-use sealmark_log::SystemClock;
+use sealmark_log::{Clock, SystemClock};
+use sealmark_server::ca::Authority;
 use sealmark_server::tuf::Repository;
 use sealmark_testkit::{Sandbox, require_or_skip};
 use sealmark_trust::tuf::{Options, RootSource, initialize};
@@ -32,10 +33,18 @@ fn trusted_root(name: &str) -> String {
         },
         "logId": {"keyId": base64(key.id().bytes())},
     });
+    let now = SystemClock.now_ms() / 1000;
+    let root = Authority::root("example.org", name, now).unwrap();
+    let authority = json!({
+        "subject": {"organization": "example.org", "commonName": name},
+        "uri": format!("http://{name}.example"),
+        "certChain": {"certificates": [{"rawBytes": base64(root.certificate.der())}]},
+        "validFor": {"start": "2026-01-01T00:00:00Z"},
+    });
     json!({
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
         "tlogs": [log],
-        "certificateAuthorities": [],
+        "certificateAuthorities": [authority],
         "ctlogs": [log],
         "timestampAuthorities": [],
     })
