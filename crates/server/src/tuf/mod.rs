@@ -70,6 +70,9 @@ pub struct Status {
 
 /// A TUF repository. Clones are the same repository.
 ///
+/// All but the answers to clients, which are in memory, writes files and waits until they are durable: not for threads
+/// of an async runtime.
+///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
@@ -142,8 +145,9 @@ impl Repository {
             clock_is_right: AtomicBool::new(false),
             state: Mutex::new(state),
         }));
-        repository.finish_interrupted()?;
         repository.refresh()?;
+        // What a crash has left of an exchange of keys.
+        keys::forget(&repository.0.disk.directory, &repository.0.lock().root)?;
         Ok(repository)
     }
 
@@ -186,9 +190,9 @@ impl Repository {
     /// [`status`](Self::status).
     pub fn refresh(&self) -> Result<bool, crate::Error> {
         let mut state = self.0.lock();
+        let mut changed = self.0.finish_interrupted(&mut state)?;
         let root = &state.root.document;
         let root_is_due = root.expires - self.0.now() < Role::Root.renewal();
-        let mut changed = false;
         if let (true, Some(key)) = (root_is_due, state.root_key.clone()) {
             let (named, online) = (state.root.key.clone(), state.root.online.clone());
             self.0.write_root(&mut state, named, online, &[&key])?;
@@ -207,23 +211,18 @@ impl Repository {
         let mut warned = None;
         loop {
             let again = self.clone();
-            match tokio::task::spawn_blocking(move || again.refresh()).await {
-                Ok(Ok(true)) => tracing::info!("TUF repository: signed anew"),
-                Ok(Ok(false)) => {}
-                Ok(Err(error)) => tracing::error!("TUF repository: {error}"),
+            let work = move || (again.refresh(), again.status()[0]);
+            let done = match tokio::task::spawn_blocking(work).await {
+                Ok((done, root)) => {
+                    warn_of_root(root, &mut warned);
+                    done.map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            match done {
+                Ok(true) => tracing::info!("TUF repository: signed anew"),
+                Ok(false) => {}
                 Err(error) => tracing::error!("TUF repository: {error}"),
-            }
-            // Once for each day that is left.
-            let root = self.status()[0];
-            let soon = root.days_left * 24 * 60 * 60 < Role::Root.renewal();
-            if soon && !root.key_here && warned != Some(root.days_left) {
-                tracing::warn!(
-                    "TUF repository: root version {} expires in {} days, at {}, and its key was exported: sign it anew with --root-key",
-                    root.version,
-                    root.days_left,
-                    time(root.expires)
-                );
-                warned = Some(root.days_left);
             }
             let tick = std::pin::pin!(tokio::time::sleep(TICK));
             if let futures_util::future::Either::Left(_) =
@@ -366,6 +365,20 @@ impl Inner {
         current.snapshot = snapshot.unwrap_or_else(|| current.snapshot.clone());
         current.targets = targets.unwrap_or_else(|| current.targets.clone());
         Ok(true)
+    }
+}
+
+/// Says once for each day that is left that nobody here can sign the root anew.
+fn warn_of_root(root: Status, warned: &mut Option<i64>) {
+    let soon = root.days_left * 24 * 60 * 60 < Role::Root.renewal();
+    if soon && !root.key_here && *warned != Some(root.days_left) {
+        tracing::warn!(
+            "TUF repository: root version {} expires at {}, in {} days, and its key was exported: sign it anew with --root-key",
+            root.version,
+            time(root.expires),
+            root.days_left
+        );
+        *warned = Some(root.days_left);
     }
 }
 

@@ -95,21 +95,6 @@ impl Repository {
         state.root_key = None;
         Ok(())
     }
-
-    /// Goes on with an exchange of the online key that a crash has interrupted.
-    pub(super) fn finish_interrupted(&self) -> Result<(), Trouble> {
-        let mut state = self.0.lock();
-        if state.online.len() > 1 {
-            let Some(signer) = state.root_key.clone() else {
-                tracing::warn!(
-                    "TUF repository: the exchange of the online key was interrupted, and the root key was exported: sign the root with --root-key"
-                );
-                return Ok(());
-            };
-            self.0.finish(&mut state, &signer)?;
-        }
-        keys::forget(&self.0.disk.directory, &state.root)
-    }
 }
 
 impl Inner {
@@ -121,6 +106,15 @@ impl Inner {
 
     fn id(&self, key: &PrivateKey) -> Result<Key, Trouble> {
         keys::id(&self.disk.directory, key)
+    }
+
+    /// Goes on with an exchange of the online key that was interrupted, if the root key is here. `false` if none was.
+    pub(super) fn finish_interrupted(&self, state: &mut State) -> Result<bool, Trouble> {
+        let signer = state.root_key.clone().filter(|_| state.online.len() > 1);
+        let Some(signer) = signer else {
+            return Ok(false);
+        };
+        self.finish(state, &signer).map(|()| true)
     }
 
     /// Signs everything with both online keys, and then names only the new one.

@@ -1,14 +1,12 @@
 //! Directories that are not what they were: each is refused, and the refusal says which file it is.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use sealmark_log::SystemClock;
-use sealmark_server::tuf::{Options, Repository};
-use zeroize::Zeroizing;
 
 use crate::copy_tree;
-use crate::world::{Set, TRUSTED_ROOT, open};
+use crate::world::{Set, TRUSTED_ROOT, open, open_with};
 
 #[test]
 fn damage_is_named_and_nothing_is_changed() {
@@ -182,14 +180,12 @@ fn other_directories_are_not_touched() {
 #[test]
 fn keys_are_encrypted_and_a_wrong_password_is_said_to_be_one() {
     let directory = tempfile::tempdir().unwrap();
-    let open = |password: &str| {
-        let password = Some(Zeroizing::new(password.as_bytes().to_vec()));
-        let clock = Arc::new(SystemClock);
-        Repository::open(directory.path(), Options { clock, password })
-    };
+    let open = |password: &str| open_with(directory.path(), SystemClock, Some(password));
     drop(open("secret").unwrap());
     for name in ["root-1", "online-1"] {
         let pem = directory.path().join(format!("keys/{name}.pem"));
+        let mode = std::fs::metadata(&pem).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         let pem = std::fs::read_to_string(pem).unwrap();
         assert!(pem.starts_with("-----BEGIN ENCRYPTED"), "{pem}");
     }

@@ -180,6 +180,72 @@ async fn keys_are_exchanged_under_the_eyes_of_clients() {
 }
 
 #[tokio::test]
+async fn an_exchange_that_was_interrupted_goes_on() {
+    for exported in [false, true] {
+        let (directory, clock) = (tempfile::tempdir().unwrap(), Set::now());
+        let repository = open(directory.path(), clock.clone()).unwrap();
+        repository.publish(&[(TRUSTED_ROOT, "one")]).unwrap();
+        let key = read_key(&directory.path().join("keys/root-1.pem"));
+        let given = exported.then_some(&key);
+        if exported {
+            let to = directory.path().join("exported.pem");
+            repository.export_root_key(&to).unwrap();
+        }
+        // The root lives longer than this, the timestamp does not: it is refused between the two steps.
+        clock.pass_days(-7);
+        let refused = repository.rotate_online(given).unwrap_err().to_string();
+        assert!(refused.contains("cannot sign timestamp"), "{refused}");
+        clock.pass_days(7);
+        let url = serve(&repository).await;
+        let follower = Follower::of(&repository.first_root());
+        let read = follower.reads(&url, clock.timestamp()).await;
+        assert_eq!(read.unwrap(), "one");
+        assert_eq!(follower.root_version(), 2);
+        let copy = tempfile::tempdir().unwrap();
+        copy_tree(directory.path(), copy.path());
+        for repository in [repository, open(copy.path(), clock.clone()).unwrap()] {
+            if exported {
+                repository.refresh().unwrap();
+                assert_eq!(versions(&repository)[0], 2);
+                repository.sign_root_with(&key).unwrap();
+            } else {
+                repository.refresh().unwrap();
+            }
+            assert_eq!(versions(&repository)[0], 3);
+            let root: Value = serde_json::from_slice(&repository.root_json()).unwrap();
+            let keys = root["signed"]["roles"]["timestamp"]["keyids"].clone();
+            assert_eq!(keys.as_array().unwrap().len(), 1);
+            assert!(repository.publish(&[(TRUSTED_ROOT, "two")]).unwrap());
+            let url = serve(&repository).await;
+            let read = follower.reads(&url, clock.timestamp()).await;
+            assert_eq!(read.unwrap(), "two");
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_is_kept_fresh_until_the_server_stops() {
+    let (directory, clock) = (tempfile::tempdir().unwrap(), Set::now());
+    let repository = open(directory.path(), clock.clone()).unwrap();
+    clock.pass_days(1);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async { drop(stopped.await) };
+    let task = tokio::spawn(repository.clone().keep_fresh(shutdown));
+    while versions(&repository)[3] == 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    stop.send(()).unwrap();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), task).await;
+    ended.unwrap().unwrap();
+    assert_eq!(versions(&repository), [1, 1, 1, 2]);
+}
+
+fn read_key(path: &std::path::Path) -> PrivateKey {
+    let none = || Err(sealmark_keys::Error::WrongPassword);
+    PrivateKey::from_pem(&std::fs::read(path).unwrap(), none).unwrap()
+}
+
+#[tokio::test]
 async fn the_root_key_can_be_kept_elsewhere() {
     use std::os::unix::fs::PermissionsExt;
     let (directory, clock) = (tempfile::tempdir().unwrap(), Set::now());
@@ -191,6 +257,8 @@ async fn the_root_key_can_be_kept_elsewhere() {
     let refused = repository.export_root_key(&file).unwrap_err().to_string();
     assert!(refused.contains("give the name of a new file"), "{refused}");
     std::fs::remove_file(&file).unwrap();
+    // As a crash between the two steps of the move leaves it.
+    std::fs::copy(directory.path().join("keys/root-1.pem"), &file).unwrap();
     repository.export_root_key(&file).unwrap();
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -212,14 +280,10 @@ async fn the_root_key_can_be_kept_elsewhere() {
             "{refused}"
         );
     }
-    let read = |path: &std::path::Path| {
-        let none = || Err(sealmark_keys::Error::WrongPassword);
-        PrivateKey::from_pem(&std::fs::read(path).unwrap(), none).unwrap()
-    };
-    let online = read(&directory.path().join("keys/online-1.pem"));
+    let online = read_key(&directory.path().join("keys/online-1.pem"));
     let refused = repository.sign_root_with(&online).unwrap_err().to_string();
     assert!(refused.contains("is not the root key"), "{refused}");
-    let key = read(&file);
+    let key = read_key(&file);
     repository.sign_root_with(&key).unwrap();
     assert_eq!(repository.status()[0].days_left, 365);
     repository.rotate_online(Some(&key)).unwrap();

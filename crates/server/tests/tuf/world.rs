@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sealmark_log::{Clock, SystemClock};
@@ -11,6 +12,7 @@ use sealmark_server::{Error, listen};
 use sealmark_trust::tuf::Client;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use zeroize::Zeroizing;
 
 pub(crate) const DAY: u64 = 24 * 60 * 60;
 pub(crate) const TRUSTED_ROOT: &str = "trusted_root.json";
@@ -44,12 +46,28 @@ impl Clock for Set {
 }
 
 pub(crate) fn open(directory: &Path, clock: impl Clock) -> Result<Repository, Error> {
-    let clock = Arc::new(clock);
-    let options = Options {
-        clock,
-        password: None,
-    };
-    Repository::open(directory, options)
+    open_with(directory, clock, None)
+}
+
+/// Opens a repository that this process may just have closed: a program that another test starts has all open files
+/// for a moment, and with them the lock.
+pub(crate) fn open_with(
+    directory: &Path,
+    clock: impl Clock,
+    password: Option<&str>,
+) -> Result<Repository, Error> {
+    let clock: Arc<dyn Clock> = Arc::new(clock);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let password = password.map(|password| Zeroizing::new(password.as_bytes().to_vec()));
+        let clock = clock.clone();
+        match Repository::open(directory, Options { clock, password }) {
+            Err(Error::InUse { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Serves it below `/tuf`, as the instance does.

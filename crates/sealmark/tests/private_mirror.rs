@@ -1,0 +1,68 @@
+//! `initialize` with the TUF repository of a private instance: its keys change, and the program follows.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::sync::Arc;
+
+use sealmark_log::SystemClock;
+use sealmark_server::listen;
+use sealmark_server::tuf::{Options, Repository};
+use sealmark_testkit::Sandbox;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+const SEALMARK: &str = env!("CARGO_BIN_EXE_sealmark");
+
+/// A trusted root that names nobody but a timestamp authority's address.
+fn publish(repository: &Repository, url: &str) {
+    let trusted_root = json!({
+        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "certificateAuthorities": [{
+            "subject": {"organization": "example.org", "commonName": "ca"},
+            "uri": url,
+            "certChain": {"certificates": []},
+            "validFor": {"start": "2026-01-01T00:00:00Z"},
+        }],
+    });
+    let content = trusted_root.to_string();
+    assert!(
+        repository
+            .publish(&[("trusted_root.json", content)])
+            .unwrap()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_instance_exchanges_its_keys() {
+    let (directory, sandbox) = (tempfile::tempdir().unwrap(), Sandbox::new());
+    let options = Options {
+        clock: Arc::new(SystemClock),
+        password: None,
+    };
+    let repository = Repository::open(directory.path(), options).unwrap();
+    publish(&repository, "https://first.example");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mirror = format!("http://{}", listener.local_addr().unwrap());
+    let router = repository.router();
+    tokio::spawn(listen::serve(router, listener, std::future::pending()));
+    let root = sandbox.write("root.json", repository.first_root());
+    let run = |arguments: &[&str]| {
+        let program = sandbox.command(SEALMARK).args(arguments);
+        tokio::task::block_in_place(|| program.run().success())
+    };
+    let root = root.display().to_string();
+    run(&["initialize", "--mirror", &mirror, "--root", &root]);
+    let used = || {
+        run(&["trusted-root", "create", "--with-default-services"])
+            .stdout()
+            .to_owned()
+    };
+    assert!(used().contains("https://first.example"));
+    repository.rotate_online(None).unwrap();
+    publish(&repository, "https://second.example");
+    assert!(used().contains("https://second.example"));
+    repository.rotate_root(None).unwrap();
+    repository.rotate_online(None).unwrap();
+    publish(&repository, "https://third.example");
+    assert!(used().contains("https://third.example"));
+}
