@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use sealmark_log::SystemClock;
 use sealmark_server::listen;
 use sealmark_server::tuf::{Options, Repository};
 use sealmark_testkit::Sandbox;
@@ -12,6 +12,11 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 const SEALMARK: &str = env!("CARGO_BIN_EXE_sealmark");
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_millis().try_into().unwrap()
+}
 
 /// A trusted root that names nobody but a timestamp authority's address.
 fn publish(repository: &Repository, url: &str) {
@@ -36,7 +41,7 @@ fn publish(repository: &Repository, url: &str) {
 async fn a_private_instance_exchanges_its_keys() {
     let (directory, sandbox) = (tempfile::tempdir().unwrap(), Sandbox::new());
     let options = Options {
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(now_ms),
         password: None,
     };
     let repository = Repository::open(directory.path(), options).unwrap();

@@ -209,7 +209,7 @@ impl Disk {
             let Ok(document) = self.document(Role::Targets, &file) else {
                 continue;
             };
-            wanted.extend(super::target_files(&document));
+            wanted.extend(super::state::target_files(&document));
         }
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         let unwanted = |file: &&String| file.starts_with("targets/") && !wanted.contains(*file);

@@ -12,7 +12,8 @@ use sealmark_keys::PrivateKey;
 use zeroize::Zeroizing;
 
 use super::metadata::{Document, Key, Role, Root};
-use super::{Error, Inner, Repository, State, keys};
+use super::state::State;
+use super::{Error, Inner, Repository, keys};
 use crate::{Error as Trouble, durable};
 
 impl Repository {
