@@ -5,6 +5,9 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_server::listen;
 use sealmark_server::tuf::{Options, Repository};
 use sealmark_testkit::Sandbox;
@@ -18,15 +21,21 @@ fn now_ms() -> u64 {
     since.as_millis().try_into().unwrap()
 }
 
-/// A trusted root that names nobody but a timestamp authority's address.
+/// Publishes a trusted root with one log.
 fn publish(repository: &Repository, url: &str) {
+    let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+    let key = key.public_key();
     let trusted_root = json!({
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-        "certificateAuthorities": [{
-            "subject": {"organization": "example.org", "commonName": "ca"},
-            "uri": url,
-            "certChain": {"certificates": []},
-            "validFor": {"start": "2026-01-01T00:00:00Z"},
+        "tlogs": [{
+            "baseUrl": url,
+            "hashAlgorithm": "SHA2_256",
+            "publicKey": {
+                "rawBytes": STANDARD.encode(key.spki_der()),
+                "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                "validFor": {"start": "2026-01-01T00:00:00Z"},
+            },
+            "logId": {"keyId": STANDARD.encode(key.id().bytes())},
         }],
     });
     let content = trusted_root.to_string();
