@@ -16,6 +16,7 @@ pub mod log;
 pub mod ops;
 pub mod registry;
 pub mod tsa;
+pub mod tuf;
 pub mod witness;
 
 pub use error::Error;
