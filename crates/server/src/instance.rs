@@ -1,5 +1,5 @@
-//! A private Sigstore: certificate authority, CT log, transparency log and timestamp authority, on one port, out of one
-//! directory.
+//! A private Sigstore: certificate authority, CT log, transparency log, timestamp authority and TUF repository, on one port,
+//! out of one directory.
 //!
 //! ```text
 //! sealmark-instance   {"layout", "url", "created"}: what this directory is
@@ -9,6 +9,7 @@
 //! ca/root.pem ca.pem  their certificates
 //! ct/keys/ ct/log/ ct/issuers/   the CT log: its key, its tree, the certificates above its entries
 //! tsa/keys/ tsa/root.pem tsa.pem the timestamp authority's root, its own key and certificate
+//! tuf/                the TUF repository: see `tuf`
 //! ```
 //!
 //! Invariant: what is made once (a key, a certificate) is durable before it is used, and is never made again. A start
@@ -18,6 +19,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
 use sealmark_identity::Configuration;
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_log::{Clock, Log, Settings, SystemClock};
@@ -29,10 +31,13 @@ use crate::ca::{self, Authority, CertificateAuthority};
 use crate::ct::{self, CtLog, CtSigner};
 use crate::log::{self, TransparencyLog};
 use crate::tsa::TimestampAuthority;
+use crate::tuf::{self, Repository};
 use crate::{Error, durable, keyring, ops};
 
 const MARKER: &str = "sealmark-instance";
 const LOCK: &str = "lock";
+/// Where the TUF repository is beside the other services.
+pub const TUF_PATH: &str = "/tuf";
 const LAYOUT: u32 = 1;
 
 /// What an instance is opened with.
@@ -59,6 +64,8 @@ pub struct Instance {
     pub ct: CtLog,
     /// The timestamp authority.
     pub tsa: TimestampAuthority,
+    /// How clients come to trust the keys of all that.
+    pub tuf: Repository,
     /// When it was made, in seconds since 1970: no key was in use before.
     pub created: u64,
     _lock: File,
@@ -117,11 +124,17 @@ impl Instance {
         })?;
         let log = TransparencyLog::open(&directory.join("log"), options.log)?;
         log.log_first()?;
+        let tuf_options = tuf::Options {
+            clock: clock.clone(),
+            password: options.password.clone(),
+        };
+        let tuf = Repository::open(&directory.join("tuf"), tuf_options)?;
         Ok(Self {
             log,
             ca,
             ct,
             tsa: TimestampAuthority::new(tsa, &[tsa_root.certificate], clock)?,
+            tuf,
             created: identity.created,
             _lock: lock,
         })
@@ -140,6 +153,11 @@ impl Instance {
             .with(self.ca.service())
             .with(self.ct.service())
             .with(self.tsa.service())
+            .with(ops::Service::new(
+                "tuf",
+                Router::new().nest(TUF_PATH, self.tuf.router()),
+                |path| path.starts_with("/tuf/").then_some("tuf"),
+            ))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use sealmark_keys::PrivateKey;
+use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_log::{Clock, SystemClock};
 use sealmark_server::ca::Authority;
 use sealmark_server::tuf::Repository;
@@ -17,7 +17,7 @@ const SIGNING_CONFIG: &str = "signing_config.v0.2.json";
 
 /// A trusted root that clients can read, of an instance that is called `name`.
 fn trusted_root(name: &str) -> String {
-    let key = PrivateKey::generate(sealmark_keys::Algorithm::EcdsaP256).unwrap();
+    let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
     let key = key.public_key();
     let base64 = |bytes: &[u8]| {
         use base64::Engine;
@@ -34,7 +34,8 @@ fn trusted_root(name: &str) -> String {
         "logId": {"keyId": base64(key.id().bytes())},
     });
     let now = SystemClock.now_ms() / 1000;
-    let root = Authority::root("example.org", name, now).unwrap();
+    let own = PrivateKey::generate(Algorithm::EcdsaP384).unwrap();
+    let root = Authority::root(own, "example.org", name, now).unwrap();
     let authority = json!({
         "subject": {"organization": "example.org", "commonName": name},
         "uri": format!("http://{name}.example"),
