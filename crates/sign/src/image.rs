@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use sealmark_formats::bundle::{self, Bundle, Material};
+use sealmark_formats::bundle::{self, Bundle};
 use sealmark_formats::simple_signing::SimpleSigning;
 use sealmark_formats::{Digest, dsse, legacy, statement};
-use sealmark_kms::Signer;
 use sealmark_oci::manifest::{
     BUNDLE_CONTENT_ANNOTATION, BUNDLE_PREDICATE_ANNOTATION, CREATED_ANNOTATION,
 };
@@ -15,7 +14,7 @@ use sealmark_oci::{Client, Descriptor, Reference, Repository, Source, Want};
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout};
 use sealmark_verify::{Artifact, Kind};
 
-use crate::{Error, check};
+use crate::{Error, Sighting, Signatory, check, log};
 
 /// What to sign, and how.
 pub struct Request<'a> {
@@ -26,7 +25,7 @@ pub struct Request<'a> {
     /// The repository that the signature goes to.
     pub signatures: &'a Repository,
     /// Signs.
-    pub signer: &'a Signer,
+    pub signatory: &'a Signatory,
     /// Annotations of the signature.
     pub annotations: &'a BTreeMap<String, String>,
     /// The identity that a legacy payload claims, instead of the image's repository.
@@ -74,6 +73,8 @@ pub struct Placed {
     pub signature: Vec<u8>,
     /// The bundle, if that is the form.
     pub bundle: Option<Vec<u8>>,
+    /// Who else has seen it.
+    pub seen: Vec<Sighting>,
     /// What became of it.
     pub state: State,
 }
@@ -174,8 +175,11 @@ async fn as_bundle(
             _ => None,
         })
         // Others may have signed the same.
-        .find(|(evidence, ..)| accepted(request.signer, &subject.digest, evidence).is_ok());
-    if let Some((evidence, bundle, envelope)) = twin
+        .find_map(|(evidence, bundle, envelope)| {
+            let seen = accepted(request.signatory, &subject.digest, evidence).ok()?;
+            Some((evidence, bundle, envelope, seen))
+        });
+    if let Some((evidence, bundle, envelope, seen)) = twin
         && let Some(signature) = envelope.signatures.first()
     {
         return Ok(Placed {
@@ -183,6 +187,7 @@ async fn as_bundle(
             payload: envelope.payload.clone(),
             signature: signature.sig.clone(),
             bundle: Some(bundle.to_json()),
+            seen,
             state: already_there(evidence, &subject.digest, "referrer"),
         });
     }
@@ -191,19 +196,26 @@ async fn as_bundle(
         payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
         signatures: Vec::new(),
     };
-    let signature = request.signer.sign(&envelope.pae()).await?;
+    let signature = request.signatory.signer().sign(&envelope.pae()).await?;
     envelope.signatures.push(dsse::Signature {
         sig: signature.clone(),
         keyid: None,
     });
     let payload = envelope.payload.clone();
-    let hint = request.signer.public_key().id().hint();
-    let bundle = Bundle::new(
-        Material::PublicKey { hint },
-        bundle::Content::Dsse(envelope),
-    );
+    let witnessed = request
+        .signatory
+        .witness(log::Signed::Envelope {
+            envelope: &envelope,
+            signature: &signature,
+        })
+        .await?;
+    let content = bundle::Content::Dsse(envelope);
+    let mut bundle = Bundle::new(request.signatory.material(), content);
+    bundle.timestamps = witnessed.timestamps;
+    bundle.log_entries = witnessed.log_entries;
     let json = bundle.to_json();
-    check_fresh(request.signer, subject, Content::from_bundle(&json))?;
+    let content = Content::from_bundle(&json);
+    let seen = check_fresh(request.signatory, subject, content)?;
     let state = match request.upload {
         false => State::NotUploaded,
         true => {
@@ -239,6 +251,7 @@ async fn as_bundle(
         payload,
         signature,
         bundle: Some(json),
+        seen,
         state,
     })
 }
@@ -257,31 +270,30 @@ async fn as_legacy(
             Content::SimpleSigning(d) if d.payload == payload => Some((evidence, d)),
             _ => None,
         })
-        .find(|(evidence, _)| accepted(request.signer, &subject.digest, evidence).is_ok());
-    if let Some((evidence, detached)) = twin {
+        .find_map(|(evidence, detached)| {
+            let seen = accepted(request.signatory, &subject.digest, evidence).ok()?;
+            Some((evidence, detached, seen))
+        });
+    if let Some((evidence, detached, seen)) = twin {
         return Ok(Placed {
             layout: Layout::LegacySignature,
             payload,
             signature: detached.signature.clone(),
             bundle: None,
+            seen,
             state: already_there(evidence, &subject.digest, "tag"),
         });
     }
-    let signature = request.signer.sign(&payload).await?;
-    let detached = Detached {
-        payload: payload.clone(),
-        signature: signature.clone(),
-        ..Detached::default()
-    };
-    check_fresh(request.signer, subject, Content::SimpleSigning(detached))?;
+    let signature = request.signatory.signer().sign(&payload).await?;
+    let detached = legacy_signature(request.signatory, payload.clone(), signature.clone()).await?;
+    let annotations = legacy_annotations(&detached);
+    let content = Content::SimpleSigning(detached);
+    let seen = check_fresh(request.signatory, subject, content)?;
     let state = match request.upload {
         false => State::NotUploaded,
         true => {
             let mut layer = Descriptor::of(legacy::SIMPLE_SIGNING_MEDIA_TYPE, &payload);
-            layer.annotations.insert(
-                legacy::SIGNATURE_ANNOTATION.to_owned(),
-                base64::engine::general_purpose::STANDARD.encode(&signature),
-            );
+            layer.annotations.extend(annotations);
             let pushed = request
                 .client
                 .append_legacy(
@@ -308,8 +320,75 @@ async fn as_legacy(
         payload,
         signature,
         bundle: None,
+        seen,
         state,
     })
+}
+
+/// A signature over a payload, seen by whoever is to see it, as far as the legacy form has room for that.
+async fn legacy_signature(
+    signatory: &Signatory,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+) -> Result<Detached, Error> {
+    let key = signatory.signer().public_key();
+    let digest = Digest::of(key.hash(), &payload);
+    let witnessed = signatory
+        .witness(log::Signed::Data {
+            digest: &digest,
+            signature: &signature,
+            key: key.key_type(),
+        })
+        .await?;
+    let no_room = |what: &str| {
+        Error::Services(format!(
+            "a legacy signature has no room for {what}; write --format bundle"
+        ))
+    };
+    let log_entry = match witnessed.log_entries.as_slice() {
+        [] => None,
+        [one] => Some(log::promise_of(one).ok_or_else(|| no_room("an entry of a log of version 2"))?),
+        _ => return Err(no_room("several log entries")),
+    };
+    if witnessed.timestamps.len() > 1 {
+        return Err(no_room("several timestamps"));
+    }
+    let issued = signatory.issued();
+    let chain = issued.map(|issued| {
+        let chain = issued.chain.iter().map(sealmark_x509::Certificate::to_pem);
+        chain.collect::<String>().into_bytes()
+    });
+    Ok(Detached {
+        payload,
+        signature,
+        certificate: issued.map(|issued| issued.certificate.to_pem().into_bytes()),
+        chain: chain.filter(|chain| !chain.is_empty()),
+        log_entry,
+        timestamps: witnessed.timestamps,
+        sct: None,
+    })
+}
+
+/// What a layer says of its payload.
+fn legacy_annotations(detached: &Detached) -> BTreeMap<String, String> {
+    let base64 = base64::engine::general_purpose::STANDARD.encode(&detached.signature);
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let json = |value: serde_json::Result<String>| value.expect("bytes and texts can be written as JSON");
+    let bundle = detached.log_entry.as_ref().map(|bundle| json(serde_json::to_string(bundle)));
+    let timestamp = detached.timestamps.first().map(|response| {
+        let response = response.clone();
+        json(serde_json::to_string(&legacy::Rfc3161Timestamp { response }))
+    });
+    [
+        (legacy::SIGNATURE_ANNOTATION, Some(base64)),
+        (legacy::CERTIFICATE_ANNOTATION, detached.certificate.as_ref().map(text)),
+        (legacy::CHAIN_ANNOTATION, detached.chain.as_ref().map(text)),
+        (legacy::BUNDLE_ANNOTATION, bundle),
+        (legacy::TIMESTAMP_ANNOTATION, timestamp),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
 }
 
 /// Whether a statement says the same as ours, although it may be written in other bytes: cosign writes
@@ -332,15 +411,23 @@ fn already_there(evidence: &Evidence, subject: &Digest, how: &str) -> State {
     })
 }
 
-fn check_fresh(signer: &Signer, subject: &Descriptor, content: Content) -> Result<(), Error> {
+fn check_fresh(
+    signatory: &Signatory,
+    subject: &Descriptor,
+    content: Content,
+) -> Result<Vec<Sighting>, Error> {
     let artifact = Artifact::by_digest(subject.digest.clone());
     let what = subject.digest.to_string();
-    check::fresh(signer, Kind::ImageSignature, &artifact, content, &what)
+    check::fresh(signatory, Kind::ImageSignature, &artifact, content, &what)
 }
 
-fn accepted(signer: &Signer, digest: &Digest, evidence: &Evidence) -> Result<(), String> {
+fn accepted(
+    signatory: &Signatory,
+    digest: &Digest,
+    evidence: &Evidence,
+) -> Result<Vec<Sighting>, String> {
     let artifact = Artifact::by_digest(digest.clone());
-    check::made_by(signer, Kind::ImageSignature, &artifact, evidence)
+    check::made_by(signatory, Kind::ImageSignature, &artifact, evidence)
 }
 
 fn now() -> String {
