@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_kms::{KeyRef, Signer};
 use sealmark_sign::Signatory;
+use sealmark_sign::http::Options;
 use sealmark_sign::identity::ambient::{self, Place};
-use sealmark_sign::identity::{AUDIENCE, IdentityToken};
+use sealmark_sign::identity::{AUDIENCE, IdentityToken, login};
+use url::Url;
+use zeroize::Zeroizing;
 
 use crate::confirm;
 use crate::error::Error;
@@ -40,7 +43,13 @@ pub(crate) struct IdentityFlags {
     #[arg(long)]
     oidc_disable_ambient_providers: bool,
     /// Algorithm of the key that is made for this run
-    #[arg(long, value_enum, default_value = "ecdsa-sha2-256-nistp256", hide_default_value = true, value_name = "NAME")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "ecdsa-sha2-256-nistp256",
+        hide_default_value = true,
+        value_name = "NAME"
+    )]
     signing_algorithm: SigningAlgorithm,
 }
 
@@ -125,13 +134,79 @@ impl IdentityFlags {
                 return Ok(token);
             }
         }
-        let _ = chosen;
-        let advice = ambient::advice(&place).map(|text| format!("; {text}"));
-        Err(Error::Usage(format!(
-            "nobody says who signs: give an identity token with --identity-token or in SIGSTORE_ID_TOKEN{}",
-            advice.unwrap_or_default()
-        )))
+        let interactive = terminal.is_interactive();
+        let flow = match self.fulcio_auth_flow {
+            Some(Flow::Token) => None,
+            Some(flow) => Some(flow),
+            None => interactive.then_some(Flow::Normal),
+        };
+        match (flow, chosen.services.issuer.as_deref()) {
+            (Some(flow), Some(issuer)) => self.log_in(flow, issuer, &options).await,
+            (Some(_), None) => Err(Error::Usage(
+                "nobody says who signs, and no identity provider is named to log in at: give --oidc-issuer, or a token \
+                 with --identity-token"
+                    .to_owned(),
+            )),
+            (None, _) => {
+                let advice = ambient::advice(&place).map(|text| format!("; {text}"));
+                Err(Error::Usage(format!(
+                    "nobody says who signs: give an identity token with --identity-token or in SIGSTORE_ID_TOKEN, or log \
+                     in on another device with --fulcio-auth-flow device{}",
+                    advice.unwrap_or_default()
+                )))
+            }
+        }
     }
+
+    async fn log_in(
+        &self,
+        flow: Flow,
+        issuer: &str,
+        options: &Options,
+    ) -> Result<IdentityToken, Error> {
+        let redirect = self
+            .oidc_redirect_url
+            .as_deref()
+            .map(Url::parse)
+            .transpose();
+        let redirect = redirect
+            .map_err(|error| Error::Usage(format!("--oidc-redirect-url is not a URL: {error}")))?;
+        let secret = match &self.oidc_client_secret_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|cause| Error::file("read", path, cause))?;
+                Some(Zeroizing::new(text.trim().to_owned()))
+            }
+            None => None,
+        };
+        let client = login::Client {
+            id: self.oidc_client_id.clone(),
+            secret,
+            redirect,
+        };
+        let progress = service_flags::progress();
+        Ok(match flow {
+            Flow::Device => login::on_device(issuer, &client, options, &progress).await?,
+            _ => login::in_browser(issuer, &client, options, &progress, open_browser).await?,
+        })
+    }
+}
+
+/// Opens a browser; where that fails, the person has been told the URL.
+fn open_browser(url: &Url) {
+    let program = match cfg!(target_os = "macos") {
+        true => "open",
+        false => "xdg-open",
+    };
+    let mut command = std::process::Command::new(program);
+    let quiet = std::process::Stdio::null;
+    command
+        .arg(url.as_str())
+        .stdin(quiet())
+        .stdout(quiet())
+        .stderr(quiet());
+    // Whoever waits for it waits for the browser to be closed.
+    let _ = command.spawn();
 }
 
 /// Tells, once, what will be public for ever, and asks whoever can be asked.

@@ -111,7 +111,10 @@ impl ServiceFlags {
                 "--rekor-url names a log, and --tlog-upload=false wants none".to_owned(),
             ));
         }
-        let log = self.rekor_url.clone().map(|url| LogService { url, version: None });
+        let log = self
+            .rekor_url
+            .clone()
+            .map(|url| LogService { url, version: None });
         Ok(Some(Services {
             ca: self.fulcio_url.clone(),
             issuer: self.oidc_issuer.clone(),

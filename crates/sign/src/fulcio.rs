@@ -45,13 +45,20 @@ impl Issued {
         let from = self.certificate.validity().not_before.unix_seconds();
         let mut reason = "the trusted root names no certificate authority for this time".to_owned();
         for authority in &trust.authorities {
-            let counts = i64::try_from(from).is_ok_and(|at| authority.valid_for.contains_seconds(at));
+            let counts =
+                i64::try_from(from).is_ok_and(|at| authority.valid_for.contains_seconds(at));
             let Some((root, between)) = authority.chain.split_last().filter(|_| counts) else {
                 continue;
             };
             let between = [between, &self.chain].concat();
             let roots = core::slice::from_ref(root);
-            match verify_chain(&self.certificate, &between, roots, from, Purpose::CodeSigning) {
+            match verify_chain(
+                &self.certificate,
+                &between,
+                roots,
+                from,
+                Purpose::CodeSigning,
+            ) {
                 Ok(_) => return Ok(()),
                 Err(error) => reason = error.to_string(),
             }
@@ -133,21 +140,26 @@ pub async fn certificate(
         return Err(answer.malformed("it has no certificate"));
     };
     if certificate.spki_der() != key.spki_der() {
-        return Err(answer.malformed("its certificate is for another key than the one that was sent"));
+        return Err(
+            answer.malformed("its certificate is for another key than the one that was sent")
+        );
     }
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
     let validity = certificate.validity();
-    let (from, to) = (validity.not_before.unix_seconds(), validity.not_after.unix_seconds());
+    let (from, to) = (
+        validity.not_before.unix_seconds(),
+        validity.not_after.unix_seconds(),
+    );
     if from > now.saturating_add(CLOCK_SKEW) || to < now.saturating_sub(CLOCK_SKEW) {
         return Err(answer.malformed(format_args!(
             "its certificate is valid from {} to {}, which is not now: one of the clocks is wrong",
             validity.not_before, validity.not_after
         )));
     }
-    if certificate.fulcio().issuer().is_none()
-        || certificate.subject_alt_names().is_empty()
-    {
-        return Err(answer.malformed("its certificate does not say who it is for, or who vouched for that"));
+    if certificate.fulcio().issuer().is_none() || certificate.subject_alt_names().is_empty() {
+        return Err(
+            answer.malformed("its certificate does not say who it is for, or who vouched for that")
+        );
     }
     Ok(Issued {
         certificate,

@@ -18,6 +18,7 @@ use crate::Error;
 use crate::http::sanitise;
 
 pub mod ambient;
+pub mod login;
 
 /// The audience that Sigstore's authorities expect, and the client that people log in with.
 pub const AUDIENCE: &str = "sigstore";
@@ -37,7 +38,8 @@ impl IdentityToken {
     /// [`Error::Identity`] if it is none, is out of date, or does not say whose it is.
     pub fn new(secret: &str, origin: impl Into<String>) -> Result<Self, Error> {
         let origin = origin.into();
-        let wrong = |reason: String| Error::Identity(format!("the identity token from {origin}: {reason}"));
+        let wrong =
+            |reason: String| Error::Identity(format!("the identity token from {origin}: {reason}"));
         let secret = Zeroizing::new(secret.trim().to_owned());
         let token = Token::parse(&secret).map_err(|error| wrong(error.to_string()))?;
         let it = Self {
@@ -46,7 +48,9 @@ impl IdentityToken {
             origin: origin.clone(),
         };
         if it.claim("iss").is_none() || it.claim("sub").is_none() {
-            return Err(wrong("it does not say who vouches for whom (iss, sub)".to_owned()));
+            return Err(wrong(
+                "it does not say who vouches for whom (iss, sub)".to_owned(),
+            ));
         }
         let now = Timestamp::now().as_second();
         if let Some(ago) = it.expires().map(|end| now - end).filter(|ago| *ago >= 0) {
@@ -127,7 +131,8 @@ impl IdentityToken {
 
     fn expires(&self) -> Option<i64> {
         let exp = self.token.unverified_claim("exp")?;
-        exp.as_i64().or_else(|| exp.as_f64().map(|seconds| seconds as i64))
+        exp.as_i64()
+            .or_else(|| exp.as_f64().map(|seconds| seconds as i64))
     }
 }
 
@@ -144,7 +149,10 @@ impl fmt::Display for IdentityToken {
             sanitise(&audience),
             self.origin
         )?;
-        match self.expires().and_then(|end| Timestamp::from_second(end).ok()) {
+        match self
+            .expires()
+            .and_then(|end| Timestamp::from_second(end).ok())
+        {
             Some(end) => write!(f, ", and expires at {end}"),
             None => Ok(()),
         }
@@ -167,7 +175,11 @@ mod tests {
 
     pub(crate) fn token(claims: &serde_json::Value) -> String {
         let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        format!("{}.{}.c2lnbmF0dXJl", part(&json!({"alg": "ES256"})), part(claims))
+        format!(
+            "{}.{}.c2lnbmF0dXJl",
+            part(&json!({"alg": "ES256"})),
+            part(claims)
+        )
     }
 
     fn claims(email: &str, verified: bool) -> serde_json::Value {
@@ -202,10 +214,17 @@ mod tests {
             assert!(format!("{token}").contains("jane@example.org"));
         }
         let secret = text.split('.').next().unwrap();
-        for broken in [format!("{text}.x"), text.replace('.', ""), "eyJ.eyJ.x".to_owned()] {
+        for broken in [
+            format!("{text}.x"),
+            text.replace('.', ""),
+            "eyJ.eyJ.x".to_owned(),
+        ] {
             let error = IdentityToken::given(&broken, "--identity-token").unwrap_err();
             let error = error.to_string();
-            assert!(error.contains("identity token") && !error.contains(&secret[3..]), "{error}");
+            assert!(
+                error.contains("identity token") && !error.contains(&secret[3..]),
+                "{error}"
+            );
         }
     }
 

@@ -347,7 +347,9 @@ async fn legacy_signature(
     };
     let log_entry = match witnessed.log_entries.as_slice() {
         [] => None,
-        [one] => Some(log::promise_of(one).ok_or_else(|| no_room("an entry of a log of version 2"))?),
+        [one] => {
+            Some(log::promise_of(one).ok_or_else(|| no_room("an entry of a log of version 2"))?)
+        }
         _ => return Err(no_room("several log entries")),
     };
     if witnessed.timestamps.len() > 1 {
@@ -373,15 +375,24 @@ async fn legacy_signature(
 fn legacy_annotations(detached: &Detached) -> BTreeMap<String, String> {
     let base64 = base64::engine::general_purpose::STANDARD.encode(&detached.signature);
     let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-    let json = |value: serde_json::Result<String>| value.expect("bytes and texts can be written as JSON");
-    let bundle = detached.log_entry.as_ref().map(|bundle| json(serde_json::to_string(bundle)));
+    let json =
+        |value: serde_json::Result<String>| value.expect("bytes and texts can be written as JSON");
+    let bundle = detached
+        .log_entry
+        .as_ref()
+        .map(|bundle| json(serde_json::to_string(bundle)));
     let timestamp = detached.timestamps.first().map(|response| {
         let response = response.clone();
-        json(serde_json::to_string(&legacy::Rfc3161Timestamp { response }))
+        json(serde_json::to_string(&legacy::Rfc3161Timestamp {
+            response,
+        }))
     });
     [
         (legacy::SIGNATURE_ANNOTATION, Some(base64)),
-        (legacy::CERTIFICATE_ANNOTATION, detached.certificate.as_ref().map(text)),
+        (
+            legacy::CERTIFICATE_ANNOTATION,
+            detached.certificate.as_ref().map(text),
+        ),
         (legacy::CHAIN_ANNOTATION, detached.chain.as_ref().map(text)),
         (legacy::BUNDLE_ANNOTATION, bundle),
         (legacy::TIMESTAMP_ANNOTATION, timestamp),

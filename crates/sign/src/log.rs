@@ -44,14 +44,19 @@ impl<'a> Signed<'a> {
     fn proposal(&self, verifier_pem: &str) -> Result<(Kind, Files), Error> {
         let public_keys = vec![verifier_pem.as_bytes().to_vec()];
         let (name, files) = match self {
-            Self::Data { key: KeyType::Ed25519, .. } => {
+            Self::Data {
+                key: KeyType::Ed25519,
+                ..
+            } => {
                 return Err(Error::Services(
                     "a log takes digests of what was signed, and a signature by an Ed25519 key is not over one: sign with \
                      another key, or without a log (--tlog-upload=false)"
                         .to_owned(),
                 ));
             }
-            Self::Data { digest, signature, .. } => {
+            Self::Data {
+                digest, signature, ..
+            } => {
                 let files = Files {
                     digest: Some((*digest).clone()),
                     signature: Some(STANDARD.encode(signature).into_bytes()),
@@ -61,7 +66,8 @@ impl<'a> Signed<'a> {
                 ("hashedrekord", files)
             }
             Self::Envelope { envelope, .. } => {
-                let json = serde_json::to_vec(envelope).expect("bytes and texts can be written as JSON");
+                let json =
+                    serde_json::to_vec(envelope).expect("bytes and texts can be written as JSON");
                 let files = Files {
                     artifact: Some(json),
                     public_keys,

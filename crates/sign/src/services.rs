@@ -132,7 +132,10 @@ mod tests {
         for (json, wrong) in [
             (LOGS.to_owned(), Some("a certificate authority is needed")),
             (ca.to_owned(), Some("no transparency log or timestamp")),
-            (format!("{ca},{LOGS}"), Some("a timestamp authority is needed")),
+            (
+                format!("{ca},{LOGS}"),
+                Some("a timestamp authority is needed"),
+            ),
             (format!("{ca},{tsa}"), None),
             (format!("{ca},{tsa},{LOGS}"), None),
         ] {

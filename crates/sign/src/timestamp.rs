@@ -25,7 +25,8 @@ pub async fn stamp(url: &str, signature: &[u8], options: &Options) -> Result<Vec
         certificates: true,
     };
     let der = request.to_der();
-    let der = der.map_err(|error| Error::Services(format!("no timestamp can be asked for: {error}")))?;
+    let der =
+        der.map_err(|error| Error::Services(format!("no timestamp can be asked for: {error}")))?;
     let answer = service
         .post(service.url(), |builder| {
             let builder = builder.header("content-type", "application/timestamp-query");
@@ -43,7 +44,9 @@ pub async fn stamp(url: &str, signature: &[u8], options: &Options) -> Result<Vec
         )));
     }
     if token.nonce() != request.nonce.as_deref() {
-        return Err(answer.malformed("the timestamp was made for another request: its nonce is not the one that was sent"));
+        return Err(answer.malformed(
+            "the timestamp was made for another request: its nonce is not the one that was sent",
+        ));
     }
     Ok(answer.body)
 }

@@ -105,7 +105,10 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     }
     let written: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
     let key = arguments.key.as_deref();
-    outputs::check(&key.map(Path::new).into_iter().collect::<Vec<_>>(), &written)?;
+    outputs::check(
+        &key.map(Path::new).into_iter().collect::<Vec<_>>(),
+        &written,
+    )?;
     let client = arguments.registry.client(terminal)?;
     let (identity, services) = (&arguments.identity, &arguments.services);
     let signatory = identity

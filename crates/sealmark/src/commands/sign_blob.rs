@@ -268,7 +268,9 @@ fn legacy_bundle(signatory: &Signatory, signed: &Signed) -> Result<Vec<u8>, Erro
     };
     let rekor_bundle = match signed.log_entries.as_slice() {
         [] => None,
-        [one] => Some(log::promise_of(one).ok_or_else(|| no_room("an entry of a log of version 2"))?),
+        [one] => {
+            Some(log::promise_of(one).ok_or_else(|| no_room("an entry of a log of version 2"))?)
+        }
         _ => return Err(no_room("several log entries")),
     };
     if !signed.timestamps.is_empty() {

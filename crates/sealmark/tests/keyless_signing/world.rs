@@ -13,9 +13,9 @@ use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_log::{Log, Settings, SystemClock};
 use sealmark_server::ca::{Authority, CertificateAuthority, Options};
 use sealmark_server::ct::{CtLog, CtSigner, TREE};
+use sealmark_server::listen;
 use sealmark_server::log::TransparencyLog;
 use sealmark_server::tsa::TimestampAuthority;
-use sealmark_server::listen;
 use sealmark_testkit::{FaultyServer, Finished, Program, Reply, Sandbox};
 use sealmark_trust::service;
 use sealmark_x509::ExtendedKeyUsage;
@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) tsa: String,
     pub(crate) log: String,
     /// Serves until the test ends.
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 fn now() -> u64 {
@@ -46,7 +46,8 @@ fn keys(key: &PrivateKey) -> String {
     let spki = key.public_key().spki_der();
     let (x, y) = spki[spki.len() - 64..].split_at(32);
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k1", "x": encode(x), "y": encode(y)}]}).to_string()
+    json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k1", "x": encode(x), "y": encode(y)}]})
+        .to_string()
 }
 
 /// `r || s` of a DER signature of P-256.
@@ -77,7 +78,9 @@ impl World {
                 true => document.to_string(),
                 false => published.clone(),
             };
-            Reply::status(200).with("content-type", "application/json").body(body)
+            Reply::status(200)
+                .with("content-type", "application/json")
+                .body(body)
         });
         let issuer_url = format!("http://{}", issuer.address());
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -106,11 +109,16 @@ impl World {
         let settings = Settings::with_signer(TREE, CtSigner::new("ct.example/log", ct_key.clone()));
         let engine = Log::open_directory(&ct_folder.join("log"), settings).expect(MADE);
         let roots = vec![root.certificate.clone()];
-        let ct = CtLog::open(Arc::new(engine), "ct.example/log", ct_key.clone(), roots, &ct_folder)
-            .expect(MADE);
-        let configuration = format!(
-            "oidc-issuers:\n  {issuer_url}:\n    client-id: sigstore\n    type: email\n"
-        );
+        let ct = CtLog::open(
+            Arc::new(engine),
+            "ct.example/log",
+            ct_key.clone(),
+            roots,
+            &ct_folder,
+        )
+        .expect(MADE);
+        let configuration =
+            format!("oidc-issuers:\n  {issuer_url}:\n    client-id: sigstore\n    type: email\n");
         let ca = CertificateAuthority::new(Options {
             key: signing.key,
             chain: chain.clone(),
@@ -123,7 +131,9 @@ impl World {
         runtime.spawn(listen::serve(ca.router(), listener, forever()));
 
         let tsa_root = Authority::root("example.org", "timestamps", now()).expect(MADE);
-        let own = tsa_root.timestamper("example.org", "tsa", now()).expect(MADE);
+        let own = tsa_root
+            .timestamper("example.org", "tsa", now())
+            .expect(MADE);
         let tsa = TimestampAuthority::new(own, &[tsa_root.certificate], Arc::new(SystemClock));
         let tsa = tsa.expect(MADE);
         let tsa_chain = tsa.chain().to_vec();
@@ -136,8 +146,8 @@ impl World {
             password: None,
         };
         let log = TransparencyLog::open(&sandbox.join("tlog"), options).expect(MADE);
-        let [v1, v2] = [log.public_key_v1(), log.public_key_v2()]
-            .map(|path| std::fs::read(path).expect(MADE));
+        let [v1, v2] =
+            [log.public_key_v1(), log.public_key_v2()].map(|path| std::fs::read(path).expect(MADE));
         let (listener, log_url) = listen();
         runtime.spawn(log.serve(listener, forever()));
         drop(entered);
@@ -158,8 +168,9 @@ impl World {
         trusted.ctlogs = vec![trust_log(ct_pem.as_bytes(), "http://ct.example/log", None)];
         trusted.certificate_authorities =
             vec![service::certificate_authority("the test", &chain, &ca_url, since).expect(MADE)];
-        trusted.timestamp_authorities =
-            vec![service::timestamp_authority("the test", &tsa_chain, &tsa_url, since).expect(MADE)];
+        trusted.timestamp_authorities = vec![
+            service::timestamp_authority("the test", &tsa_chain, &tsa_url, since).expect(MADE),
+        ];
         sandbox.write("root.json", trusted.to_json());
 
         let world = Self {
@@ -169,7 +180,7 @@ impl World {
             ca: ca_url,
             tsa: tsa_url,
             log: log_url,
-            _runtime: runtime,
+            runtime: runtime,
         };
         world.write_config("v1.json", 1, false);
         world.write_config("v2.json", 2, true);
@@ -213,7 +224,11 @@ impl World {
             all[name] = value.clone();
         }
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&json!({"alg": "ES256", "kid": "k1"})), part(&all));
+        let signed = format!(
+            "{}.{}",
+            part(&json!({"alg": "ES256", "kid": "k1"})),
+            part(&all)
+        );
         let der = self.key.sign(signed.as_bytes()).expect("the key signs");
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(raw(&der)))
     }
@@ -222,6 +237,17 @@ impl World {
     pub(crate) fn sealmark(&self, words: &[&str]) -> Program {
         let program = self.sandbox.command(SEALMARK).args(words);
         program.env("SIGSTORE_ID_TOKEN", self.token(json!({})))
+    }
+
+    /// Posts JSON, and gives what comes back.
+    pub(crate) fn post(&self, url: &str, json: String) -> Vec<u8> {
+        let request = reqwest::Client::new().post(url).body(json);
+        let request = request.header("content-type", "application/json");
+        let answer = self.runtime.block_on(async {
+            let answer = request.send().await?.error_for_status()?;
+            answer.bytes().await
+        });
+        answer.expect("the service answers").to_vec()
     }
 
     /// Another program, in this world.

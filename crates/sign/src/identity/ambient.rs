@@ -96,7 +96,9 @@ pub async fn token(
         return token.map(Some).ok_or_else(|| {
             Error::Identity(format!(
                 "--oidc-provider {name}: nothing shows that it is here{}",
-                advice(place).map(|text| format!("; {text}")).unwrap_or_default()
+                advice(place)
+                    .map(|text| format!("; {text}"))
+                    .unwrap_or_default()
             ))
         });
     }
@@ -163,7 +165,9 @@ async fn github(
 ) -> Result<Option<IdentityToken>, Error> {
     let (Some(url), Some(secret)) = (
         place.get("ACTIONS_ID_TOKEN_REQUEST_URL"),
-        place.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN").map(Zeroizing::new),
+        place
+            .get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+            .map(Zeroizing::new),
     ) else {
         return Ok(None);
     };
@@ -181,7 +185,9 @@ async fn buildkite(
     options: &Options,
 ) -> Result<Option<IdentityToken>, Error> {
     let (Some(secret), Some(job)) = (
-        place.get("BUILDKITE_AGENT_ACCESS_TOKEN").map(Zeroizing::new),
+        place
+            .get("BUILDKITE_AGENT_ACCESS_TOKEN")
+            .map(Zeroizing::new),
         place.get("BUILDKITE_JOB_ID"),
     ) else {
         return Ok(None);
@@ -191,8 +197,7 @@ async fn buildkite(
     let service = Service::new("Buildkite's identity provider", &base, options)?;
     let mut url: Url = service.url().clone();
     if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty()
-            .extend(["jobs", &job, "oidc", "tokens"]);
+        path.pop_if_empty().extend(["jobs", &job, "oidc", "tokens"]);
     }
     let body = json!({"audience": audience}).to_string();
     let post = service.post(&url, |request| {
@@ -222,7 +227,8 @@ async fn google(
     }
     let host = place.get("GCE_METADATA_HOST");
     let host = host.unwrap_or_else(|| "metadata.google.internal".to_owned());
-    let base = format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/identity");
+    let base =
+        format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/identity");
     let service = Service::new("Google's metadata server", &base, options)?;
     let mut url = service.url().clone();
     url.query_pairs_mut()
