@@ -130,14 +130,25 @@ fn an_image_is_signed_for_an_identity_once() {
         // Jane has signed this already, although her key is another one now.
         sign().run().success().stdout_has("nothing was added");
     }
-    let verify = ["verify", "--trusted-root", "root.json"];
-    for program in [SEALMARK.as_ref(), cosign3.as_path(), cosign2.as_path()] {
-        let verified = world
+    let believing = ["verify", "--trusted-root", "root.json"];
+    for (program, words) in [
+        (SEALMARK.as_ref(), &believing[..]),
+        (cosign3.as_path(), &believing[..]),
+        (cosign2.as_path(), &["verify"][..]),
+    ] {
+        let verify = world
             .sandbox
             .command(program)
-            .args(verify)
+            .args(words)
             .args(jane(&world));
-        verified.arg(&image).run().success();
+        let verify = match words {
+            ["verify"] => verify
+                .env("SIGSTORE_ROOT_FILE", "ca.pem")
+                .env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", "ct.pub")
+                .env("SIGSTORE_REKOR_PUBLIC_KEY", "rekor.pub"),
+            _ => verify,
+        };
+        verify.arg(&image).run().success();
     }
 }
 
@@ -390,6 +401,107 @@ fn services_that_do_not_suffice_are_named() {
     );
     let both = ["--signing-config", "v1.json", "--rekor-url", &world.log];
     refused(&world, &both, None, &["no URL of one goes with it"]);
+}
+
+#[test]
+fn a_person_logs_in_on_another_device() {
+    let world = World::start();
+    let token = world.token(json!({}));
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let provider = FaultyServer::start(move |request| {
+        let url = format!("http://{}", request.header("host").unwrap_or_default());
+        let form = String::from_utf8_lossy(&request.body).into_owned();
+        let answer = match request.path.as_str() {
+            "/.well-known/openid-configuration" => json!({
+                "issuer": url, "token_endpoint": format!("{url}/token"),
+                "authorization_endpoint": format!("{url}/auth"),
+                "device_authorization_endpoint": format!("{url}/device"),
+            }),
+            "/device" if form.contains("code_challenge_method=S256") => json!({
+                "device_code": "d", "user_code": "WDJB-MJHT", "interval": 1,
+                "verification_uri": format!("{url}/enter"),
+            }),
+            "/token" if !form.contains("device_code=d&code_verifier=") => json!({}),
+            "/token" => match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => {
+                    let pending = r#"{"error":"authorization_pending"}"#;
+                    return Reply::status(400).body(pending);
+                }
+                _ => json!({"id_token": token}),
+            },
+            _ => return Reply::status(404),
+        };
+        Reply::status(200).body(answer.to_string())
+    });
+    let provider = format!("http://{}", provider.address());
+    let sign = world.sandbox.command(SEALMARK).args(SIGN);
+    let sign = sign.args(["--fulcio-url", &world.ca, "--rekor-url", &world.log]);
+    let sign = sign.args(["--oidc-issuer", &provider, "--fulcio-auth-flow", "device"]);
+    sign.arg("app.txt")
+        .run()
+        .success()
+        .stderr_has("enter the code WDJB-MJHT")
+        .stderr_has("certificate for jane@example.org");
+}
+
+#[test]
+fn a_person_logs_in_in_a_browser() {
+    let world = World::start();
+    // A browser that brings the provider's answer at once, after a stranger who brings another one. What the provider
+    // has seen decides about the token: its nonce is in it.
+    let nonce = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let seen = std::sync::Arc::clone(&nonce);
+    let signing = world.signing();
+    let provider = FaultyServer::start(move |request| {
+        let url = format!("http://{}", request.header("host").unwrap_or_default());
+        let parameter = |name: &str| {
+            let (_, query) = request.path.split_once('?').unwrap_or_default();
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let found = pairs.find(|(found, _)| *found == name);
+            found.map(|(_, value)| value.to_owned()).unwrap_or_default()
+        };
+        match request.path.split('?').next().unwrap_or_default() {
+            "/.well-known/openid-configuration" => Reply::status(200).body(
+                json!({
+                    "issuer": url, "token_endpoint": format!("{url}/token"),
+                    "authorization_endpoint": format!("{url}/auth"),
+                })
+                .to_string(),
+            ),
+            "/auth" => {
+                *seen.lock().unwrap() = parameter("nonce");
+                let redirect = parameter("redirect_uri")
+                    .replace("%3A", ":")
+                    .replace("%2F", "/");
+                let place = format!("{redirect}?code=c1&state={}", parameter("state"));
+                Reply::status(302).with("location", place)
+            }
+            "/token" => {
+                let token = signing.token(json!({"nonce": *seen.lock().unwrap()}));
+                Reply::status(200).body(json!({"id_token": token}).to_string())
+            }
+            _ => Reply::status(404),
+        }
+    });
+    let provider = format!("http://{}", provider.address());
+    let curl = "#!/bin/sh\nexec python3 - \"$1\" <<'E'\nimport sys, urllib.request\n\
+                urllib.request.urlopen(sys.argv[1])\nE\n";
+    let opener = world.sandbox.write("bin/xdg-open", curl);
+    std::fs::set_permissions(&opener, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!(
+        "{}:{}",
+        world.sandbox.join("bin").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let sign = world.sandbox.command(SEALMARK).args(SIGN).env("PATH", path);
+    let sign = sign.args(["--fulcio-url", &world.ca, "--rekor-url", &world.log]);
+    let sign = sign.args(["--oidc-issuer", &provider, "--fulcio-auth-flow", "normal"]);
+    sign.arg("app.txt")
+        .run()
+        .success()
+        .stderr_has("to log in, a browser opens")
+        .stderr_has("certificate for jane@example.org");
+    assert!(!nonce.lock().unwrap().is_empty());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use sealmark_server::log::TransparencyLog;
 use sealmark_server::tsa::TimestampAuthority;
 use sealmark_testkit::{FaultyServer, Finished, Program, Reply, Sandbox};
 use sealmark_trust::service;
-use sealmark_x509::ExtendedKeyUsage;
+use sealmark_x509::{Certificate, ExtendedKeyUsage};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -172,6 +172,11 @@ impl World {
             service::timestamp_authority("the test", &tsa_chain, &tsa_url, since).expect(MADE),
         ];
         sandbox.write("root.json", trusted.to_json());
+        // As cosign 2 wants to be told about images.
+        let pem: Vec<String> = chain.iter().map(Certificate::to_pem).collect();
+        sandbox.write("ca.pem", pem.concat());
+        sandbox.write("ct.pub", &ct_pem);
+        sandbox.write("rekor.pub", &v1);
 
         let world = Self {
             sandbox,
@@ -204,7 +209,7 @@ impl World {
             oidc_urls: vec![service(&self.issuer_url(), 1)],
             rekor_tlog_urls: vec![service(&self.log, version)],
             rekor_tlog_config: Some(Selector::Any),
-            tsa_config: Some(Selector::Any).filter(|_| tsa.is_some()),
+            tsa_config: Some(Selector::Any),
             tsa_urls: tsa.into_iter().collect(),
         };
         self.sandbox.write(name, config.to_json());
@@ -214,23 +219,17 @@ impl World {
         format!("http://{}", self.issuer.address())
     }
 
+    /// Makes the issuer's tokens, also where the world is not at hand.
+    pub(crate) fn signing(&self) -> Tokens {
+        Tokens {
+            issuer: self.issuer_url(),
+            key: self.key.clone(),
+        }
+    }
+
     /// A token with these claims, and those that every token has.
     pub(crate) fn token(&self, claims: Value) -> String {
-        let mut all = json!({
-            "iss": self.issuer_url(), "aud": "sigstore", "sub": "1234", "exp": now() + 60, "iat": now(),
-            "email": JANE, "email_verified": true,
-        });
-        for (name, value) in claims.as_object().expect("claims are an object") {
-            all[name] = value.clone();
-        }
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!(
-            "{}.{}",
-            part(&json!({"alg": "ES256", "kid": "k1"})),
-            part(&all)
-        );
-        let der = self.key.sign(signed.as_bytes()).expect("the key signs");
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(raw(&der)))
+        self.signing().token(claims)
     }
 
     /// Sealmark, believing this world, with a token of Jane's.
@@ -253,5 +252,32 @@ impl World {
     /// Another program, in this world.
     pub(crate) fn run(&self, program: &std::path::Path, words: &[&str]) -> Finished {
         self.sandbox.command(program).args(words).run()
+    }
+}
+
+/// What makes an issuer's tokens.
+pub(crate) struct Tokens {
+    issuer: String,
+    key: PrivateKey,
+}
+
+impl Tokens {
+    /// A token with these claims, and those that every token has.
+    pub(crate) fn token(&self, claims: Value) -> String {
+        let mut all = json!({
+            "iss": self.issuer, "aud": "sigstore", "sub": "1234", "exp": now() + 60, "iat": now(),
+            "email": JANE, "email_verified": true,
+        });
+        for (name, value) in claims.as_object().expect("claims are an object") {
+            all[name] = value.clone();
+        }
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!(
+            "{}.{}",
+            part(&json!({"alg": "ES256", "kid": "k1"})),
+            part(&all)
+        );
+        let der = self.key.sign(signed.as_bytes()).expect("the key signs");
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(raw(&der)))
     }
 }
