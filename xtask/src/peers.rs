@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, python, python_grpc, sigstore_python, sources};
+use crate::{
+    cargo_deny, image, libraries, python, python_grpc, rekor_tiles, sigstore_python, sources,
+};
 
 /// A program that tests run.
 struct Peer {
@@ -165,6 +167,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
     python_grpc::fetch(&root)?;
+    rekor_tiles::fetch_in(&root, &mut archive)?;
     image::build_in(&root, &mut archive)
 }
 
@@ -289,6 +292,13 @@ impl Archive {
         let codename = self.codename.clone();
         let trees = self.root.join("deb");
         self.suite(&codename, architecture)?.unpack(&trees, package)
+    }
+
+    /// Unpacks a package of another suite for the machine's own architecture.
+    pub(crate) fn unpack_from(&mut self, suite: &str, package: &str) -> Outcome<Unpacked> {
+        let architecture = self.architecture.clone();
+        let trees = self.root.join("deb");
+        self.suite(suite, &architecture)?.unpack(&trees, package)
     }
 
     /// The suite's apt, opened when it is first asked for.

@@ -27,7 +27,7 @@ pub use error::{Error, Violation};
 pub use field::Field;
 pub use foreign::{ForeignKey, Format};
 pub use v2::{RequestV2, SentVerifier};
-pub use verifier::{Message, Verifier, allowed};
+pub use verifier::{Message, Verifier, allowed, issuer_key};
 
 /// An entry that may be logged.
 #[derive(Clone, Debug, Eq, PartialEq)]

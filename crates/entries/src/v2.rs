@@ -46,6 +46,12 @@ impl RequestV2 {
     /// # Errors
     /// [`Error::Malformed`].
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
+        // The reader below would take a list of values for an object's members in their order.
+        if json.contains(&b'[') {
+            return Err(refuse(
+                &"there is a [ in it, and nothing in a request is a list",
+            ));
+        }
         let request: Request = serde_json::from_slice(json).map_err(|error| refuse(&error))?;
         let HashedRekord { digest, signature } = request.hashed_rekord;
         let sent = signature.verifier;

@@ -10,6 +10,7 @@ mod entry;
 mod error;
 mod http;
 mod memory;
+pub mod monitor;
 mod proof;
 pub mod proposal;
 pub mod search;

@@ -3,6 +3,7 @@
 //! Invariant: a [`Tree`] gives only what leads to the root of the checkpoint that it was opened with, however the tiles
 //! came here.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::ops::Range;
@@ -18,6 +19,10 @@ use sealmark_tlog::{Checkpoint, Hash, Origin, Tile};
 
 use crate::http::Answer;
 use crate::{Error, Http, SignedCheckpoint};
+
+mod scan;
+
+pub use scan::{LookAt, Scan, Scanned};
 
 /// The largest bundle: as many entries as it can have, each as long as it can be.
 const MAX_BUNDLE: usize = WIDTH * (2 + MAX_ENTRY);
@@ -147,26 +152,28 @@ impl Reader {
 
     /// The entries of a bundle, unchecked.
     async fn bundle(&self, bundle: Bundle) -> Result<Vec<Vec<u8>>, Error> {
-        let mut answer = self.file(&bundle.to_string(), MAX_BUNDLE).await?;
-        let mut found = bundle;
-        if answer.status == 404
-            && let Some(full) = Bundle::new(bundle.index(), WIDTH).filter(|full| *full != bundle)
-        {
-            let whole = self.file(&full.to_string(), MAX_BUNDLE).await?;
-            if whole.status == 200 {
-                (answer, found) = (whole, full);
-            }
-        }
-        let answer = answer.good()?;
-        let bytes = match answer.header("content-encoding") {
-            Some("gzip") => inflate(&answer)?,
-            _ => answer.body.clone(),
-        };
+        let (found, answer) = self.bundle_file(bundle).await?;
+        let bytes = inflated(&answer)?;
         let entries = found
             .decode(&bytes, LengthPrefix::Two)
             .map_err(|error| answer.malformed(error))?;
         let entries = entries.into_iter().take(bundle.width());
         Ok(entries.map(<[u8]>::to_vec).collect())
+    }
+
+    /// A bundle's file, which may be compressed. A partial one may be gone once the full one is there, whose beginning
+    /// it is.
+    async fn bundle_file(&self, bundle: Bundle) -> Result<(Bundle, Answer), Error> {
+        let answer = self.file(&bundle.to_string(), MAX_BUNDLE).await?;
+        if answer.status == 404
+            && let Some(full) = Bundle::new(bundle.index(), WIDTH).filter(|full| *full != bundle)
+        {
+            let whole = self.file(&full.to_string(), MAX_BUNDLE).await?;
+            if whole.status == 200 {
+                return Ok((full, whole));
+            }
+        }
+        Ok((bundle, answer.good()?))
     }
 
     async fn file(&self, path: &str, limit: usize) -> Result<Answer, Error> {
@@ -179,15 +186,18 @@ impl Reader {
     }
 }
 
-/// Logs may send bundles compressed, whether asked or not.
-fn inflate(answer: &Answer) -> Result<Vec<u8>, Error> {
+/// The content. Logs may send bundles compressed, whether asked or not.
+fn inflated(answer: &Answer) -> Result<Cow<'_, [u8]>, Error> {
+    if answer.header("content-encoding") != Some("gzip") {
+        return Ok(Cow::Borrowed(&answer.body));
+    }
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(answer.body.as_slice())
         .take(MAX_BUNDLE as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| answer.malformed(format_args!("it is not gzip: {error}")))?;
     match bytes.len() {
-        0..=MAX_BUNDLE => Ok(bytes),
+        0..=MAX_BUNDLE => Ok(Cow::Owned(bytes)),
         _ => Err(Error::TooLarge {
             request: answer.request.clone(),
             limit: MAX_BUNDLE,

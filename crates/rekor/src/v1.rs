@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sealmark_formats::bundle::LogEntry;
 use sealmark_formats::log_entry::MAX_BODY;
 use sealmark_keys::{MAX_KEY_FILE, PublicKey};
 use sealmark_tlog::merkle::leaf_hash;
@@ -15,10 +16,12 @@ use crate::http::Answer;
 use crate::{Entry, EntryId, Error, Http, LogKey, SignedCheckpoint, Uploaded, proof};
 
 mod growth;
+mod indices;
 mod search;
 mod wire;
 
 pub use growth::Growth;
+pub use indices::MAX_AT_ONCE;
 pub use search::Found;
 
 /// The largest answer with one entry: its body in base64, an attestation of up to 100 KiB, and the proof.
@@ -114,6 +117,11 @@ impl Client {
     /// The log at `http`, with the keys that are believed: of all its shards.
     pub fn new(http: Http, keys: Vec<LogKey>) -> Self {
         Self { http, keys }
+    }
+
+    /// The keys that are believed, in PEM.
+    pub fn keys_pem(&self) -> String {
+        self.keys.iter().map(|key| key.key.to_pem()).collect()
     }
 
     /// The way to the log.
@@ -319,6 +327,16 @@ impl Client {
         };
         let id: EntryId = name.parse().map_err(|reason| answer.malformed(reason))?;
         let (log_entry, attestation) = raw.read().map_err(|reason| answer.malformed(reason))?;
+        self.proven(&id, log_entry, attestation)
+    }
+
+    /// Checks an entry that the server calls by this id.
+    fn proven(
+        &self,
+        id: &EntryId,
+        log_entry: LogEntry,
+        attestation: Option<Vec<u8>>,
+    ) -> Result<Entry, Error> {
         let what = format!("entry {}", log_entry.log_index);
         let wrong = |reason: String| self.unproven(&what, reason);
         let known: Vec<&LogKey> = self
@@ -350,7 +368,7 @@ impl Client {
             checkpoint,
             attestation,
         };
-        self.expect_id(&entry, &id)?;
+        self.expect_id(&entry, id)?;
         Ok(entry)
     }
 

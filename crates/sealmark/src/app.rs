@@ -175,7 +175,9 @@ fn as_cosign_takes_it(argument: clap::Arg) -> clap::Arg {
         return argument;
     }
     // Who must have signed is said on the command line alone: a forgotten variable must not add someone.
-    if long.starts_with("certificate-") || long == "threshold" {
+    // Nor must a key that is set for signing be looked for in a log.
+    let is_wanted = argument.get_help_heading() == Some(commands::log::monitor::HEADING);
+    if long.starts_with("certificate-") || long == "threshold" || is_wanted {
         return argument;
     }
     argument.env(variable).hide_env(true)
@@ -225,7 +227,7 @@ fn flags_of(arguments: &[OsString]) -> Vec<String> {
 }
 
 /// Parses a duration as Go writes it: `3m0s`, `1m30s`, `500ms`, `0`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time; write e.g. 90s, 3m or 1m30s");
     if text == "0" {
         return Ok(Duration::ZERO);

@@ -99,6 +99,12 @@ pub enum Error {
     /// A certificate authority cannot be what it was to be.
     #[error("the certificate authority cannot start: {0}")]
     Authority(String),
+    /// The directory has no log.
+    #[error("{} has no transparency log of sealmark: give the directory that `sealmark serve` has as --dir", .0.display())]
+    NoLog(PathBuf),
+    /// What was asked for cannot be done with this log.
+    #[error("{0}")]
+    Impossible(String),
     /// A key could not be made or read.
     #[error("could not use the key {}: {problem}", path.display())]
     Key {

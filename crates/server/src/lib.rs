@@ -9,6 +9,7 @@ pub mod ct;
 mod durable;
 mod error;
 mod grpc;
+pub mod instance;
 mod keyring;
 pub mod listen;
 pub mod log;

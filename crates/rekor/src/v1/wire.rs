@@ -72,6 +72,16 @@ pub(super) struct LogProof {
 impl LogEntryAnon {
     /// The entry as bundles carry it, and the attestation.
     pub(super) fn read(self) -> Result<(LogEntry, Option<Vec<u8>>), String> {
+        let (mut log_entry, attestation) = self.read_unparsed()?;
+        let parsed = EntryBody::parse(&log_entry.canonicalized_body)
+            .map_err(|error| format!("body: {error}"))?;
+        log_entry.kind = parsed.kind().to_owned();
+        log_entry.kind_version = parsed.version().to_owned();
+        Ok((log_entry, attestation))
+    }
+
+    /// The same without kind and version, whatever the body is.
+    pub(super) fn read_unparsed(self) -> Result<(LogEntry, Option<Vec<u8>>), String> {
         let base64 = |what: &str, text: &str| {
             STANDARD
                 .decode(text)
@@ -81,7 +91,6 @@ impl LogEntryAnon {
             hex::decode(text).map_err(|error| format!("{what} is not hex: {error}"))
         };
         let body = base64("body", &self.body)?;
-        let parsed = EntryBody::parse(&body).map_err(|error| format!("body: {error}"))?;
         let verification = self.verification.ok_or("verification is missing")?;
         let promise = verification
             .signed_entry_timestamp
@@ -110,8 +119,8 @@ impl LogEntryAnon {
         let log_entry = LogEntry {
             log_index: self.log_index,
             log_id: hex("logID", &self.log_id)?,
-            kind: parsed.kind().to_owned(),
-            kind_version: parsed.version().to_owned(),
+            kind: String::new(),
+            kind_version: String::new(),
             integrated_time: self.integrated_time,
             inclusion_promise: promise,
             inclusion_proof: Some(inclusion_proof),

@@ -1,6 +1,7 @@
 //! One file per command: its flags, and a function `run` that calls the crate that does it and prints what came of it.
 
 pub(crate) mod clean;
+mod client_files;
 pub(crate) mod completion;
 mod cosign_output;
 pub(crate) mod demo;
@@ -44,10 +45,11 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
     let timeout = app.global.timeout;
     // These run until they are told to stop, or are done when they are done.
     let unbounded = timeout.is_zero()
-        || matches!(
-            app.command,
-            Command::Registry(_) | Command::Serve(_) | Command::Demo(_)
-        );
+        || match &app.command {
+            Command::Registry(_) | Command::Serve(_) | Command::Demo(_) => true,
+            Command::Log(arguments) => arguments.is_unbounded(),
+            _ => false,
+        };
     let last_request = terminal.last_request();
     let work = dispatch(app.command, terminal);
     if unbounded {

@@ -185,7 +185,7 @@ impl World {
             ca: ca_url,
             tsa: tsa_url,
             log: log_url,
-            runtime: runtime,
+            runtime,
         };
         world.write_config("v1.json", 1, false);
         world.write_config("v2.json", 2, true);

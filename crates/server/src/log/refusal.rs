@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use sealmark_entries::Violation;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::grpc;
 use crate::ops::{Refused, body};
@@ -160,9 +161,11 @@ pub(super) fn refused(path: &str, refused: Refused) -> Response<Body> {
 pub(super) fn answer(
     status: StatusCode,
     headers: impl IntoIterator<Item = (HeaderName, String)>,
-    json: Option<Value>,
+    json: Option<impl Serialize>,
 ) -> Response<Body> {
-    let body = json.map_or_else(Body::empty, |json| Body::from(json.to_string()));
+    // Only what is no JSON value cannot be written, a map with keys that are not strings, say.
+    let body = json.and_then(|json| serde_json::to_vec(&json).ok());
+    let body = body.map_or_else(Body::empty, Body::from);
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static("application/json");

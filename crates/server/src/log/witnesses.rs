@@ -24,9 +24,11 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use self::client::Client;
+use super::Inner;
 use super::dispatch::blocking;
 use super::refusal::Refusal;
-use super::{Inner, state};
+use super::shards::Interface;
+use super::state::Shard;
 use crate::Error;
 
 /// How long the answer to a write waits for the quorum: the rest of the round that was under way, and the next one,
@@ -116,10 +118,22 @@ impl Drop for Witnesses {
 }
 
 impl Inner {
-    /// The checkpoint of v2 that clients are to see: with a policy, the newest that has its quorum.
-    pub(super) fn public_checkpoint(&self) -> Result<Arc<SignedCheckpoint>, Refusal> {
-        let newest = self.state.log.tree(state::V2)?.checkpoint();
-        let Some(witnesses) = self.witnesses.get() else {
+    /// Those who cosign this tree.
+    fn witnesses_of(&self, shard: &Shard) -> Option<&Witnesses> {
+        let current = &self.state.current(Interface::V2).record.tree;
+        self.witnesses
+            .get()
+            .filter(|_| shard.record.tree == *current)
+    }
+
+    /// The checkpoint of a tree of v2 that clients are to see: with a policy, the newest that has its quorum. Only the tree
+    /// that takes entries is shown to witnesses.
+    pub(super) fn public_checkpoint(
+        &self,
+        shard: &Shard,
+    ) -> Result<Arc<SignedCheckpoint>, Refusal> {
+        let newest = shard.tree.checkpoint();
+        let Some(witnesses) = self.witnesses_of(shard) else {
             return Ok(newest);
         };
         witnesses.public(newest).ok_or_else(|| {
@@ -131,9 +145,10 @@ impl Inner {
     /// What proves an entry of v2, by a cosigned checkpoint if the log has witnesses.
     pub(super) async fn cosigned(
         self: &Arc<Self>,
+        shard: &Shard,
         mut new: Box<Integrated>,
     ) -> Result<Box<Integrated>, Refusal> {
-        let Some(witnesses) = self.witnesses.get() else {
+        let Some(witnesses) = self.witnesses_of(shard) else {
             return Ok(new);
         };
         let Some(cosigned) = witnesses.covering(new.index).await else {
@@ -149,12 +164,8 @@ impl Inner {
                 .with(name, new.index.to_string()));
         };
         // It is often larger than the batch of this entry, and the proof must be of its tree.
-        let (inner, index, size) = (self.clone(), new.index, cosigned.checkpoint.size);
-        new.proof = blocking(move || {
-            let tree = inner.state.log.tree(state::V2)?;
-            Ok(tree.inclusion_proof(index, size)?)
-        })
-        .await?;
+        let (tree, index, size) = (shard.tree.clone(), new.index, cosigned.checkpoint.size);
+        new.proof = blocking(move || Ok(tree.inclusion_proof(index, size)?)).await?;
         new.checkpoint = cosigned;
         Ok(new)
     }

@@ -29,8 +29,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use self::clock::WatchedClock;
-use crate::Error;
 use crate::ca::Authority;
+use crate::{Error, ops};
 
 /// Sigstore's policy, and the only one.
 pub const POLICY: &str = "1.3.6.1.4.1.57264.2";
@@ -96,6 +96,15 @@ impl TimestampAuthority {
     /// The certificates, its own first.
     pub fn chain(&self) -> &[Certificate] {
         &self.0.chain
+    }
+
+    /// All endpoints, with what a server needs to count them.
+    pub fn service(&self) -> ops::Service {
+        ops::Service::new("tsa", self.clone().router(), |path| match path {
+            "/api/v1/timestamp" => Some("/api/v1/timestamp"),
+            "/api/v1/timestamp/certchain" => Some("/api/v1/timestamp/certchain"),
+            _ => None,
+        })
     }
 
     /// All endpoints.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealmark_formats::Digest;
+use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_log::{Clock, SystemClock};
 use sealmark_server::ca::Authority;
 use sealmark_server::listen;
@@ -24,15 +25,25 @@ struct World {
     http: reqwest::Client,
 }
 
+fn new_key(algorithm: Algorithm) -> PrivateKey {
+    PrivateKey::generate(algorithm).expect("there is randomness")
+}
+
 fn now() -> u64 {
     SystemClock.now_ms() / 1000
 }
 
 impl World {
     async fn start() -> Self {
-        let root = Authority::root("example.org", "timestamps", now()).expect("a root is made");
+        let root = Authority::root(
+            new_key(Algorithm::EcdsaP384),
+            "example.org",
+            "timestamps",
+            now(),
+        )
+        .expect("a root is made");
         let own = root
-            .timestamper("example.org", "tsa", now())
+            .timestamper(new_key(Algorithm::EcdsaP256), "example.org", "tsa", now())
             .expect("a certificate is made");
         let above = [root.certificate];
         let tsa = TimestampAuthority::new(own, &above, Arc::new(SystemClock));

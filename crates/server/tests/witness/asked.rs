@@ -30,11 +30,7 @@ struct Witnessed {
 
 fn open_log() -> (tempfile::TempDir, TransparencyLog) {
     let directory = tempfile::tempdir().unwrap();
-    let options = Options {
-        host: "127.0.0.1".to_owned(),
-        password: None,
-    };
-    let log = TransparencyLog::open(directory.path(), options).unwrap();
+    let log = TransparencyLog::open(directory.path(), Options::new("127.0.0.1")).unwrap();
     (directory, log)
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 use jiff::Timestamp;
 use sealmark_formats::trusted_root::LogInstance;
 use sealmark_keys::PublicKey;
-use sealmark_rekor::{Compared, Http, LogKey, Memory, Options, SignedCheckpoint, v1, v2};
+use sealmark_rekor::{Compared, Http, LogKey, Memory, Options, SignedCheckpoint, tiles, v1, v2};
 use sealmark_trust::{EnvironmentFiles, TrustedMaterial, material};
 
 use crate::error::Error;
@@ -129,6 +129,28 @@ impl LogFlags {
             _ => Log::V1(v1_client(http, keys, memory.as_ref(), terminal).await?),
         };
         Ok(Session { log, memory })
+    }
+
+    /// A log of tiles that is no Rekor: they are right below its URL, and its checkpoints have this origin.
+    pub(super) async fn open_tiles(
+        &self,
+        origin: &str,
+        terminal: &Terminal,
+    ) -> Result<tiles::Reader, Error> {
+        let (url, _) = self.place()?;
+        let http = Http::new(&url, self.options(terminal))?;
+        let keys = match &self.rekor_public_key {
+            Some(_) => self.keys(&http, terminal).await?,
+            None => None,
+        };
+        let named = keys.and_then(|mut keys| keys.logs.pop());
+        let named = named.ok_or_else(|| {
+            Error::Usage(format!(
+                "the key of {origin:?} is not known; give it with --rekor-public-key"
+            ))
+        })?;
+        let key = PublicKey::from_spki_der(&named.public_key)?;
+        Ok(tiles::Reader::new(http, origin, key))
     }
 
     /// Says where something is about to be written, if the user named no place.

@@ -45,23 +45,23 @@ fn log_key(text: &str) -> Result<VerifierKey, String> {
 
 impl WitnessFlags {
     /// Checks that the flags go together.
-    pub(super) fn check(&self, only: Which) -> Result<(), Error> {
+    pub(super) fn check(&self, only: Option<Which>) -> Result<(), Error> {
         let usage = |message: &str| Err(Error::Usage(message.to_owned()));
         let logs = !self.log.is_empty() || self.policy.is_some();
         match only {
-            Which::Witness if self.witness => {
+            Some(Which::Witness) if self.witness => {
                 usage("--witness is for a log; --only witness is a witness anyway")
             }
-            Which::Witness if self.witness_policy.is_some() => {
+            Some(Which::Witness) if self.witness_policy.is_some() => {
                 usage("--witness-policy is for a log: a witness has no checkpoints of its own")
             }
-            Which::Log if logs && !self.witness => {
+            None | Some(Which::Log) if logs && !self.witness => {
                 usage("--log and --policy are for a witness: add --witness, too")
             }
-            _ if (self.witness || matches!(only, Which::Witness)) && !logs => {
+            _ if (self.witness || matches!(only, Some(Which::Witness))) && !logs => {
                 usage("a witness needs logs to cosign: name them with --log VKEY or --policy FILE")
             }
-            Which::Log | Which::Witness => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -19,6 +19,8 @@ use self::messages::{
     LogId, RawBytes, Spec, TileRequest, TransparencyLogEntry, VerifierKind,
 };
 use super::refusal::Refusal;
+use super::state::Shard;
+use super::v1::FROZEN;
 use super::{Inner, v2};
 use crate::grpc::health::{self, HealthCheckRequest};
 use crate::grpc::{self, Code, Empty, Messages, Status, reflection};
@@ -65,6 +67,7 @@ pub(super) async fn serve(inner: Arc<Inner>, request: Request) -> Response<Body>
 
 async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, Status> {
     let (parts, body) = request.into_parts();
+    let host = parts.uri.host().map(str::to_owned);
     let mut messages = Messages::new(body);
     let place = inner.clone();
     let large: &Semaphore = &place.messages;
@@ -77,8 +80,13 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, St
             let create = tokio::spawn(async move {
                 // Among them is what the server counts this work by.
                 let _extensions = extensions;
-                let (leaf, new) = v2::append(&inner, move || Ok(request)).await?;
-                Ok(shown(&inner, leaf, &new))
+                let shard = inner.state.v2_named(host.as_deref());
+                if shard.is_frozen() {
+                    return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, FROZEN));
+                }
+                // It was read already; what is left is one signature.
+                let sent = v2::append(&inner, shard, true, move || Ok(request)).await?;
+                Ok(shown(shard, sent.leaf, &sent.entry))
             });
             let created = create
                 .await
@@ -87,15 +95,16 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, St
         }
         "/dev.sigstore.rekor.v2.Rekor/GetTile" => {
             let TileRequest { level, index } = messages.single(large).await?;
-            file(&inner, format!("tile/{level}/{index}")).await
+            file(&inner, host.as_deref(), format!("tile/{level}/{index}")).await
         }
         "/dev.sigstore.rekor.v2.Rekor/GetEntryBundle" => {
             let EntryBundleRequest { index } = messages.single(large).await?;
-            file(&inner, format!("tile/entries/{index}")).await
+            file(&inner, host.as_deref(), format!("tile/entries/{index}")).await
         }
         "/dev.sigstore.rekor.v2.Rekor/GetCheckpoint" => {
             let Empty {} = messages.single(large).await?;
-            let newest = inner.public_checkpoint().map_err(Refusal::status)?;
+            let shard = inner.state.v2_named(host.as_deref());
+            let newest = inner.public_checkpoint(shard).map_err(Refusal::status)?;
             Ok(grpc::reply(&HttpBody {
                 content_type: v2::CHECKPOINT_TYPE.to_owned(),
                 data: newest.note.clone().into_bytes(),
@@ -129,8 +138,9 @@ fn look(inner: &Arc<Inner>) -> health::Look {
     })
 }
 
-async fn file(inner: &Arc<Inner>, path: String) -> Result<Response<Body>, Status> {
-    let data = v2::tile_bytes(inner, path).await.map_err(Refusal::status)?;
+async fn file(inner: &Inner, host: Option<&str>, path: String) -> Result<Response<Body>, Status> {
+    let shard = inner.state.v2_named(host);
+    let data = v2::tile_bytes(shard, path).await.map_err(Refusal::status)?;
     Ok(grpc::reply(&HttpBody {
         content_type: v2::TILE_TYPE.to_owned(),
         data,
@@ -170,14 +180,14 @@ fn proposed(request: CreateEntryRequest) -> Result<RequestV2, Status> {
     })
 }
 
-fn shown(inner: &Inner, leaf: Vec<u8>, new: &Integrated) -> TransparencyLogEntry {
+fn shown(shard: &Shard, leaf: Vec<u8>, new: &Integrated) -> TransparencyLogEntry {
     // No tree here comes near 2⁶³ leaves.
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let checkpoint = &new.checkpoint.checkpoint;
     TransparencyLogEntry {
         log_index: number(new.index),
         log_id: Some(LogId {
-            key_id: v2::log_id(inner).bytes().to_vec(),
+            key_id: v2::log_id(shard).bytes().to_vec(),
         }),
         kind_version: Some(KindVersion {
             kind: "hashedrekord".to_owned(),
