@@ -41,6 +41,10 @@ fn now() -> u64 {
     u64::try_from(Timestamp::now().as_second()).expect("it is after 1970")
 }
 
+fn new_key() -> PrivateKey {
+    PrivateKey::generate(Algorithm::EcdsaP256).expect(MADE)
+}
+
 /// What tokens are checked with.
 fn keys(key: &PrivateKey) -> String {
     let spki = key.public_key().spki_der();
@@ -66,7 +70,7 @@ fn raw(der: &[u8]) -> Vec<u8> {
 impl World {
     pub(crate) fn start() -> Self {
         let sandbox = Sandbox::new();
-        let key = PrivateKey::generate(Algorithm::EcdsaP256).expect(MADE);
+        let key = new_key();
         let published = keys(&key);
         let issuer = FaultyServer::start(move |request| {
             let url = format!("http://{}", request.header("host").unwrap_or_default());
@@ -98,12 +102,18 @@ impl World {
         };
         let forever = std::future::pending::<()>;
 
-        let root = Authority::root("example.org", "root", now()).expect(MADE);
+        let root = Authority::root(new_key(), "example.org", "root", now()).expect(MADE);
         let signing = root
-            .intermediate("example.org", "CA", ExtendedKeyUsage::CodeSigning, now())
+            .intermediate(
+                new_key(),
+                "example.org",
+                "CA",
+                ExtendedKeyUsage::CodeSigning,
+                now(),
+            )
             .expect(MADE);
         let chain = vec![signing.certificate, root.certificate.clone()];
-        let ct_key = PrivateKey::generate(Algorithm::EcdsaP256).expect(MADE);
+        let ct_key = new_key();
         let ct_folder = sandbox.join("ct");
         std::fs::create_dir(&ct_folder).expect(MADE);
         let settings = Settings::with_signer(TREE, CtSigner::new("ct.example/log", ct_key.clone()));
@@ -130,9 +140,9 @@ impl World {
         let (listener, ca_url) = listen();
         runtime.spawn(listen::serve(ca.router(), listener, forever()));
 
-        let tsa_root = Authority::root("example.org", "timestamps", now()).expect(MADE);
+        let tsa_root = Authority::root(new_key(), "example.org", "timestamps", now()).expect(MADE);
         let own = tsa_root
-            .timestamper("example.org", "tsa", now())
+            .timestamper(new_key(), "example.org", "tsa", now())
             .expect(MADE);
         let tsa = TimestampAuthority::new(own, &[tsa_root.certificate], Arc::new(SystemClock));
         let tsa = tsa.expect(MADE);
@@ -141,10 +151,7 @@ impl World {
         runtime.spawn(listen::serve(tsa.router(), listener, forever()));
         let tsa_url = format!("{tsa_url}/api/v1/timestamp");
 
-        let options = sealmark_server::log::Options {
-            host: "127.0.0.1".to_owned(),
-            password: None,
-        };
+        let options = sealmark_server::log::Options::new("127.0.0.1");
         let log = TransparencyLog::open(&sandbox.join("tlog"), options).expect(MADE);
         let [v1, v2] =
             [log.public_key_v1(), log.public_key_v2()].map(|path| std::fs::read(path).expect(MADE));
