@@ -192,7 +192,7 @@ impl Client {
                 .env("SIGSTORE_ROOT_FILE", instance.file("fulcio.pem"))
                 .env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", instance.file("ctfe.pub"))
                 .env("SIGSTORE_REKOR_PUBLIC_KEY", instance.file("rekor.pub")),
-            Cosign3 => program
+            Cosign3 | Sealmark => program
                 .args(["sign-blob", "--yes", "--bundle", to, "--signing-config"])
                 .arg(instance.file(config))
                 .arg("--trusted-root")
@@ -208,7 +208,6 @@ impl Client {
                     "--identity-token",
                     &token,
                 ]),
-            Sealmark => unreachable!("it signs with keys only"),
         };
         program.env("SIGSTORE_ID_TOKEN", token).arg(file).run()
     }
@@ -256,6 +255,8 @@ fn everybody_signs_in_it_and_verifies_what_the_others_signed() {
         (Cosign3, "signing_config.json"),
         (Cosign3, "signing_config_rekor_v2.json"),
         (Python, ""),
+        (Sealmark, "signing_config.json"),
+        (Sealmark, "signing_config_rekor_v2.json"),
     ]
     .into_iter()
     .enumerate()
