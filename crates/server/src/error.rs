@@ -99,6 +99,9 @@ pub enum Error {
     /// A certificate authority cannot be what it was to be.
     #[error("the certificate authority cannot start: {0}")]
     Authority(String),
+    /// The issuer for development cannot be what it was to be, or cannot do what it was to do.
+    #[error("the development issuer: {0}")]
+    Issuer(String),
     /// A key could not be made or read.
     #[error("could not use the key {}: {problem}", path.display())]
     Key {

@@ -8,8 +8,10 @@ pub mod ca;
 pub mod ct;
 mod durable;
 mod error;
+mod keyring;
 pub mod listen;
 pub mod log;
+pub mod oidc;
 pub mod ops;
 pub mod registry;
 
