@@ -81,7 +81,7 @@ impl Target {
 pub(super) fn show(inner: &Inner, headers: &HeaderMap, query: &str) -> Response<Body> {
     let asked = match read(inner, query) {
         Ok(asked) => asked,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let form = form(inner, headers, query, &asked, &asked.hint, None);
     form.unwrap_or_else(Refusal::response)
@@ -96,7 +96,7 @@ pub(super) async fn submit(
 ) -> Result<Response<Body>, Refusal> {
     let asked = match read(inner, query) {
         Ok(asked) => asked,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(*refused),
     };
     login::check_origin(inner, headers, sent)?;
     if sent.get("decision") == Some("no") {
@@ -165,10 +165,10 @@ fn form(
 }
 
 /// Reads what is asked for. What is wrong is told to the client only if it is known where it is.
-fn read(inner: &Inner, query: &str) -> Result<Asked, Response<Body>> {
+fn read(inner: &Inner, query: &str) -> Result<Asked, Box<Response<Body>>> {
     let person = |message: String| {
         let refusal = Refusal::person(StatusCode::BAD_REQUEST, message);
-        refusal.response()
+        Box::new(refusal.response())
     };
     let asked = Parameters::parse(query.as_bytes())
         .map_err(|problem| person(format!("The program that sent you here sent {problem}.")))?;
@@ -194,7 +194,7 @@ fn read(inner: &Inner, query: &str) -> Result<Asked, Response<Body>> {
         redirect,
         state: state.map(str::to_owned),
     };
-    let refused = |error: &str, description: &str| to.refuse(inner, error, description);
+    let refused = |error: &str, description: &str| Box::new(to.refuse(inner, error, description));
     if asked.get("request").is_some() {
         return Err(refused("request_not_supported", "requests are parameters"));
     }
