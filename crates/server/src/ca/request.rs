@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealmark_keys::{Curve, KeyType, PublicKey, Scheme};
 use sealmark_x509::CertificateRequest;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::refusal::Refusal;
 
@@ -29,10 +29,11 @@ pub(super) enum AskedKey {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct V2 {
+    #[serde(deserialize_with = "or_default")]
     credentials: Credentials,
     #[serde(alias = "public_key_request")]
     public_key_request: Option<KeyRequest>,
-    #[serde(alias = "certificate_signing_request")]
+    #[serde(alias = "certificate_signing_request", deserialize_with = "or_default")]
     certificate_signing_request: String,
     /// Not Fulcio's: a shorter life than the CA gives.
     #[serde(alias = "lifetime_seconds")]
@@ -42,16 +43,16 @@ struct V2 {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Credentials {
-    #[serde(alias = "oidc_identity_token")]
+    #[serde(alias = "oidc_identity_token", deserialize_with = "or_default")]
     oidc_identity_token: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct KeyRequest {
-    #[serde(alias = "public_key")]
+    #[serde(alias = "public_key", deserialize_with = "or_default")]
     public_key: Key,
-    #[serde(alias = "proof_of_possession")]
+    #[serde(alias = "proof_of_possession", deserialize_with = "or_default")]
     proof_of_possession: String,
 }
 
@@ -59,16 +60,27 @@ struct KeyRequest {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Key {
+    #[serde(deserialize_with = "or_default")]
     content: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct V1 {
+    #[serde(deserialize_with = "or_default")]
     public_key: Key,
+    #[serde(deserialize_with = "or_default")]
     signed_email_address: String,
+    #[serde(deserialize_with = "or_default")]
     certificate_signing_request: String,
     lifetime_seconds: Option<u64>,
+}
+
+/// `null` is as good as nothing in protobuf JSON, and what cosign 2 writes for bytes that it has not.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// The token in `Authorization`.
