@@ -44,6 +44,11 @@ pub(super) fn endpoint(path: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a path is for people with a browser.
+pub(super) fn is_page(path: &str) -> bool {
+    matches!(path, AUTHORIZE | DEVICE)
+}
+
 pub(super) async fn serve(inner: Arc<Inner>, request: Request) -> Response<Body> {
     route(&inner, request)
         .await

@@ -221,7 +221,7 @@ impl DevIssuer {
 
     /// All endpoints, with what a server needs to count them.
     pub fn service(&self) -> ops::Service {
-        ops::Service::new("oidc", self.router(), dispatch::endpoint)
+        ops::Service::new("oidc", self.router(), dispatch::endpoint).refusing(refusal::refused)
     }
 }
 

@@ -5,8 +5,8 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde_json::json;
 
-use super::{grants, page};
-use crate::Error;
+use super::{dispatch, grants, page};
+use crate::{Error, ops};
 
 /// Why a request is not answered.
 pub(super) enum Refusal {
@@ -100,6 +100,20 @@ impl Refusal {
             }
         }
     }
+}
+
+/// How the server refuses what did not come here.
+pub(super) fn refused(path: &str, refused: ops::Refused) -> Response<Body> {
+    let refusal = match dispatch::is_page(path) {
+        true => Refusal::person(refused.status, refused.message),
+        false => Refusal::Program {
+            status: refused.status,
+            error: "temporarily_unavailable",
+            description: refused.message,
+            challenge: None,
+        },
+    };
+    refusal.response()
 }
 
 /// There is no new code.

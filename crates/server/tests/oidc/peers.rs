@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A CA, believing the issuer without asking it over HTTP, and what clients are told of both.
 struct Instance {
     world: World,
+    ca: String,
     sandbox: Sandbox,
 }
 
@@ -84,8 +85,16 @@ impl Instance {
         });
         sandbox.write("trust_config.json", both.to_string());
         sandbox.write("blob", "what is signed");
+        // For clients of the old interface.
+        let pem: String = chain.iter().map(Certificate::to_pem).collect();
+        sandbox.write("chain.pem", pem);
+        sandbox.write("ct.pub", ct_key.public_key().to_pem());
         browser(&sandbox);
-        Self { world, sandbox }
+        Self {
+            world,
+            ca: ca_url,
+            sandbox,
+        }
     }
 
     /// A client, what it says in the file `said`; with a browser that only notes what it was to open.
@@ -262,6 +271,49 @@ async fn cosign_signs_with_a_login_in_a_browser() {
     tokio::task::spawn_blocking(move || instance.verify(&cosign))
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cosign_2_signs_with_a_login_in_a_browser() {
+    let cosign = require_or_skip!("cosign2");
+    let verifier = require_or_skip!("cosign3");
+    let instance = Instance::start().await;
+    let arguments = format!(
+        "sign-blob --yes --new-bundle-format --bundle=bundle.json --tlog-upload=false --fulcio-url={} \
+         --oidc-issuer={} --fulcio-auth-flow=normal blob",
+        instance.ca,
+        instance.world.issuer.url()
+    );
+    let client = instance
+        .client(&cosign, &arguments)
+        .env("SIGSTORE_ROOT_FILE", instance.sandbox.join("chain.pem"))
+        .env(
+            "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE",
+            instance.sandbox.join("ct.pub"),
+        );
+    instance
+        .with_user(client, "opened", whole, jane_signs_in)
+        .await;
+    tokio::task::spawn_blocking(move || instance.verify(&verifier))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cosign_takes_a_token_that_the_operator_made() {
+    let cosign = require_or_skip!("cosign3");
+    let instance = Instance::start().await;
+    let token = instance
+        .world
+        .issuer
+        .mint("jane@example.org", PATIENCE)
+        .unwrap();
+    let client = instance.client(&cosign, &format!("{COSIGN} --identity-token={token}"));
+    let work = move || {
+        client.run().success();
+        instance.verify(&cosign);
+    };
+    tokio::task::spawn_blocking(work).await.unwrap();
 }
 
 const PYTHON: &str = "--trust-config trust_config.json get-identity-token \
