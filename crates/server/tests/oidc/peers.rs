@@ -1,7 +1,7 @@
 //! Real clients log in: cosign with a device and with a browser, sigstore-python with a browser and with a code.
 //!
-//! cosign goes on to a certificate of a CA that believes the issuer, and its bundle is verified by cosign; what
-//! sigstore-python prints is its identity.
+//! They go on to a certificate of a CA that believes the issuer, sigstore-python to a log as well, and verify what they
+//! made.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,11 +11,12 @@ use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealmark_identity::Configuration;
-use sealmark_keys::{Algorithm, PrivateKey};
+use sealmark_keys::{Algorithm, PrivateKey, PublicKey};
 use sealmark_log::{Clock, Log, Settings, SystemClock};
 use sealmark_server::ca::{self, Authority, CertificateAuthority};
 use sealmark_server::ct::{CtLog, CtSigner, TREE};
 use sealmark_server::listen;
+use sealmark_server::log::{self, TransparencyLog};
 use sealmark_testkit::{Program, Sandbox, require_or_skip};
 use sealmark_x509::{Certificate, ExtendedKeyUsage};
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ use super::world::{Browser, World, claims, listener};
 /// How long a client may take until it asks for its user.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A CA, believing the issuer without asking it over HTTP, and what clients are told of both.
+/// A CA, believing the issuer without asking it over HTTP, a log, and what clients are told of them.
 struct Instance {
     world: World,
     ca: String,
@@ -71,13 +72,15 @@ impl Instance {
         let ca = ca.unwrap();
         ca.know_issuer(issuer.url(), issuer.key_set(), issuer.algorithms());
         let ca_url = serve(ca.router()).await;
-        let root = trusted_root(&ca_url, &chain, &ct_key);
+        let mut root = trusted_root(&ca_url, &chain, &ct_key);
         let config = signing_config(&ca_url, issuer.url());
         sandbox.write("trusted_root.json", root.to_string());
         sandbox.write("signing_config.json", config.to_string());
-        // For clients that want all in one file, and a log which they then do not ask.
+        // For clients that want all in one file, and a log.
+        let (log_url, log_key) = serve_log(&sandbox.join("log")).await;
+        root["tlogs"] = json!([log_instance(&log_url, &log_key)]);
         let mut config = config;
-        config["rekorTlogUrls"] = json!([service(&ca_url)]);
+        config["rekorTlogUrls"] = json!([service(&log_url)]);
         config["rekorTlogConfig"] = json!({"selector": "ANY"});
         let both = json!({
             "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
@@ -202,16 +205,31 @@ fn trusted_root(ca: &str, chain: &[Certificate], ct: &PrivateKey) -> Value {
             "certChain": {"certificates": certificates.collect::<Vec<_>>()},
             "validFor": {"start": SINCE},
         }],
-        "ctlogs": [{
-            "baseUrl": ca, "hashAlgorithm": "SHA2_256",
-            "publicKey": {
-                "rawBytes": STANDARD.encode(ct.public_key().spki_der()),
-                "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": {"start": SINCE},
-            },
-            "logId": {"keyId": STANDARD.encode(ct.public_key().id().bytes())},
-        }],
+        "ctlogs": [log_instance(ca, ct.public_key())],
         "tlogs": [], "timestampAuthorities": [],
     })
+}
+
+fn log_instance(url: &str, key: &PublicKey) -> Value {
+    json!({
+        "baseUrl": url, "hashAlgorithm": "SHA2_256",
+        "publicKey": {
+            "rawBytes": STANDARD.encode(key.spki_der()),
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": {"start": SINCE},
+        },
+        "logId": {"keyId": STANDARD.encode(key.id().bytes())},
+    })
+}
+
+/// A transparency log, with its key.
+async fn serve_log(folder: &Path) -> (String, PublicKey) {
+    let options = log::Options {
+        host: "127.0.0.1".to_owned(),
+        password: None,
+    };
+    let log = TransparencyLog::open(folder, options).unwrap();
+    let key = PublicKey::from_pem(&std::fs::read(log.public_key_v1()).unwrap()).unwrap();
+    (serve(log.router()).await, key)
 }
 
 const COSIGN: &str = "sign-blob --yes --signing-config=signing_config.json \
@@ -316,18 +334,31 @@ async fn cosign_takes_a_token_that_the_operator_made() {
     tokio::task::spawn_blocking(work).await.unwrap();
 }
 
-const PYTHON: &str = "--trust-config trust_config.json get-identity-token \
-                      --oidc-disable-ambient-providers";
-
 #[tokio::test(flavor = "multi_thread")]
-async fn sigstore_python_logs_in_with_a_browser() {
+async fn sigstore_python_signs_with_a_login_in_a_browser() {
     let python = require_or_skip!("sigstore-python");
     let instance = Instance::start().await;
-    let client = instance.client(&python, PYTHON);
-    let token = instance
+    let client = instance.client(
+        &python,
+        "--trust-config trust_config.json sign --oidc-disable-ambient-providers --bundle bundle.json blob",
+    );
+    instance
         .with_user(client, "opened", whole, jane_signs_in)
         .await;
-    assert_eq!(claims(token.trim())["email"], "jane@example.org");
+    let verify = instance.client(
+        &python,
+        &format!(
+            "--trust-config trust_config.json verify identity --bundle bundle.json \
+             --cert-identity jane@example.org --cert-oidc-issuer {} blob",
+            instance.world.issuer.url()
+        ),
+    );
+    let work = tokio::task::spawn_blocking(|| verify.run()).await.unwrap();
+    let said = instance.sandbox.read("said");
+    assert!(
+        work.exit_code() == Some(0) && said.contains("OK: blob"),
+        "{said}\n{work}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -339,7 +370,11 @@ async fn sigstore_python_logs_in_with_a_code() {
         .arg(instance.sandbox.join("typed"))
         .status();
     assert!(made.unwrap().success());
-    let client = instance.client(&python, &format!("{PYTHON} --oauth-force-oob <typed"));
+    let client = instance.client(
+        &python,
+        "--trust-config trust_config.json get-identity-token --oidc-disable-ambient-providers \
+         --oauth-force-oob <typed",
+    );
     let typed = instance.sandbox.join("typed");
     // Opened for both, so that neither side waits for the other.
     let mut pipe = std::fs::File::options()
