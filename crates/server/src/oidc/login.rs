@@ -2,7 +2,8 @@
 //!
 //! Invariant: a form is believed only from the browser that it was shown in. Its token is a keyed hash of a cookie;
 //! pages of other origins can have the one or the other, not both: they may read answers of this server (CORS), but
-//! only of requests without cookies, and browsers add the cookie to no form of another site.
+//! only of requests without cookies, and browsers add the cookie to no form of another site. A page whose name was made
+//! to lead to this address (DNS rebinding) has both, and another origin.
 
 use std::sync::Arc;
 
@@ -81,7 +82,11 @@ pub(super) fn check_origin(
     form: &Parameters,
 ) -> Result<(), Refusal> {
     let site = headers.get(SEC_FETCH_SITE);
-    let same = site.is_none_or(|site| site == "same-origin");
+    let own = url::Url::parse(inner.signer.url()).map(|url| url.origin().ascii_serialization());
+    let origin = headers.get(header::ORIGIN);
+    // Browsers say both of forms; other programs need not.
+    let same = site.is_none_or(|site| site == "same-origin")
+        && origin.is_none_or(|origin| own.is_ok_and(|own| *origin == *own));
     let token = form
         .get(TOKEN)
         .and_then(|it| URL_SAFE_NO_PAD.decode(it).ok());
@@ -93,8 +98,11 @@ pub(super) fn check_origin(
         true => Ok(()),
         false => Err(Refusal::person(
             StatusCode::FORBIDDEN,
-            "The form was not sent from the page that it was on, or that page is more than an hour old, or this \
-             browser takes no cookies. Go back to your terminal and start again.",
+            format!(
+                "The form was not sent from the page that it was on at {}, or that page is more than an hour old, or \
+                 this browser takes no cookies. Go back to your terminal and start again.",
+                inner.signer.url()
+            ),
         )),
     }
 }

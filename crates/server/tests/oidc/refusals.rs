@@ -198,7 +198,13 @@ async fn no_other_page_logs_somebody_in() {
     // One whose form the browser says is of another site.
     user.headers = vec![("sec-fetch-site", "cross-site")];
     is_refused(user.submit(&own, &JANE).await);
-    user.headers = vec![("sec-fetch-site", "same-origin")];
+    // One whose name leads to this server's address.
+    for origin in ["http://evil.example", "null", ""] {
+        user.headers = vec![("sec-fetch-site", "same-origin"), ("origin", origin)];
+        is_refused(user.submit(&own, &JANE).await);
+    }
+    let origin = world.issuer.url().trim_end_matches("/oidc").to_owned();
+    user.headers = vec![("sec-fetch-site", "same-origin"), ("origin", origin.leak())];
     assert_eq!(user.submit(&own, &JANE).await.status, 303);
     // Without any token.
     let mut bare = own;
