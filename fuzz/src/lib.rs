@@ -5,11 +5,13 @@
 
 mod case;
 mod change;
+mod entries;
 mod memory;
 mod seeds;
 
 pub use case::{Case, cases, verified};
 pub use change::changed;
+pub use entries::Entries;
 pub use memory::bounded;
 pub use seeds::begin;
 

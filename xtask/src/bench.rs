@@ -7,6 +7,7 @@
 mod bundles;
 mod cases;
 mod counter;
+mod log;
 mod machine;
 mod measure;
 mod registry;
@@ -49,6 +50,8 @@ usage: cargo xtask bench [OPTION…] [NAME…]
   --show-requests      print each request that is counted
   --sealmark PROGRAM   this program instead of one built now
 
+`cargo xtask bench log` is apart: see its --help.
+
 Without names: every case. docs/benchmarks.md is written if all were measured, with a
 program built now. The names:
 ";
@@ -70,6 +73,9 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
     if let ["help" | "--help" | "-h"] = options {
         print!("{}", usage());
         return Ok(());
+    }
+    if let ["log", options @ ..] = options {
+        return log::run(checkout, options);
     }
     let options = parse(options)?;
     let root = peers::folder(checkout);
@@ -111,7 +117,11 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
     print!("{text}");
     if options.names.is_empty() && !options.requests_only && options.sealmark.is_none() {
         let path = checkout.join("docs/benchmarks.md");
-        process::write(&path, page(&bench, &text)?)?;
+        let old = process::read(&path).unwrap_or_default();
+        let mut page = page(&bench, &text)?;
+        // That takes long, is another command, and stays as it is.
+        page = log::put_section(&page, log::section_of(&String::from_utf8_lossy(&old)));
+        process::write(&path, page)?;
         eprintln!("written: {}", path.display());
     }
     Ok(())

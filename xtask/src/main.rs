@@ -13,6 +13,8 @@ mod libraries;
 mod peers;
 mod process;
 mod python;
+mod python_grpc;
+mod rekor_tiles;
 mod sigstore_python;
 mod sources;
 mod test;
@@ -34,6 +36,7 @@ usage: cargo xtask COMMAND
     --only STEP    run this step only (may be repeated)
   bench          measure Sealmark beside cosign and write docs/benchmarks.md
     --help         print the cases and the other options
+    log            the transparency log under load, a section of its own
   fuzz [TARGET…] run fuzz targets, all or some; findings go to fuzz/artifacts/
     --seconds N    each for so long (60)
 ";

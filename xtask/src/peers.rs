@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, python, sigstore_python, sources};
+use crate::{
+    cargo_deny, image, libraries, python, python_grpc, rekor_tiles, sigstore_python, sources,
+};
 
 /// A program that tests run.
 struct Peer {
@@ -24,7 +26,7 @@ struct Peer {
     suite: Option<&'static str>,
     /// The version that the tests were written against.
     wanted: Option<&'static str>,
-    /// What proves that it runs here.
+    /// What proves that it runs here: its arguments.
     probe: &'static str,
     /// Arguments that the program always gets; `@` is the folder `.peers`.
     arguments: &'static str,
@@ -32,7 +34,7 @@ struct Peer {
     system: bool,
 }
 
-const PEERS: [Peer; 8] = [
+const PEERS: [Peer; 10] = [
     Peer {
         alias: "cosign3",
         package: "cosign",
@@ -60,6 +62,26 @@ const PEERS: [Peer; 8] = [
         suite: Some("sid"),
         wanted: Some("1.5.3"),
         probe: "version",
+        arguments: "",
+        system: false,
+    },
+    Peer {
+        alias: "litewitness",
+        package: "torchwood",
+        program: "litewitness",
+        suite: Some("sid"),
+        wanted: Some("0.9.0"),
+        probe: "-h",
+        arguments: "",
+        system: false,
+    },
+    Peer {
+        alias: "witnessctl",
+        package: "torchwood",
+        program: "witnessctl",
+        suite: Some("sid"),
+        wanted: Some("0.9.0"),
+        probe: "list-logs -h",
         arguments: "",
         system: false,
     },
@@ -144,6 +166,8 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     }
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
+    python_grpc::fetch(&root)?;
+    rekor_tiles::fetch_in(&root, &mut archive)?;
     image::build_in(&root, &mut archive)
 }
 
@@ -270,6 +294,13 @@ impl Archive {
         self.suite(&codename, architecture)?.unpack(&trees, package)
     }
 
+    /// Unpacks a package of another suite for the machine's own architecture.
+    pub(crate) fn unpack_from(&mut self, suite: &str, package: &str) -> Outcome<Unpacked> {
+        let architecture = self.architecture.clone();
+        let trees = self.root.join("deb");
+        self.suite(suite, &architecture)?.unpack(&trees, package)
+    }
+
     /// The suite's apt, opened when it is first asked for.
     fn suite(&mut self, suite: &str, architecture: &str) -> Outcome<&Apt> {
         let at = match self.position(suite, architecture) {
@@ -336,12 +367,14 @@ impl Archive {
         } else {
             wrap(root, peer, &program, &libraries, &bin.join(&name))?;
         }
-        process::succeed(Command::new(bin.join(&name)).arg(peer.probe)).map_err(|error| {
-            format!(
-                "{} {} of the suite {suite} does not run on this machine: {error}",
-                peer.package, package.version
-            )
-        })?;
+        process::succeed(Command::new(bin.join(&name)).args(peer.probe.split(' '))).map_err(
+            |error| {
+                format!(
+                    "{} {} of the suite {suite} does not run on this machine: {error}",
+                    peer.package, package.version
+                )
+            },
+        )?;
         link(Path::new(&name), &bin.join(peer.alias))?;
         process::write(
             &wish_file(root, peer),

@@ -59,7 +59,8 @@ pub(crate) fn fetch(root: &Path) -> Outcome<()> {
         return Err(format!("cannot get {ALIAS}: python3 is not on this machine").into());
     }
     let start = Instant::now();
-    install(root).map_err(|error| format!("cannot get {ALIAS} {VERSION}: {error}"))?;
+    install(root, ALIAS, VERSION, &PACKAGES, "-m sigstore ")
+        .map_err(|error| format!("cannot get {ALIAS} {VERSION}: {error}"))?;
     if !runs(&program) {
         return Err(format!("{} is not sigstore-python {VERSION}", program.display()).into());
     }
@@ -70,8 +71,16 @@ pub(crate) fn fetch(root: &Path) -> Outcome<()> {
     Ok(())
 }
 
-fn install(root: &Path) -> Outcome<()> {
-    let name = format!("{ALIAS}-{VERSION}");
+/// Unpacks packages, which may have compiled code, and puts a script `alias` into `.peers/bin`: the Python that unpacked
+/// them, with these first arguments.
+pub(crate) fn install(
+    root: &Path,
+    alias: &str,
+    version: &str,
+    packages: &[&str],
+    arguments: &str,
+) -> Outcome<()> {
+    let name = format!("{alias}-{version}");
     let folder = root.join(&name);
     process::remove_dir(&folder)?;
     let mut which = Command::new("python3");
@@ -80,12 +89,12 @@ fn install(root: &Path) -> Outcome<()> {
     command.args(["-m", "pip", "install", "--quiet", "--no-cache-dir"]);
     command.args(["--no-deps", "--disable-pip-version-check", "--compile"]);
     command.args(["--only-binary=:all:", "--target"]);
-    process::succeed(command.arg(&folder).args(PACKAGES))?;
+    process::succeed(command.arg(&folder).args(packages))?;
     let script = format!(
-        "#!/bin/sh\n# Written by `cargo xtask bench`.\n\
+        "#!/bin/sh\n# Written by `cargo xtask`.\n\
          peers=$(dirname \"$(dirname \"$(readlink -f \"$0\")\")\")\n\
          export PYTHONPATH=\"$peers/{name}\"\n\
-         exec \"{}\" -m sigstore \"$@\"\n",
+         exec \"{}\" {arguments}\"$@\"\n",
         python.trim()
     );
     let bin = root.join("bin");
@@ -94,7 +103,7 @@ fn install(root: &Path) -> Outcome<()> {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&file, mode)
         .map_err(|error| format!("cannot make {} executable: {error}", file.display()))?;
-    peers::link(Path::new(&name), &bin.join(ALIAS))
+    peers::link(Path::new(&name), &bin.join(alias))
 }
 
 fn runs(program: &Path) -> bool {

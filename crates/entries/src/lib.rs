@@ -6,21 +6,28 @@
 //!
 //! ```
 //! let error = sealmark_entries::read_v1(br#"{"kind":"hashedrekord","apiVersion":"0.0.1","spec":{}}"#).unwrap_err();
-//! assert_eq!(error.to_string(), "signature in body is required");
+//! assert_eq!(error.to_string(), "spec.signature in body is required");
 //! ```
 
+mod cbor;
 mod error;
 mod field;
+mod foreign;
+mod ini;
 mod kinds;
+mod manifest;
+mod tar;
 mod v2;
 mod verifier;
+mod zip;
 
 use serde_json::Value;
 
 pub use error::{Error, Violation};
 pub use field::Field;
+pub use foreign::{ForeignKey, Format};
 pub use v2::{RequestV2, SentVerifier};
-pub use verifier::{Message, Verifier, allowed};
+pub use verifier::{Message, Verifier, allowed, issuer_key};
 
 /// An entry that may be logged.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,13 +36,27 @@ pub struct Proposed {
     pub leaf: Vec<u8>,
     /// What it is found by, in lower case.
     pub keys: Vec<String>,
+    /// What the leaf has only the hash of, and a log may be asked to keep beside it; empty if there is none. Rekor keeps
+    /// the payloads of `intoto`, and of `cose`.
+    pub attestation: Vec<u8>,
 }
 
 impl Proposed {
     pub(crate) fn new(leaf: Vec<u8>, mut keys: Vec<String>) -> Self {
         keys.sort_unstable();
         keys.dedup();
-        Self { leaf, keys }
+        Self {
+            leaf,
+            keys,
+            attestation: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_attestation(self, attestation: Vec<u8>) -> Self {
+        Self {
+            attestation,
+            ..self
+        }
     }
 }
 

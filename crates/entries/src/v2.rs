@@ -46,6 +46,12 @@ impl RequestV2 {
     /// # Errors
     /// [`Error::Malformed`].
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
+        // The reader below would take a list of values for an object's members in their order.
+        if json.contains(&b'[') {
+            return Err(refuse(
+                &"there is a [ in it, and nothing in a request is a list",
+            ));
+        }
         let request: Request = serde_json::from_slice(json).map_err(|error| refuse(&error))?;
         let HashedRekord { digest, signature } = request.hashed_rekord;
         let sent = signature.verifier;
@@ -67,6 +73,21 @@ impl RequestV2 {
             verifier,
             key_details,
         })
+    }
+
+    /// The number of `PublicKeyDetails` for signatures by such a key over such digests, if a log takes them.
+    pub fn key_details_of(key: KeyType, hash: HashAlgorithm) -> Option<u64> {
+        let (_, wanted) = allowed(key, hash)?;
+        let known = DETAILS.iter().find(|(_, name, _)| *name == wanted);
+        known.map(|(number, ..)| *number)
+    }
+
+    /// The name of `key_details`, as requests have it in JSON.
+    pub fn key_details_name(&self) -> Option<&'static str> {
+        let known = DETAILS
+            .iter()
+            .find(|(number, ..)| *number == self.key_details);
+        known.map(|(_, name, _)| *name)
     }
 
     /// Checks the signature, and makes the entry.

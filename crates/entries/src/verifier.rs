@@ -16,6 +16,7 @@ pub struct Verifier {
     pub key: PublicKey,
     /// Canonical: as Go writes PEM.
     pub pem: String,
+    /// What entries with it are found by, beside the hash of [`pem`](Self::pem).
     names: Vec<String>,
 }
 
@@ -66,10 +67,13 @@ impl Verifier {
     pub fn of_certificate(leaf: &Certificate, pem: String) -> Result<Self, String> {
         let key = leaf.public_key().map_err(|error| error.to_string())?;
         let names = leaf.subject_alt_names().iter();
+        let mut names: Vec<String> = names.map(|name| name.value().to_lowercase()).collect();
+        names.push(leaf.fingerprint().to_string());
+        names.extend(leaf.fulcio().issuer().map(issuer_key));
         Ok(Self {
             key: key.clone(),
             pem,
-            names: names.map(|name| name.value().to_lowercase()).collect(),
+            names,
         })
     }
 
@@ -78,8 +82,9 @@ impl Verifier {
         STANDARD.encode(&self.pem)
     }
 
-    /// What entries with it are found by: the names of the certificate's subject, and both forms of the key's hash.
-    /// Rekor has the bare one for some kinds and the one with `sha256:` for others, so a search there misses some.
+    /// What entries with it are found by: both forms of the key's hash, and of a certificate the names of its subject,
+    /// its fingerprint, and who issued the token it was issued for. Rekor has the bare form of the hash for some kinds
+    /// and the one with `sha256:` for others, so a search there misses some; it has neither issuers nor fingerprints.
     pub fn keys(&self) -> Vec<String> {
         let digest = Digest::sha256(self.pem.as_bytes());
         let mut keys = vec![digest.hex(), digest.to_string()];
@@ -102,6 +107,12 @@ impl Verifier {
             .verify_digest_scheme(scheme, digest, signature)
             .map_err(|error| error.to_string())
     }
+}
+
+/// What entries are found by whose certificate was issued for a token of this issuer. It is apart from the names of
+/// subjects, which may be URLs too.
+pub fn issuer_key(issuer: &str) -> String {
+    format!("issuer:{}", issuer.to_lowercase())
 }
 
 /// A message that is hashed once, however many signatures and keys are tried on it: an entry may be megabytes long, and

@@ -123,6 +123,21 @@ pub struct InclusionProof {
     pub checkpoint: String,
 }
 
+impl LogEntry {
+    /// Parses an entry that stands alone, as a Rekor v2 answers with it.
+    ///
+    /// # Errors
+    /// If it is not JSON of the entry's shape, or is over a bound.
+    pub fn parse(json: &[u8]) -> Result<Self, ParseError> {
+        json::parse_log_entry(json)
+    }
+
+    /// The compact JSON form, as it stands in a bundle.
+    pub fn to_json(&self) -> Vec<u8> {
+        json::write_one_log_entry(self)
+    }
+}
+
 impl Bundle {
     /// Parses a bundle.
     ///

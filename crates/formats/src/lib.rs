@@ -4,6 +4,7 @@
 //! trusted is decided in `sealmark-verify`.
 
 pub mod bundle;
+pub mod canonical_json;
 pub mod digest;
 pub mod dsse;
 mod encoding;

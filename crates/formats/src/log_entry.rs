@@ -26,6 +26,8 @@ pub use verifier::{KeyFormat, Verifier};
 pub const MAX_BODY: usize = 4 << 20;
 /// Entries with more signatures are refused. Rekor v2 allows 10; an envelope in Rekor v1 had no limit.
 pub const MAX_SIGNATURES: usize = 64;
+/// The largest integer up to which every one is a double, too.
+const MAX_EXACT: u64 = 1 << 53;
 
 /// The body of an entry.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -179,11 +181,17 @@ pub fn set_payload(body: &str, integrated_time: i64, log_id: &str, log_index: u6
         #[serde(rename = "logIndex")]
         log_index: u64,
     }
-    jcs::to_vec(&Payload {
+    let payload = Payload {
         body,
         integrated_time,
         log_id,
         log_index,
-    })
+    };
+    // Beyond that, the scheme writes integers as doubles.
+    let exact = integrated_time.unsigned_abs() <= MAX_EXACT && log_index <= MAX_EXACT;
+    match exact {
+        true => jcs::in_order_to_vec(&payload),
+        false => jcs::to_vec(&payload),
+    }
     .expect("strings and integers can be written as JSON")
 }

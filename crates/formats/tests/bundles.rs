@@ -1,7 +1,7 @@
 //! Bundles of all versions are read, written back the same, and malformed ones are refused with the reason.
 
 use sealmark_formats::Bundle;
-use sealmark_formats::bundle::{Content, Material, Version};
+use sealmark_formats::bundle::{Content, LogEntry, Material, Version};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -26,6 +26,19 @@ fn every_version_is_read_and_survives_a_round_trip() {
         assert_eq!(bundle.timestamps.len(), timestamps);
         assert_eq!(Bundle::parse(&bundle.to_json()).unwrap(), bundle);
     }
+}
+
+#[test]
+fn a_log_entry_also_stands_alone() {
+    for json in [fixture!("v0.1-chain-message"), fixture!("v0.3-rekor2-dsse")] {
+        let entry = Bundle::parse(json).unwrap().log_entries.remove(0);
+        assert_eq!(LogEntry::parse(&entry.to_json()), Ok(entry));
+    }
+    let error = LogEntry::parse(br#"{"logIndex":"-1","kindVersion":{}}"#).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "not a valid transparency log entry: the entry.logIndex is negative: -1"
+    );
 }
 
 #[test]

@@ -164,6 +164,20 @@ pub(crate) fn encode_spki(key_type: KeyType, key: &[u8]) -> Result<Vec<u8>, Erro
     encode().map_err(malformed("public key"))
 }
 
+/// The structure of two numbers that RSA keys (RFC 8017, A.1.1) and ECDSA signatures (RFC 3279, section 2.2.3) are.
+/// The numbers are big-endian, with or without leading zeros.
+pub(crate) fn two_numbers(a: &[u8], b: &[u8], what: &'static str) -> Result<Vec<u8>, Error> {
+    let encode = || {
+        let (a, b) = (UintRef::new(a)?, UintRef::new(b)?);
+        let length = (a.encoded_len()? + b.encoded_len()?)?;
+        let mut der = der::Header::new(der::Tag::Sequence, length).to_der()?;
+        a.encode_to_vec(&mut der)?;
+        b.encode_to_vec(&mut der)?;
+        Ok(der)
+    };
+    encode().map_err(malformed(what))
+}
+
 /// The numbers of an RSA public key: neither too weak nor too costly, and such as keys have.
 pub(crate) struct RsaPublic<'a> {
     /// Big-endian, without leading zeros; odd, from [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`] long.

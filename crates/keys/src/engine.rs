@@ -45,6 +45,11 @@ pub(crate) fn verify_digest(
     chosen::verify_digest(key_type, scheme, raw, digest, signature)
 }
 
+/// RSA with PKCS#1 v1.5 over a SHA-1 digest.
+pub(crate) fn verify_rsa_sha1(raw: &[u8], sha1: &[u8], signature: &[u8]) -> bool {
+    chosen::verify_rsa_sha1(raw, sha1, signature)
+}
+
 /// Pure Ed25519.
 pub(crate) fn verify_ed25519(raw: &[u8], message: &[u8], signature: &[u8]) -> bool {
     chosen::verify_ed25519(raw, message, signature)

@@ -43,6 +43,12 @@ pub enum Error {
         "keys of the kind {0} are not supported; use ECDSA P-256, P-384 or P-521, Ed25519, or RSA"
     )]
     UnsupportedKey(String),
+    /// It is right in its own world, and cannot be used here.
+    #[error("not supported: {0}")]
+    NotSupported(String),
+    /// A signature of OpenPGP, OpenSSH or minisign is not by the key over the data.
+    #[error("the signature does not match: {0}")]
+    NotSigned(String),
     /// The RSA modulus is too short.
     #[error("an RSA key of {bits} bits is too weak; use 2048 bits or more")]
     WeakRsa {

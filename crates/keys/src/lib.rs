@@ -20,11 +20,15 @@ mod algorithm;
 mod asn1;
 mod engine;
 mod error;
+pub mod minisign;
+pub mod openpgp;
 mod pem;
 #[cfg(not(target_arch = "wasm32"))]
 mod private;
 mod public;
 mod scheme;
+pub mod ssh;
+mod tuf;
 mod verify;
 
 pub use algorithm::{Algorithm, Curve, KeyType};

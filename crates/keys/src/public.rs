@@ -76,6 +76,14 @@ impl PublicKey {
         })
     }
 
+    /// An RSA key from its modulus and exponent, big-endian, with or without leading zeros.
+    pub(crate) fn from_rsa_numbers(n: &[u8], e: &[u8]) -> Result<Self, Error> {
+        Self::from_raw(asn1::public(
+            asn1::Family::Rsa,
+            &asn1::two_numbers(n, e, "RSA public key")?,
+        )?)
+    }
+
     /// The key as a PEM `PUBLIC KEY`, as cosign writes it to `cosign.pub`.
     pub fn to_pem(&self) -> String {
         core::mem::take(&mut *pem::encode("PUBLIC KEY", &self.spki))

@@ -100,6 +100,17 @@ impl PublicKey {
         }
     }
 
+    /// Checks an RSA signature of PKCS#1 v1.5 over a SHA-1 digest, as it is in old OpenPGP keys: not for anything that a
+    /// stranger could have chosen.
+    pub(crate) fn verify_rsa_sha1_for_legacy_use_only(
+        &self,
+        sha1: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        matches!(self.key_type(), KeyType::Rsa { .. })
+            && engine::verify_rsa_sha1(self.raw(), sha1, signature)
+    }
+
     /// Starts the check of a signature over data that comes in pieces, in constant memory.
     ///
     /// `hint` is the hash that a bundle's `messageDigest` names, or that a caller was told to use. What is hashed,
@@ -171,6 +182,19 @@ impl PublicKey {
             tried,
             not_tried,
         }
+    }
+
+    /// Whether this is an RSA key that made a PKCS#1 v1.5 signature over the SHA-1 of `message`.
+    ///
+    /// Whoever can choose a message can make two with one SHA-1. It is only for formats that have nothing else, of
+    /// which the signatures of Alpine's packages are one; it is none of the schemes that a key accepts otherwise.
+    pub fn is_rsa_sha1_signature_for_legacy_use_only(
+        &self,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        let sha1 = sealmark_formats::digest::sha1_for_legacy_use_only(message);
+        self.verify_rsa_sha1_for_legacy_use_only(&sha1, signature)
     }
 }
 

@@ -137,3 +137,35 @@ fn openssl_and_we_name_the_same_public_key_and_password() {
         );
     }
 }
+
+/// As Alpine's packages are signed; it is for nothing else.
+#[test]
+fn sha1_signatures_are_checked_only_by_the_function_that_says_so() {
+    if !found("openssl") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (dir, path) = (dir.path(), |name: &str| dir.path().join(name));
+    std::fs::write(path("message"), MESSAGE).unwrap();
+    for (algorithm, hash, good) in [
+        (Algorithm::Rsa2048, "-sha1", true),
+        (Algorithm::Rsa2048, "-sha256", false),
+        (Algorithm::EcdsaP256, "-sha1", false),
+    ] {
+        generate(dir, algorithm);
+        let name = algorithm.name();
+        succeed(
+            "openssl",
+            dir,
+            &["dgst", hash, "-sign", name, "-out", "sig", "message"],
+        );
+        let public = succeed("openssl", dir, &["pkey", "-in", name, "-pubout"]);
+        let key = PublicKey::from_pem(public.as_bytes()).unwrap();
+        let signature = std::fs::read(path("sig")).unwrap();
+        let check =
+            |message: &[u8]| key.is_rsa_sha1_signature_for_legacy_use_only(message, &signature);
+        assert_eq!(check(MESSAGE), good, "{name} {hash}");
+        assert!(!check(b"another message"), "{name} {hash}");
+        assert_eq!(key.verify(MESSAGE, &signature).is_ok(), hash != "-sha1");
+    }
+}

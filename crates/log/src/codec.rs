@@ -52,6 +52,11 @@ impl<'a> Take<'a> {
 
     pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = self.u32()? as usize;
+        self.slice(length)
+    }
+
+    /// As many bytes as the caller knows.
+    pub(crate) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(bytes)

@@ -4,6 +4,8 @@
 //! integrated, the keys it is found by (Rekor's index has digests from payloads that the leaf leaves out), and bytes
 //! that the service wants to keep with it.
 
+mod keys;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -131,10 +133,7 @@ impl Record {
 
     fn encode_side(&self, out: &mut Vec<u8>) {
         out.put_u64(self.time);
-        out.put_u32(self.entry.keys.len() as u32);
-        for key in &self.entry.keys {
-            out.put_bytes(key.as_bytes());
-        }
+        keys::encode(&self.entry.keys, out);
         out.put_bytes(&self.entry.extra);
     }
 }
@@ -143,9 +142,7 @@ type Side = (u64, Vec<String>, Vec<u8>);
 
 fn decode_side(from: &mut Take<'_>) -> Option<Side> {
     let time = from.u64()?;
-    let count = from.u32()? as usize;
-    let keys = (0..count.min(MAX_KEYS + 1)).map(|_| from.text());
-    let keys = keys.collect::<Option<Vec<String>>>()?;
+    let keys = keys::decode(from)?;
     Some((time, keys, from.bytes()?.to_vec()))
 }
 
@@ -179,8 +176,6 @@ pub(crate) fn decode_sides(bytes: &[u8], width: usize, wanted: Range<usize>) -> 
 
 fn skip_side(from: &mut Take<'_>) -> Option<()> {
     from.u64()?;
-    for _ in 0..from.u32()? {
-        from.bytes()?;
-    }
+    keys::skip(from)?;
     from.bytes().map(|_| ())
 }

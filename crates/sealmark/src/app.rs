@@ -87,6 +87,8 @@ pub(crate) enum Command {
     SigningConfig(commands::signing_config::Arguments),
     /// Log in to a registry
     Login(commands::login::Arguments),
+    /// Write into transparency logs, read them, and prove what they say
+    Log(commands::log::Arguments),
     /// Run a small registry on this machine, for tests, demos and air-gapped transfer
     Registry(commands::registry::Arguments),
     /// Run Sigstore's services on this machine: today the transparency log
@@ -173,7 +175,9 @@ fn as_cosign_takes_it(argument: clap::Arg) -> clap::Arg {
         return argument;
     }
     // Who must have signed is said on the command line alone: a forgotten variable must not add someone.
-    if long.starts_with("certificate-") || long == "threshold" {
+    // Nor must a key that is set for signing be looked for in a log.
+    let is_wanted = argument.get_help_heading() == Some(commands::log::monitor::HEADING);
+    if long.starts_with("certificate-") || long == "threshold" || is_wanted {
         return argument;
     }
     argument.env(variable).hide_env(true)
@@ -223,7 +227,7 @@ fn flags_of(arguments: &[OsString]) -> Vec<String> {
 }
 
 /// Parses a duration as Go writes it: `3m0s`, `1m30s`, `500ms`, `0`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time; write e.g. 90s, 3m or 1m30s");
     if text == "0" {
         return Ok(Duration::ZERO);

@@ -25,6 +25,18 @@ pub(crate) enum Error {
     /// Trusted material could not be had.
     #[error("{0}")]
     Trust(#[from] sealmark_trust::Error),
+    /// A transparency log did not do what was asked, or could not prove what it said.
+    #[error("{0}")]
+    Rekor(#[from] sealmark_rekor::Error),
+    /// A transparency log has not what was asked for.
+    #[error("{0}")]
+    Log(String),
+    /// Following a transparency log failed, or the log has contradicted itself.
+    #[error("{0}")]
+    Monitor(#[from] sealmark_rekor::monitor::Error),
+    /// What was looked for in a log was found, and that was to be a failure.
+    #[error("found {0} entries that were looked for")]
+    Matched(u64),
     /// Signing failed.
     #[error("{0}")]
     Sign(#[from] sealmark_sign::Error),
@@ -38,6 +50,18 @@ pub(crate) enum Error {
         exit: VerificationExit,
         /// What is missing.
         message: String,
+    },
+    /// What a service keeps contradicts itself.
+    #[error(
+        "{} is damaged: {count} finding{}; restore it from a backup",
+        path.display(),
+        if *count == 1 { "" } else { "s" }
+    )]
+    Unsound {
+        /// Where.
+        path: PathBuf,
+        /// How many things are wrong.
+        count: usize,
     },
     /// A file could not be read or written.
     #[error("cannot {action} {}: {cause}", path.display())]
@@ -100,11 +124,18 @@ pub(crate) enum VerificationExit {
     CertificateMissing = 13,
 }
 
+/// Exit code: a transparency log has contradicted itself.
+const INCONSISTENT: u8 = 20;
+/// Exit code: with `--fail-on-match`, an entry was found that was looked for.
+const MATCHED: u8 = 21;
+
 impl Error {
-    /// 0 is success, 10 to 13 are [`VerificationExit`], everything else is 1.
+    /// 0 is success, 10 to 13 are [`VerificationExit`], 20 and 21 those of a monitor, everything else is 1.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Verification { exit, .. } => *exit as u8,
+            Self::Monitor(sealmark_rekor::monitor::Error::Inconsistent(_)) => INCONSISTENT,
+            Self::Matched(_) => MATCHED,
             _ => 1,
         }
     }

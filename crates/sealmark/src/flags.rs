@@ -145,7 +145,7 @@ fn environment(name: &str) -> Result<Option<String>, Error> {
 }
 
 /// A size in bytes: `1048576`, `128MiB`, `100MB`.
-fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
     let unit = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,

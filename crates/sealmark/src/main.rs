@@ -35,9 +35,12 @@ fn main() -> ExitCode {
     if let Err(error) = terminal.configure(&app.global) {
         return terminal.fail(&error);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    // One thread is enough for what one user asks for; services answer many.
+    let mut runtime = match app.command {
+        app::Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(commands::run(app, &mut terminal));

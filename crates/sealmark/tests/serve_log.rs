@@ -2,89 +2,11 @@
 
 mod bench;
 
-use std::path::PathBuf;
-
-use bench::{Bench, SEALMARK, Tool, have};
+use bench::log::{Log, sign, signed, verify};
+use bench::{Bench, Tool, have};
 use sealmark_formats::Digest;
-use sealmark_testkit::{Finished, Program, Server, get};
+use sealmark_testkit::Finished;
 use serde_json::Value;
-
-/// A running log, and its directory.
-struct Log {
-    url: String,
-    directory: PathBuf,
-    server: Server,
-}
-
-impl Log {
-    fn start(bench: &Bench) -> Self {
-        Self::listen(bench, "127.0.0.1:0")
-    }
-
-    fn listen(bench: &Bench, address: &str) -> Self {
-        let directory = bench.sandbox.join("log");
-        let program = bench
-            .sandbox
-            .command(SEALMARK)
-            .args(["serve", "--only", "log", "--listen", address, "--dir"])
-            .arg(&directory);
-        let (server, url) = program.serve(|line| {
-            let (_, rest) = line.split_once("transparency log at ")?;
-            rest.split(' ').next().map(str::to_owned)
-        });
-        Self {
-            url,
-            directory,
-            server,
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    fn info(&self) -> Value {
-        let address = self
-            .url
-            .strip_prefix("http://")
-            .expect("the URL is that of a server without TLS");
-        let response = get(address, "/api/v1/log").expect("the log answers");
-        serde_json::from_slice(&response.body).expect("the log answers in JSON")
-    }
-
-    fn rekor(&self, bench: &Bench, words: &[&str]) -> Program {
-        let program = bench.peer("rekor-cli").args(words);
-        program.args(["--rekor_server", &self.url])
-    }
-}
-
-/// What OpenSSL signed, as `rekor-cli` wants to hear it.
-fn signed(bench: &Bench, name: &str) -> Vec<String> {
-    let openssl = |words: &[&str]| bench.peer("openssl").args(words).run().success();
-    let [key, public, file, signature] =
-        ["key", "pub", "txt", "sig"].map(|extension| format!("{name}.{extension}"));
-    bench.sandbox.write(&file, name);
-    openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        &key,
-    ]);
-    openssl(&["ec", "-in", &key, "-pubout", "-out", &public]);
-    openssl(&["dgst", "-sha256", "-sign", &key, "-out", &signature, &file]);
-    let hash = Digest::sha256(name.as_bytes()).hex();
-    let words = [
-        ["--type", "hashedrekord"],
-        ["--pki-format", "x509"],
-        ["--artifact-hash", &hash],
-        ["--signature", &signature],
-        ["--public-key", &public],
-    ];
-    words.concat().into_iter().map(str::to_owned).collect()
-}
 
 #[test]
 fn rekor_cli_uses_it_as_a_rekor() {
@@ -142,44 +64,7 @@ fn rekor_cli_uses_it_as_a_rekor() {
     .success()
     .stdout_has("Hashes");
 
-    // What it does not take, it says so.
-    log.rekor(&bench, &["upload", "--type", "rekord"])
-        .args(["--pki-format", "x509", "--artifact", "first.txt"])
-        .args(["--signature", "first.sig", "--public-key", "first.pub"])
-        .run()
-        .failure()
-        .stderr_has("this log takes hashedrekord");
     assert!(log.server.terminate().success());
-}
-
-fn sign(bench: &Bench, tool: Tool, log: &Log, config: &str, file: &str, to: &str) -> Finished {
-    let sign = bench
-        .run(tool)
-        .args(["sign-blob", "--key", "key.key", "--yes", "--bundle", to]);
-    let sign = match tool {
-        Tool::Cosign2 => sign
-            .args(["--new-bundle-format", "--rekor-url", &log.url])
-            .env("SIGSTORE_REKOR_PUBLIC_KEY", log.file("keys/v1.pub")),
-        _ => sign
-            .arg("--signing-config")
-            .arg(log.file(config))
-            .arg("--trusted-root")
-            .arg(log.file("trusted_root.json")),
-    };
-    sign.arg(file).run()
-}
-
-fn verify(bench: &Bench, tool: Tool, log: &Log, bundle: &str, file: &str) -> Finished {
-    let verify = bench
-        .run(tool)
-        .args(["verify-blob", "--key", "key.pub", "--bundle", bundle])
-        .arg("--trusted-root")
-        .arg(log.file("trusted_root.json"));
-    let verify = match tool {
-        Tool::Cosign2 => verify.arg("--new-bundle-format"),
-        _ => verify,
-    };
-    verify.arg(file).run()
 }
 
 #[test]

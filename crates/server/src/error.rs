@@ -99,6 +99,12 @@ pub enum Error {
     /// A certificate authority cannot be what it was to be.
     #[error("the certificate authority cannot start: {0}")]
     Authority(String),
+    /// The directory has no log.
+    #[error("{} has no transparency log of sealmark: give the directory that `sealmark serve` has as --dir", .0.display())]
+    NoLog(PathBuf),
+    /// What was asked for cannot be done with this log.
+    #[error("{0}")]
+    Impossible(String),
     /// The issuer for development cannot be what it was to be, or cannot do what it was to do.
     #[error("the development issuer: {0}")]
     Issuer(String),
@@ -109,6 +115,30 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong.
         problem: String,
+    },
+    /// The directory has a witness of another name.
+    #[error(
+        "{} has the witness {found:?}, not {given:?}: those who trust it know it by that name; give the URL that it had, or use another directory",
+        path.display()
+    )]
+    OtherWitness {
+        /// The directory.
+        path: PathBuf,
+        /// What it is called.
+        found: String,
+        /// What it was to be called.
+        given: String,
+    },
+    /// A witness cannot sign so.
+    #[error("the witness {0}")]
+    Witness(sealmark_tlog::Error),
+    /// A witness of a policy cannot be asked.
+    #[error("cannot ask the witness {name:?} of the policy: {reason}")]
+    WitnessUrl {
+        /// What the policy calls it.
+        name: String,
+        /// What is wrong.
+        reason: String,
     },
     /// The log's engine did not open.
     #[error(transparent)]

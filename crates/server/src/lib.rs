@@ -8,11 +8,15 @@ pub mod ca;
 pub mod ct;
 mod durable;
 mod error;
+mod grpc;
+pub mod instance;
 mod keyring;
 pub mod listen;
 pub mod log;
 pub mod oidc;
 pub mod ops;
 pub mod registry;
+pub mod tsa;
+pub mod witness;
 
 pub use error::Error;

@@ -1,4 +1,4 @@
-//! One plain HTTP GET, for looking at a server on loopback from outside.
+//! One plain HTTP request, for looking at a server on loopback from outside.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -35,11 +35,27 @@ impl Response {
 ///
 /// When the server can't be reached, or what it says is not HTTP.
 pub fn get(address: &str, path: &str) -> std::io::Result<Response> {
+    exchange(address, &format!("GET {path}"), b"")
+}
+
+/// `POST path` with this body, as [`get`].
+///
+/// # Errors
+///
+/// As [`get`].
+pub fn post(address: &str, path: &str, body: impl AsRef<[u8]>) -> std::io::Result<Response> {
+    exchange(address, &format!("POST {path}"), body.as_ref())
+}
+
+fn exchange(address: &str, request: &str, body: &[u8]) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
+    let length = body.len();
+    let head = format!(
+        "{request} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(&[head.as_bytes(), body].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     parse(&bytes).ok_or_else(|| std::io::Error::other(format!("{address} does not speak HTTP")))

@@ -24,7 +24,7 @@ mod sandbox;
 mod server;
 
 pub use faulty::{FaultyServer, Reply, Request};
-pub use http::{Response, get};
+pub use http::{Response, get, post};
 pub use images::{Images, images};
 pub use peer::{Peer, skip};
 pub use program::{Finished, Program};

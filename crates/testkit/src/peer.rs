@@ -27,8 +27,8 @@ impl Peer {
         }
     }
 
-    /// The program with this name: `cosign3`, `cosign2`, `rekor-cli`, `oras`, `skopeo`, `umoci`, `docker-registry`, `openssl`,
-    /// `python-tuf` (Python with the reference client of TUF).
+    /// The program with this name: `cosign3`, `cosign2`, `rekor-cli`, `rekor-tiles` (its server on a directory), `oras`,
+    /// `skopeo`, `umoci`, `docker-registry`, `openssl`, `python-tuf` (Python with the reference client of TUF).
     pub fn find(name: &str) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").filter(|_| SYSTEM.contains(&name));
         let mut folders = vec![Self::folder()];

@@ -156,7 +156,7 @@ impl fmt::Display for Checkpoint {
 }
 
 /// Decimal digits, no sign, no leading zero, below 2⁶⁴.
-fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let canonical = digits && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| canonical)

@@ -16,6 +16,17 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// A witness policy is not one.
+    #[error("{}{reason}", place(*line))]
+    Policy {
+        /// Which line, from 1; 0 for the whole.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A request to a witness is not one.
+    #[error("not a request to a witness: {0}")]
+    AddCheckpoint(&'static str),
     /// The numbers of a proof name nothing that exists.
     #[error("the {proof} proof makes no sense: {reason}")]
     Range {
@@ -121,4 +132,11 @@ pub enum Error {
         /// What is wrong with the bytes.
         reason: &'static str,
     },
+}
+
+fn place(line: usize) -> String {
+    match line {
+        0 => "the policy: ".to_owned(),
+        line => format!("line {line} of the policy: "),
+    }
 }

@@ -1,4 +1,4 @@
-//! Merkle trees: hashes, proofs, tiles, signed notes, checkpoints, cosignatures.
+//! Merkle trees: hashes, proofs, tiles, signed notes, checkpoints, cosignatures, and policies over them.
 //!
 //! Pure functions of bytes: no I/O, no clock. A [`Note`] or a [`Checkpoint`] is well formed and no more; what
 //! [`Checkpoint::open`] gives is signed by the key that the caller trusts, and [`merkle`] then ties a leaf to its root.
@@ -17,7 +17,9 @@ pub mod cosignature;
 mod error;
 pub mod merkle;
 pub mod note;
+pub mod policy;
 pub mod tile;
+pub mod witness;
 
 pub use checkpoint::{Checkpoint, Origin};
 pub use error::Error;

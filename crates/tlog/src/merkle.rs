@@ -22,7 +22,7 @@ mod subtree;
 pub use edge::{CompletedTile, RightEdge, TileNodes};
 pub use memory::MemoryTree;
 pub use proof::{NodeId, consistency_proof, inclusion_proof, root};
-pub use subtree::{verify_subtree_consistency, verify_subtree_inclusion};
+pub use subtree::{root_of_beginning, verify_subtree_consistency, verify_subtree_inclusion};
 
 /// The longest proof: a path in a tree of 2⁶⁴ leaves, and the hash that a consistency proof may start with.
 pub const MAX_PROOF: usize = 65;

@@ -16,10 +16,12 @@ use crate::Error;
 #[cfg(not(target_arch = "wasm32"))]
 mod sign;
 mod signer;
+mod verifier;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use sign::NoteSigner;
 pub use signer::{KeyKind, VerifiedSignature};
+pub use verifier::VerifierKey;
 
 /// Larger notes are refused, in bytes: enough for [`MAX_SIGNATURES`] lines with ML-DSA signatures of 3.3 KiB each.
 pub const MAX_NOTE: usize = 256 * 1024;

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use sealmark_tlog::merkle::{
-    empty_root, leaf_hash, node_hash, verify_consistency, verify_inclusion,
+    empty_root, leaf_hash, node_hash, root_of_beginning, verify_consistency, verify_inclusion,
     verify_subtree_consistency, verify_subtree_inclusion,
 };
 use sealmark_tlog::{Error, Hash};
@@ -63,6 +63,33 @@ fn subproof(size1: usize, leaves: &[Hash], known: bool) -> Vec<Hash> {
 }
 
 const LARGEST: u64 = 33;
+
+/// A consistency proof has the root of the smaller tree in it, but for powers of two.
+#[test]
+fn a_proof_of_growth_tells_the_root_of_the_beginning() {
+    const MOST: u64 = 40;
+    let all = leaves(MOST);
+    for size2 in 1..=MOST {
+        let whole = &all[..size2 as usize];
+        for size1 in 1..=size2 {
+            let proof = subproof(size1 as usize, whole, true);
+            let found = root_of_beginning(size1, size2, &root(whole), &proof);
+            if size1.is_power_of_two() && size1 < size2 {
+                assert!(matches!(found, Err(Error::Range { .. })), "{size1} {size2}");
+                continue;
+            }
+            assert_eq!(found, Ok(root(&all[..size1 as usize])), "{size1} {size2}");
+            for at in 0..proof.len() {
+                let mut wrong = proof.clone();
+                wrong[at] = leaf_hash(b"another");
+                let found = root_of_beginning(size1, size2, &root(whole), &wrong);
+                assert!(found.is_err(), "{size1} {size2} {at}");
+            }
+        }
+    }
+    assert!(root_of_beginning(0, 3, &root(&all[..3]), &[]).is_err());
+    assert!(root_of_beginning(4, 3, &root(&all[..3]), &[]).is_err());
+}
 
 #[test]
 fn every_leaf_of_every_tree_is_included() {

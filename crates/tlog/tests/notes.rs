@@ -383,11 +383,14 @@ fn the_verifier_key_of_a_witness_is_read_and_its_hash_is_checked() {
             "its name is not one",
         ),
         (
-            written(KeyKind::CosignatureV1, 2, name),
-            "it is not of type 4",
+            written(KeyKind::CosignatureV1, 3, name),
+            "it is not of type 1 (Ed25519)",
         ),
         (format!("{name}+00000000+%"), "its key is not base64"),
-        (format!("{name}+00000000+BAAA"), "it has no Ed25519 key"),
+        (
+            format!("{name}+00000000+BAAA"),
+            "it has no public key of its type",
+        ),
     ] {
         let error = cosignature::witness_key(&wrong).unwrap_err().to_string();
         assert!(error.contains(why), "{wrong}: {error}");

@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use crate::Error;
 
 mod cache;
-mod canonical;
 mod client;
 mod delegation;
 #[cfg(fuzzing)]

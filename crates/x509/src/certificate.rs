@@ -94,7 +94,7 @@ impl Certificate {
 
     /// The certificate in PEM, as Go and so every part of Sigstore writes it: 64 characters a line.
     pub fn to_pem(&self) -> String {
-        pem::encode(self.der())
+        pem::encode("CERTIFICATE", self.der())
     }
 
     /// The certificate in DER, as it was read.

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use der::Decode;
-use der::asn1::{BitStringRef, ObjectIdentifier, OctetString};
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetString};
+use der::{Decode, Tag, Tagged};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{self, AuthorityKeyIdentifier};
 
@@ -153,6 +153,20 @@ pub struct Unread {
     pub oid: String,
     /// Whether a verifier that does not know it must refuse the certificate.
     pub critical: bool,
+    /// What the extension holds, mostly DER.
+    pub value: Vec<u8>,
+}
+
+impl Unread {
+    /// The text, if the value is one in DER: a UTF8String, PrintableString or IA5String.
+    pub fn text(&self) -> Option<&str> {
+        let value = AnyRef::from_der(&self.value).ok()?;
+        let is_text = matches!(
+            value.tag(),
+            Tag::Utf8String | Tag::PrintableString | Tag::Ia5String
+        );
+        core::str::from_utf8(value.value()).ok().filter(|_| is_text)
+    }
 }
 
 /// Everything that the extensions of a certificate say.
@@ -236,6 +250,7 @@ impl Extensions {
                     self.unread.push(Unread {
                         oid: oid.to_string(),
                         critical: extension.critical,
+                        value: bytes.to_vec(),
                     });
                 }
             },

@@ -30,6 +30,7 @@ mod extensions;
 mod fulcio;
 pub mod issue;
 mod pem;
+mod pkcs7;
 mod request;
 mod san;
 mod sct;
@@ -44,11 +45,15 @@ pub use chain_error::ChainError;
 pub use error::Error;
 pub use extensions::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Unread};
 pub use fulcio::{Extensions as FulcioExtensions, FulcioExtension};
+pub use pkcs7::{DetachedSignature, MAX_DETACHED_SIGNATURE, Pkcs7Error};
 pub use request::CertificateRequest;
 pub use san::SubjectAltName;
 pub use sct::{MAX_DETACHED_SCT, SignedCertificateTimestamp};
 pub use sct_verification::{SctError, verify_detached_sct, verify_embedded_sct};
-pub use timestamp::{MAX_TIMESTAMP, TimestampError, TimestampToken, VerifiedTimestamp};
+pub use timestamp::{
+    MAX_TIMESTAMP, MAX_TIMESTAMP_REQUEST, TimestampError, TimestampRequest, TimestampRequestError,
+    TimestampToken, VerifiedTimestamp,
+};
 pub use validity::{Instant, UnixSeconds, Validity};
 
 /// The largest certificate that is read, in bytes of DER. Fulcio's take about 2 KiB; certificates with hundreds of

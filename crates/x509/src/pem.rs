@@ -9,11 +9,11 @@ use crate::{Error, MAX_CHAIN, MAX_PEM};
 /// `CERTIFICATE`, and two older labels that openssl writes or reads for the same thing.
 const LABELS: [&str; 2] = ["CERTIFICATE", "X509 CERTIFICATE"];
 
-/// A block, in lines of 64 characters, ending in a newline.
-pub(crate) fn encode(certificate: &[u8]) -> String {
+/// A block, in lines of 64 characters, ending in a newline. The label is ASCII.
+pub(crate) fn encode(label: &'static str, der: &[u8]) -> String {
     // It fails for labels that are not ASCII, and when the length of the text overflows.
-    der::pem::encode_string(LABELS[0], der::pem::LineEnding::LF, certificate)
-        .expect("the label is ASCII, and certificates are far from filling memory")
+    der::pem::encode_string(label, der::pem::LineEnding::LF, der)
+        .expect("the label is ASCII, and certificates and signatures are far from filling memory")
 }
 
 /// The content of every block with a certificate, in the order of the text; at least one.

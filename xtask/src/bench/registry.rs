@@ -123,7 +123,7 @@ impl Registry {
 
 /// Ends on drop.
 #[derive(Debug)]
-struct Process(Child);
+pub(super) struct Process(pub(super) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {

@@ -37,14 +37,17 @@ pub(super) enum Aim {
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Unit {
+pub(super) enum Unit {
+    Microseconds,
     Milliseconds,
+    Seconds,
+    Bytes,
     Mebibytes,
     Count,
     PerSecond,
 }
 
-/// The same figure of several runs; at least one.
+/// The same figure of several runs; none where there is nothing to compare with.
 #[derive(Debug)]
 struct Series {
     unit: Unit,
@@ -97,6 +100,22 @@ impl Row {
             what,
             sealmark: series(sealmark),
             other: series(other),
+            aim,
+        }
+    }
+
+    /// Any figure, of several rounds. Without one of the other there is no ratio.
+    pub(super) fn figures(
+        what: impl Into<String>,
+        unit: Unit,
+        sealmark: &[f64],
+        other: &[f64],
+        aim: Option<Aim>,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            sealmark: Series::new(unit, sealmark.iter().copied()),
+            other: Series::new(unit, other.iter().copied()),
             aim,
         }
     }
@@ -162,6 +181,7 @@ impl Series {
     fn text(&self) -> String {
         let median = self.unit.text(self.median());
         match self.sorted[..] {
+            [] => String::new(),
             [least, .., most] => {
                 format!(
                     "{median} ({}–{})",
@@ -177,7 +197,10 @@ impl Series {
 impl Unit {
     fn number(self, value: f64) -> String {
         match self {
-            Self::Count | Self::PerSecond => format!("{value:.0}"),
+            Self::Count | Self::PerSecond | Self::Bytes => format!("{value:.0}"),
+            Self::Microseconds if value < 10.0 => format!("{value:.1}"),
+            Self::Microseconds => format!("{value:.0}"),
+            Self::Seconds => format!("{value:.2}"),
             Self::Mebibytes => format!("{value:.1}"),
             Self::Milliseconds if value < 10.0 => format!("{value:.2}"),
             Self::Milliseconds if value < 100.0 => format!("{value:.1}"),
@@ -190,14 +213,19 @@ impl Unit {
         match self {
             Self::Count => number,
             Self::PerSecond => format!("{number}/s"),
+            Self::Bytes => format!("{number} bytes"),
             Self::Mebibytes => format!("{number} MiB"),
+            Self::Microseconds => format!("{number} µs"),
+            Self::Seconds => format!("{number} s"),
             Self::Milliseconds => format!("{number} ms"),
         }
     }
 }
 
 fn ratio(value: f64) -> String {
-    if value < 0.1 {
+    if value.is_nan() {
+        String::new()
+    } else if value < 0.1 {
         format!("{value:.3}")
     } else {
         format!("{value:.2}")

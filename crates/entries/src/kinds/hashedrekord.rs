@@ -1,6 +1,7 @@
 //! `hashedrekord` 0.0.1: a signature over data that only its digest stands for.
 
 use sealmark_formats::log_entry::hashedrekord_v1_body;
+use sealmark_formats::simple_signing::{MAX_PAYLOAD, SimpleSigning};
 use sealmark_formats::{Digest, HashAlgorithm, jcs};
 use serde_json::Value;
 
@@ -33,7 +34,22 @@ pub(crate) fn read(spec: &Field<'_>) -> Result<Proposed, Error> {
     }
     let mut keys = verifier.keys();
     keys.push(digest.to_string());
+    keys.extend(image(spec, &digest));
     Ok(Proposed::new(leaf, keys))
+}
+
+/// The image that was signed, if the client sent the payload and it is one of an image's signature.
+///
+/// Rekor has no member `data.content` here and ignores it. Without it an entry is not found by the digest of the image,
+/// which is all that people have, but by that of a payload that nobody looks for. What does not have the digest that
+/// was signed says nothing, and is ignored too.
+fn image(spec: &Field<'_>, signed: &Digest) -> Option<String> {
+    let content = spec.find("data")?.find("content")?.bytes().ok()?;
+    if content.len() > MAX_PAYLOAD || Digest::of(signed.algorithm(), &content) != *signed {
+        return None;
+    }
+    let payload = SimpleSigning::parse(&content).ok()?;
+    Some(payload.critical.image.docker_manifest_digest.to_string())
 }
 
 /// Rekor keeps the case of the hex digits as it was sent.

@@ -43,7 +43,7 @@ pub(crate) fn read_v1(spec: &Field<'_>) -> Result<Proposed, Error> {
     let mut keys = verifier.keys();
     keys.extend([whole.to_string(), payload.to_string()]);
     keys.extend(statement_keys(&envelope.payload_type, &envelope.payload));
-    Ok(Proposed::new(leaf, keys))
+    Ok(Proposed::new(leaf, keys).with_attestation(envelope.payload))
 }
 
 pub(crate) fn read_v2(spec: &Field<'_>) -> Result<Proposed, Error> {
@@ -93,7 +93,7 @@ pub(crate) fn read_v2(spec: &Field<'_>) -> Result<Proposed, Error> {
     .map_err(Error::entry)?;
     keys.push(digest.to_string());
     keys.extend(statement_keys(payload_type, &payload));
-    Ok(Proposed::new(leaf, keys))
+    Ok(Proposed::new(leaf, keys).with_attestation(payload))
 }
 
 /// Base64 of base64: the fields have the format "byte", and clients put the envelope's own text there.

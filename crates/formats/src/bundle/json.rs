@@ -34,7 +34,12 @@ pub(super) fn parse(json: &[u8]) -> Result<Bundle, ParseError> {
             raw_material.certificate,
             raw_material.x509_certificate_chain,
         )?,
-        log_entries: DOCUMENT.items("tlogEntries", log_entries, MAX_LOG_ENTRIES, log_entry)?,
+        log_entries: DOCUMENT.items(
+            "tlogEntries",
+            log_entries,
+            MAX_LOG_ENTRIES,
+            |place, raw| log_entry(DOCUMENT, place, raw),
+        )?,
         timestamps: DOCUMENT.items(
             "rfc3161Timestamps",
             timestamps,
@@ -115,38 +120,51 @@ fn message_digest(raw: MessageDigestJson) -> Result<Digest, ParseError> {
         .ok_or_else(|| DOCUMENT.error("messageDigest.digest has the wrong length"))
 }
 
-fn log_entry(place: &str, raw: LogEntryJson) -> Result<LogEntry, ParseError> {
+pub(super) fn parse_log_entry(json: &[u8]) -> Result<LogEntry, ParseError> {
+    let document = Document("transparency log entry");
+    log_entry(document, "the entry", document.parse(json)?)
+}
+
+pub(super) fn write_one_log_entry(entry: &LogEntry) -> Vec<u8> {
+    serde_json::to_vec(&write_log_entry(entry)).expect("strings serialise")
+}
+
+fn log_entry(document: Document, place: &str, raw: LogEntryJson) -> Result<LogEntry, ParseError> {
     let at = |field: &str| format!("{place}.{field}");
     let kind = raw
         .kind_version
-        .ok_or_else(|| DOCUMENT.error(format!("{place} has no kindVersion")))?;
+        .ok_or_else(|| document.error(format!("{place} has no kindVersion")))?;
     let log_id = raw.log_id.unwrap_or_default();
     Ok(LogEntry {
-        log_index: DOCUMENT.unsigned(&at("logIndex"), raw.log_index)?,
-        log_id: DOCUMENT.bytes(&at("logId"), &log_id.key_id)?,
+        log_index: document.unsigned(&at("logIndex"), raw.log_index)?,
+        log_id: document.bytes(&at("logId"), &log_id.key_id)?,
         kind: kind.kind,
         kind_version: kind.version,
         integrated_time: raw.integrated_time.0,
         inclusion_promise: raw
             .inclusion_promise
-            .map(|p| DOCUMENT.bytes(&at("inclusionPromise"), &p.signed_entry_timestamp))
+            .map(|p| document.bytes(&at("inclusionPromise"), &p.signed_entry_timestamp))
             .transpose()?,
         inclusion_proof: raw
             .inclusion_proof
-            .map(|proof| inclusion_proof(&at("inclusionProof"), proof))
+            .map(|proof| inclusion_proof(document, &at("inclusionProof"), proof))
             .transpose()?,
-        canonicalized_body: DOCUMENT.bytes(&at("canonicalizedBody"), &raw.canonicalized_body)?,
+        canonicalized_body: document.bytes(&at("canonicalizedBody"), &raw.canonicalized_body)?,
     })
 }
 
-fn inclusion_proof(place: &str, raw: ProofJson) -> Result<InclusionProof, ParseError> {
+fn inclusion_proof(
+    document: Document,
+    place: &str,
+    raw: ProofJson,
+) -> Result<InclusionProof, ParseError> {
     let at = |field: &str| format!("{place}.{field}");
     Ok(InclusionProof {
-        log_index: DOCUMENT.unsigned(&at("logIndex"), raw.log_index)?,
-        root_hash: DOCUMENT.bytes(&at("rootHash"), &raw.root_hash)?,
-        tree_size: DOCUMENT.unsigned(&at("treeSize"), raw.tree_size)?,
-        hashes: DOCUMENT.items(&at("hashes"), raw.hashes, MAX_HASHES, |place, hash| {
-            DOCUMENT.bytes(place, &hash)
+        log_index: document.unsigned(&at("logIndex"), raw.log_index)?,
+        root_hash: document.bytes(&at("rootHash"), &raw.root_hash)?,
+        tree_size: document.unsigned(&at("treeSize"), raw.tree_size)?,
+        hashes: document.items(&at("hashes"), raw.hashes, MAX_HASHES, |place, hash| {
+            document.bytes(place, &hash)
         })?,
         checkpoint: raw.checkpoint.unwrap_or_default().envelope,
     })

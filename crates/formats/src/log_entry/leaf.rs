@@ -4,6 +4,7 @@
 //! the bundle repeats. Rekor v2 bodies are a function of the signature, its key and the signed data; verifiers rebuild
 //! them (client specification of rekor-tiles, 6.1.4), so that nothing in the body can speak of anything else.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::field::FORMAT;
@@ -81,12 +82,46 @@ pub fn hashedrekord_v2_body(
     digest: &Digest,
     signature: &EntrySignature,
 ) -> Result<Vec<u8>, ParseError> {
-    let signature = signature_json(signature)?;
-    jcs::to_vec(&json!({
-        "apiVersion": "0.0.2",
-        "kind": "hashedrekord",
-        "spec": { "hashedRekordV002": { "data": digest_json(digest), "signature": signature } },
-    }))
+    jcs::in_order_to_vec(&Body {
+        api_version: "0.0.2",
+        kind: "hashedrekord",
+        spec: Spec {
+            hashed_rekord: HashedRekord {
+                data: Data {
+                    algorithm: digest.algorithm().protobuf_name(),
+                    digest: encode_base64(digest.bytes()),
+                },
+                signature: Signature::new(signature)?,
+            },
+        },
+    })
+}
+
+/// `hashedrekord`, its members in the order of RFC 8785.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    spec: Spec<'a>,
+}
+
+#[derive(Serialize)]
+struct Spec<'a> {
+    #[serde(rename = "hashedRekordV002")]
+    hashed_rekord: HashedRekord<'a>,
+}
+
+#[derive(Serialize)]
+struct HashedRekord<'a> {
+    data: Data,
+    signature: Signature<'a>,
+}
+
+#[derive(Serialize)]
+struct Data {
+    algorithm: &'static str,
+    digest: String,
 }
 
 /// The body of a `dsse` 0.0.2, as Rekor v2 wrote it until version 2.2. The signatures are sorted by their bytes.
@@ -99,9 +134,9 @@ pub fn dsse_v2_body(
 ) -> Result<Vec<u8>, ParseError> {
     let mut sorted: Vec<&EntrySignature> = signatures.iter().collect();
     sorted.sort_by(|a, b| a.signature.cmp(&b.signature));
-    let signatures: Vec<Value> = sorted
+    let signatures: Vec<Signature<'_>> = sorted
         .into_iter()
-        .map(signature_json)
+        .map(Signature::new)
         .collect::<Result<_, _>>()?;
     jcs::to_vec(&json!({
         "apiVersion": "0.0.2",
@@ -158,23 +193,57 @@ fn digest_json(digest: &Digest) -> Value {
     })
 }
 
-fn signature_json(signature: &EntrySignature) -> Result<Value, ParseError> {
-    let missing = |what| ParseError::new(FORMAT, format!("a signature has no {what}"));
-    let content = signature
-        .signature
-        .as_deref()
-        .ok_or_else(|| missing("bytes"))?;
-    let details = signature
-        .key_details
-        .as_deref()
-        .ok_or_else(|| missing("key details"))?;
-    let (kind, der) = match &signature.verifier {
-        Verifier::PublicKey(der) => ("publicKey", der),
-        Verifier::Certificate(der) => ("x509Certificate", der),
-        Verifier::Other { .. } => return Err(missing("key or certificate")),
-    };
-    Ok(json!({
-        "content": encode_base64(content),
-        "verifier": { kind: { "rawBytes": encode_base64(der) }, "keyDetails": details },
-    }))
+#[derive(Serialize)]
+struct Signature<'a> {
+    content: String,
+    verifier: VerifierJson<'a>,
+}
+
+/// Its key, if it has one, or its certificate.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VerifierJson<'a> {
+    key_details: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<RawBytes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x509_certificate: Option<RawBytes>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RawBytes {
+    raw_bytes: String,
+}
+
+impl<'a> Signature<'a> {
+    fn new(signature: &'a EntrySignature) -> Result<Self, ParseError> {
+        let missing = |what| ParseError::new(FORMAT, format!("a signature has no {what}"));
+        let content = signature
+            .signature
+            .as_deref()
+            .ok_or_else(|| missing("bytes"))?;
+        let key_details = signature
+            .key_details
+            .as_deref()
+            .ok_or_else(|| missing("key details"))?;
+        let raw = |der: &[u8]| {
+            Some(RawBytes {
+                raw_bytes: encode_base64(der),
+            })
+        };
+        let (public_key, x509_certificate) = match &signature.verifier {
+            Verifier::PublicKey(der) => (raw(der), None),
+            Verifier::Certificate(der) => (None, raw(der)),
+            Verifier::Other { .. } => return Err(missing("key or certificate")),
+        };
+        Ok(Self {
+            content: encode_base64(content),
+            verifier: VerifierJson {
+                key_details,
+                public_key,
+                x509_certificate,
+            },
+        })
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Keys and certificates are in PEM, as Go writes it (64 characters a line, a newline at the end).
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::digest::Digest;
@@ -18,15 +19,62 @@ pub fn hashedrekord_v1_body(
     signature: &[u8],
     verifier_pem: &str,
 ) -> Result<Vec<u8>, ParseError> {
-    let public_key = json!({ "content": encode_base64(verifier_pem.as_bytes()) });
-    jcs::to_vec(&json!({
-        "apiVersion": "0.0.1",
-        "kind": "hashedrekord",
-        "spec": {
-            "data": { "hash": digest_json(digest) },
-            "signature": { "content": encode_base64(signature), "publicKey": public_key },
+    jcs::in_order_to_vec(&Body {
+        api_version: "0.0.1",
+        kind: "hashedrekord",
+        spec: Spec {
+            data: Data {
+                hash: Hash {
+                    algorithm: digest.algorithm().name(),
+                    value: digest.hex(),
+                },
+            },
+            signature: Signature {
+                content: encode_base64(signature),
+                public_key: Content {
+                    content: encode_base64(verifier_pem.as_bytes()),
+                },
+            },
         },
-    }))
+    })
+}
+
+/// `hashedrekord`, its members in the order of RFC 8785.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    api_version: &'static str,
+    kind: &'static str,
+    spec: Spec,
+}
+
+#[derive(Serialize)]
+struct Spec {
+    data: Data,
+    signature: Signature,
+}
+
+#[derive(Serialize)]
+struct Data {
+    hash: Hash,
+}
+
+#[derive(Serialize)]
+struct Hash {
+    algorithm: &'static str,
+    value: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Signature {
+    content: String,
+    public_key: Content,
+}
+
+#[derive(Serialize)]
+struct Content {
+    content: String,
 }
 
 /// The body of a `dsse` 0.0.1. `json` is the envelope as it was sent to the log, byte for byte; one key made every

@@ -53,6 +53,16 @@ pub(super) fn verify_digest(
         .is_ok()
 }
 
+pub(super) fn verify_rsa_sha1(raw: &[u8], sha1: &[u8], signature: &[u8]) -> bool {
+    let algorithm = &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
+    let Ok(digest) = aws_lc_rs::digest::Digest::import_less_safe(sha1, algorithm) else {
+        return false;
+    };
+    UnparsedPublicKey::new(&sig::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, raw)
+        .verify_digest(&digest, signature)
+        .is_ok()
+}
+
 pub(super) fn verify_ed25519(raw: &[u8], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&sig::ED25519, raw)
         .verify(message, signature)

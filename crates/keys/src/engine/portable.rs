@@ -50,6 +50,10 @@ pub(super) fn verify_digest(
     }
 }
 
+pub(super) fn verify_rsa_sha1(raw: &[u8], sha1: &[u8], signature: &[u8]) -> bool {
+    rsa::verify_pkcs1_sha1(raw, sha1, signature)
+}
+
 pub(super) fn verify_ed25519(raw: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let (Some(key), Ok(signature)) = (
         ed25519::verifying_key(raw),

@@ -9,7 +9,7 @@ use crate::codec::{Put, Take};
 use crate::entry::Record;
 
 /// The version of both forms.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One step of one tree. A record has one or more.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! One file per command: its flags, and a function `run` that calls the crate that does it and prints what came of it.
 
 pub(crate) mod clean;
+mod client_files;
 pub(crate) mod completion;
 mod cosign_output;
 pub(crate) mod demo;
@@ -9,6 +10,7 @@ pub(crate) mod generate_key_pair;
 pub(crate) mod import_key_pair;
 pub(crate) mod initialize;
 pub(crate) mod inspect;
+pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod public_key;
@@ -43,10 +45,11 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
     let timeout = app.global.timeout;
     // These run until they are told to stop, or are done when they are done.
     let unbounded = timeout.is_zero()
-        || matches!(
-            app.command,
-            Command::Registry(_) | Command::Serve(_) | Command::Demo(_)
-        );
+        || match &app.command {
+            Command::Registry(_) | Command::Serve(_) | Command::Demo(_) => true,
+            Command::Log(arguments) => arguments.is_unbounded(),
+            _ => false,
+        };
     let last_request = terminal.last_request();
     let work = dispatch(app.command, terminal);
     if unbounded {
@@ -85,6 +88,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::TrustedRoot(arguments) => trusted_root::run(arguments, terminal).await,
         Command::SigningConfig(arguments) => signing_config::run(arguments, terminal).await,
         Command::Login(arguments) => login::run(arguments, terminal).await,
+        Command::Log(arguments) => log::run(arguments, terminal).await,
         Command::Registry(arguments) => registry::run(arguments, terminal).await,
         Command::Serve(arguments) => serve::run(arguments, terminal).await,
         Command::Demo(arguments) => demo::run(arguments, terminal).await,

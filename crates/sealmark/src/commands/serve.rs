@@ -1,23 +1,22 @@
-//! `serve`: run Sigstore's services. Today that is the transparency log.
+//! `serve`: run Sigstore's services: a whole private instance, or the transparency log alone, or a witness of such logs.
+
+mod instance;
+mod witness;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use jiff::Timestamp;
-use sealmark_formats::TrustedRoot;
-use sealmark_formats::signing_config::{Selector, Service, SigningConfig};
-use sealmark_formats::trusted_root::{LogInstance, TimeRange};
-use sealmark_server::log::{Options, TransparencyLog};
+use sealmark_server::log::{Duplicates, MAX_ATTESTATION, Options, TransparencyLog};
 use sealmark_server::ops::Server;
-use sealmark_trust::service;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
-use super::generate_key_pair::{Overwrite, write_whole};
+use super::client_files::write_client_files;
 use super::operations::OperationFlags;
 use super::registry::stop_signal;
 use crate::error::Error;
+use crate::flags::size;
 use crate::terminal::Terminal;
 
 /// The password for the keys. Not a flag: other users of a machine can see those.
@@ -28,14 +27,16 @@ const PASSWORD_VARIABLE: &str = "SEALMARK_LOG_PASSWORD";
 enum Which {
     /// The transparency log
     Log,
+    /// A witness: cosigns the checkpoints of logs
+    Witness,
 }
 
 /// Flags.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// Run this service only; the others are not there yet
-    #[arg(long, value_enum, value_name = "SERVICE", required = true)]
-    only: Which,
+    /// Run this service only, not a whole instance
+    #[arg(long, value_enum, value_name = "SERVICE")]
+    only: Option<Which>,
     /// Directory with all that the service keeps, keys included; it is made if it does not exist
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
@@ -45,13 +46,57 @@ pub(crate) struct Arguments {
     /// URL that clients use, if there is a proxy before it; its host becomes the log's name, for good
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Keep the payloads of in-toto attestations that are logged over v1, and show them to everyone who reads the entries
+    #[arg(long)]
+    store_attestations: bool,
+    /// The longest payload that is kept; an entry with a longer one is logged without it
+    #[arg(
+        long,
+        value_name = "SIZE", value_parser = attestation_size,
+        default_value = "100KiB",
+        requires = "store_attestations"
+    )]
+    max_attestation_size: usize,
+    /// What who sends an entry over v2 that the log has already is told: 409 and its index, as Rekor does, or the entry
+    #[arg(
+        long,
+        value_enum,
+        value_name = "refuse|return",
+        default_value = "refuse"
+    )]
+    v2_duplicates: WithDuplicates,
+    #[command(flatten)]
+    instance: instance::InstanceFlags,
+    #[command(flatten)]
+    witness: witness::WitnessFlags,
     #[command(flatten)]
     operation: OperationFlags,
 }
 
+/// What becomes of an entry that the log has already.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum WithDuplicates {
+    /// It is refused
+    Refuse,
+    /// The one that the log has is given
+    Return,
+}
+
+/// The size of an attestation that may be kept, in bytes.
+fn attestation_size(text: &str) -> Result<usize, String> {
+    let size = size(text).and_then(|size| usize::try_from(size).ok());
+    size.filter(|size| *size <= MAX_ATTESTATION).ok_or_else(|| {
+        format!(
+            "it must be a size of at most {} MiB, e.g. 100KiB",
+            MAX_ATTESTATION >> 20
+        )
+    })
+}
+
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let Which::Log = arguments.only;
+    arguments.witness.check(arguments.only)?;
+    arguments.instance.check(arguments.only)?;
     let directory = std::path::absolute(&arguments.dir)
         .map_err(|cause| Error::file("find", &arguments.dir, cause))?;
     let operation = &arguments.operation;
@@ -70,10 +115,45 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let url = url(arguments.url.as_deref(), operation.scheme(), address)?;
     let server_options = operation.options(address, terminal)?;
     let metrics = operation.metrics(terminal).await?;
+    if let Some(Which::Witness) = arguments.only {
+        let witness = arguments
+            .witness
+            .open(&directory, &url, operation, terminal)
+            .await?;
+        operation.note(terminal, "witness ready; Ctrl-C stops it");
+        let server = Server::new(server_options).with(witness.service());
+        server.serve(listener, metrics, stopped).await;
+        operation.note(terminal, "witness stopped");
+        return Ok(());
+    }
     let options = Options {
-        host: host(&url)?.to_owned(),
         password: password()?,
+        attestations: arguments
+            .store_attestations
+            .then_some(arguments.max_attestation_size),
+        duplicates: match arguments.v2_duplicates {
+            WithDuplicates::Refuse => Duplicates::Refuse,
+            WithDuplicates::Return => Duplicates::Return,
+        },
+        ..Options::new(host(&url)?)
     };
+    if arguments.only.is_none() {
+        let opened = arguments
+            .instance
+            .open(&directory, &url, options, operation, terminal)
+            .await?;
+        let witness = &arguments.witness;
+        witness
+            .join(&opened.log, &directory, &url, operation, terminal)
+            .await?;
+        let stopped = opened.log.ending(stopped);
+        let server = opened.server(server_options);
+        operation.note(terminal, "ready; Ctrl-C stops it");
+        server.serve(listener, metrics, stopped).await;
+        drop(opened);
+        operation.note(terminal, "stopped");
+        return Ok(());
+    }
     let encrypted = options.password.is_some();
     let folder = directory.clone();
     let opened = tokio::task::spawn_blocking(move || TransparencyLog::open(&folder, options)).await;
@@ -102,12 +182,17 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             "the private keys are protected by the mode of their files alone; with {PASSWORD_VARIABLE} at the first start they are encrypted"
         ));
     }
-    note("log ready; Ctrl-C stops it".to_owned());
+    let witness = &arguments.witness;
+    witness
+        .join(&log, &directory, &url, operation, terminal)
+        .await?;
+    operation.note(terminal, "log ready; Ctrl-C stops it");
     let server = Server::new(server_options).with(log.service());
+    let stopped = log.ending(stopped);
     // The server has the log from here on; with it the log ends.
     drop(log);
     server.serve(listener, metrics, stopped).await;
-    note("log stopped".to_owned());
+    operation.note(terminal, "log stopped");
     Ok(())
 }
 
@@ -116,14 +201,14 @@ fn url(given: Option<&str>, scheme: &str, address: SocketAddr) -> Result<String,
     match given {
         Some(given) => Ok(given.trim_end_matches('/').to_owned()),
         None if address.ip().is_unspecified() => Err(Error::Usage(format!(
-            "clients cannot use {address}: say with --url how they reach the log, e.g. --url https://rekor.example.com"
+            "clients cannot use {address}: say with --url how they reach the service, e.g. --url https://rekor.example.com"
         ))),
         None => Ok(format!("{scheme}://{address}")),
     }
 }
 
 /// The host of a URL, without port and brackets: what clients take for the name of a log (`Hostname` of Go's URLs).
-fn host(url: &str) -> Result<&str, Error> {
+pub(super) fn host(url: &str) -> Result<&str, Error> {
     let wrong = || {
         Error::Usage(format!(
             "{url:?} is not the URL of a log: it must be http:// or https:// and a host, with a port if need be, and nothing else"
@@ -143,7 +228,7 @@ fn host(url: &str) -> Result<&str, Error> {
     host.filter(|host| !host.is_empty()).ok_or_else(wrong)
 }
 
-fn password() -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+pub(super) fn password() -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     match std::env::var(PASSWORD_VARIABLE) {
         Ok(password) if password.is_empty() => Err(Error::Usage(format!(
             "{PASSWORD_VARIABLE} is empty: unset it, or give a password"
@@ -154,54 +239,6 @@ fn password() -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
             Err(Error::Usage(format!("{PASSWORD_VARIABLE} is not Unicode")))
         }
     }
-}
-
-/// Writes what clients need to know of the log.
-fn write_client_files(
-    directory: &Path,
-    url: &str,
-    log: &TransparencyLog,
-) -> Result<[PathBuf; 3], Error> {
-    let created = i64::try_from(log.created()).ok();
-    let valid_for = TimeRange {
-        start: created.and_then(|seconds| Timestamp::from_second(seconds).ok()),
-        end: None,
-    };
-    let instance = |key: PathBuf, origin: Option<&str>| -> Result<LogInstance, Error> {
-        let pem = std::fs::read(&key).map_err(|cause| Error::file("read", &key, cause))?;
-        let from = key.display().to_string();
-        Ok(service::log(&from, &pem, url, origin, valid_for)?)
-    };
-    let root = TrustedRoot {
-        tlogs: vec![
-            instance(log.public_key_v1(), None)?,
-            instance(log.public_key_v2(), Some(log.host()))?,
-        ],
-        ..TrustedRoot::empty()
-    };
-    let config = |version| SigningConfig {
-        rekor_tlog_urls: vec![Service {
-            url: url.to_owned(),
-            major_api_version: version,
-            valid_for,
-            operator: log.host().to_owned(),
-        }],
-        rekor_tlog_config: Some(Selector::Any),
-        ..SigningConfig::default()
-    };
-    let files = [
-        ("trusted_root.json", root.to_json()),
-        ("signing_config.json", config(1).to_json()),
-        ("signing_config_rekor_v2.json", config(2).to_json()),
-    ];
-    let mut written = Vec::new();
-    for (name, json) in files {
-        let path = directory.join(name);
-        write_whole(&path, &json, 0o644, Overwrite::Yes)?;
-        written.push(path);
-    }
-    let [root, v1, v2] = written.try_into().expect("there are three files");
-    Ok([root, v1, v2])
 }
 
 #[cfg(test)]
@@ -220,6 +257,19 @@ mod tests {
             ("https://me@rekor.example.com", None),
         ] {
             assert_eq!(host(url).ok(), name, "{url}");
+        }
+    }
+
+    #[test]
+    fn attestations_that_are_kept_have_a_bound() {
+        for (text, bytes) in [
+            ("100KiB", Some(102_400)),
+            ("4096", Some(4096)),
+            ("4MiB", Some(4 << 20)),
+            ("5MiB", None),
+            ("-1", None),
+        ] {
+            assert_eq!(attestation_size(text).ok(), bytes, "{text}");
         }
     }
 

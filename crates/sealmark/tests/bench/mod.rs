@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod log;
+
 use std::path::PathBuf;
 
 use sealmark_testkit::{

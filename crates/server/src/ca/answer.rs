@@ -16,12 +16,40 @@ use serde_json::{Value, json};
 use super::issue::{Issued, issue};
 use super::refusal::Refusal;
 use super::{Inner, request};
+use crate::ops::Refused;
 
 /// Bytes of a request: as Fulcio's.
 const MAX_BODY: usize = 4 << 20;
 /// Time for a whole body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const PEM_CHAIN: &str = "application/pem-certificate-chain";
+
+/// What a path is called in metrics; `None` if the CA has no such endpoint.
+pub(super) fn endpoint(path: &str) -> Option<&'static str> {
+    const ENDPOINTS: [&str; 5] = [
+        "/api/v2/signingCert",
+        "/api/v1/signingCert",
+        "/api/v2/trustBundle",
+        "/api/v1/rootCert",
+        "/api/v2/configuration",
+    ];
+    ENDPOINTS.into_iter().find(|endpoint| *endpoint == path)
+}
+
+/// A request that was refused before the CA saw it.
+pub(super) fn refused_early(_path: &str, early: Refused) -> Response<Body> {
+    let refusal = Refusal {
+        status: early.status,
+        message: early.message,
+    };
+    let mut response = refused(&refusal);
+    if let Some(seconds) = early.retry_after {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
 
 /// Answers in a task of its own: the server drops a request's future when its client goes, and a certificate that is in
 /// the CT log is to be finished, with its line in the audit log.

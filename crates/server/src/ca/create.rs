@@ -1,6 +1,6 @@
 //! The first key and certificates of a CA: a root that signs one intermediate, which signs certificates.
 
-use sealmark_keys::{Algorithm, PrivateKey, PublicKey};
+use sealmark_keys::{PrivateKey, PublicKey};
 use sealmark_x509::issue::{CertificateTemplate, Extension, IssueError, Name, Usage, key_id};
 use sealmark_x509::{BasicConstraints, Certificate, ExtendedKeyUsage};
 
@@ -20,12 +20,11 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A root, valid for ten years from `now`, in seconds since 1970.
+    /// A root with this key, valid for ten years from `now`, in seconds since 1970.
     ///
     /// # Errors
-    /// If the system gives no randomness, or the name cannot be written.
-    pub fn root(organization: &str, name: &str, now: u64) -> Result<Self, Error> {
-        let key = PrivateKey::generate(Algorithm::EcdsaP384).map_err(failed)?;
+    /// If the key does not sign, or the name cannot be written.
+    pub fn root(key: PrivateKey, organization: &str, name: &str, now: u64) -> Result<Self, Error> {
         let subject = Name::organization(organization, name).map_err(failed)?;
         let template = CertificateTemplate {
             issuer: subject.clone(),
@@ -41,12 +40,12 @@ impl Authority {
     /// As [`root`](Self::root).
     pub fn intermediate(
         &self,
+        key: PrivateKey,
         organization: &str,
         name: &str,
         purpose: ExtendedKeyUsage,
         now: u64,
     ) -> Result<Self, Error> {
-        let key = PrivateKey::generate(Algorithm::EcdsaP256).map_err(failed)?;
         let subject = Name::organization(organization, name).map_err(failed)?;
         let above = Some(&self.certificate);
         let left = self.certificate.validity().not_after.unix_seconds();
@@ -68,8 +67,13 @@ impl Authority {
     ///
     /// # Errors
     /// As [`root`](Self::root).
-    pub fn timestamper(&self, organization: &str, name: &str, now: u64) -> Result<Self, Error> {
-        let key = PrivateKey::generate(Algorithm::EcdsaP256).map_err(failed)?;
+    pub fn timestamper(
+        &self,
+        key: PrivateKey,
+        organization: &str,
+        name: &str,
+        now: u64,
+    ) -> Result<Self, Error> {
         let write = || -> Result<Certificate, IssueError> {
             let purpose = [ExtendedKeyUsage::TimeStamping];
             let template = CertificateTemplate {

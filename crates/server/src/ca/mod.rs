@@ -34,8 +34,8 @@ use sealmark_x509::Certificate;
 pub use self::create::Authority;
 use self::issuers::{Issuers, Published};
 use self::tokens::UsedTokens;
-use crate::Error;
 use crate::ct::CtLog;
+use crate::{Error, ops};
 
 /// How long certificates are valid, in seconds, unless less is asked for. As Fulcio's.
 pub const LIFETIME: u64 = 600;
@@ -126,6 +126,12 @@ impl CertificateAuthority {
     /// The certificates, the one that signs first.
     pub fn chain(&self) -> Vec<Certificate> {
         self.0.signing().chain.clone()
+    }
+
+    /// All endpoints, with what a server needs to count them.
+    pub fn service(&self) -> ops::Service {
+        ops::Service::new("ca", self.clone().router(), answer::endpoint)
+            .refusing(answer::refused_early)
     }
 
     /// All endpoints.

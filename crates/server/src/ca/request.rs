@@ -76,11 +76,13 @@ struct V1 {
     lifetime_seconds: Option<u64>,
 }
 
-/// `null` is as good as nothing in protobuf JSON, and what cosign 2 writes for bytes that it has not.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+/// Clients in Go write `null` for what they have not.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The token in `Authorization`.

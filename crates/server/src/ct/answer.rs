@@ -47,6 +47,27 @@ impl From<sealmark_log::Error> for Answer {
     }
 }
 
+/// What a path is called in metrics.
+pub(super) fn endpoint(path: &str) -> &'static str {
+    const ENDPOINTS: [&str; 9] = [
+        "ct/v1/add-pre-chain",
+        "ct/v1/add-chain",
+        "ct/v1/get-sth",
+        "ct/v1/get-sth-consistency",
+        "ct/v1/get-proof-by-hash",
+        "ct/v1/get-entries",
+        "ct/v1/get-entry-and-proof",
+        "ct/v1/get-roots",
+        "checkpoint",
+    ];
+    let exact = ENDPOINTS.into_iter().find(|endpoint| *endpoint == path);
+    exact.unwrap_or_else(|| match path.split('/').next() {
+        Some("tile") => "tile",
+        Some("issuer") => "issuer",
+        _ => "other",
+    })
+}
+
 /// Answers in a task of its own, because the server drops a request's future when its client goes, and a certificate
 /// that was checked is to get into the log.
 pub(super) async fn serve(log: CtLog, request: Request) -> Response<Body> {

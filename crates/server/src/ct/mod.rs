@@ -27,8 +27,10 @@ use sealmark_x509::{Certificate, SignedCertificateTimestamp};
 
 pub use signer::CtSigner;
 
-use crate::{Error, durable};
+use crate::{Error, durable, ops};
 
+/// Where the log is beside other services.
+pub const PATH: &str = "/ct";
 /// What the tree is called in the engine.
 pub const TREE: &str = "ct";
 
@@ -191,6 +193,15 @@ impl CtLog {
 
     fn tree(&self) -> Result<TreeView, sealmark_log::Error> {
         self.0.log.tree(TREE)
+    }
+
+    /// All endpoints below [`PATH`], with what a server needs to count them.
+    pub fn service(&self) -> ops::Service {
+        let router = Router::new().nest(PATH, self.clone().router());
+        ops::Service::new("ct", router, |path| {
+            let path = path.strip_prefix(PATH)?.strip_prefix('/')?;
+            Some(answer::endpoint(path))
+        })
     }
 
     /// All endpoints, below the log's own path.

@@ -17,6 +17,10 @@ use crate::ops::body::{self, Room};
 /// As Rekor's GETs say it: entries do not change, but what proves them does.
 const NO_CACHE: &str = "no-cache, no-store, no-transform, must-revalidate, private, max-age=0";
 
+/// Bytes of a body that is checked on the thread that received it, if what is in it takes no long time either: reading
+/// so many takes less than a millisecond.
+pub(super) const MAX_AT_ONCE: usize = 64 << 10;
+
 /// A request without its body.
 pub(super) struct Call {
     pub(super) inner: Arc<Inner>,
@@ -28,6 +32,8 @@ pub(super) struct Call {
     extensions: Extensions,
     /// What the body takes, once it was read.
     room: Room,
+    /// The host in the request's own line, which proxies and HTTP/2 have.
+    authority: Option<String>,
     /// In a lock only because a body may not be shared between threads, and a call may.
     body: Mutex<Option<Body>>,
 }
@@ -37,6 +43,17 @@ impl Call {
     pub(super) fn query(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// The host that the client asked for, without its port.
+    pub(super) fn host(&self) -> Option<&str> {
+        let header = self.headers.get(header::HOST);
+        let host = header.and_then(|value| value.to_str().ok());
+        let host = host.or(self.authority.as_deref())?;
+        match host.strip_prefix('[') {
+            Some(rest) => rest.split_once(']').map(|(host, _)| host),
+            None => host.split(':').next(),
+        }
     }
 
     /// The whole body. It is read once.
@@ -57,6 +74,7 @@ pub(super) async fn serve(inner: Arc<Inner>, request: Request) -> Response<Body>
     let call = Call {
         query: url::form_urlencoded::parse(query).into_owned().collect(),
         path: parts.uri.path().to_owned(),
+        authority: parts.uri.host().map(str::to_owned),
         method: parts.method,
         headers: parts.headers,
         extensions: parts.extensions,
@@ -101,6 +119,7 @@ async fn route(mut call: Call) -> Result<Response<Body>, Refusal> {
         ("POST", "/api/v1/log/entries/retrieve") => v1::retrieve(call).await,
         ("POST", "/api/v1/index/retrieve") => v1::search(call).await,
         ("POST", "/api/v2/log/entries") => v2::create(call).await,
+        ("POST", "/api/v2/index/retrieve") => v2::search(call).await,
         ("GET", "/api/v2/checkpoint") => Ok(v2::checkpoint(call)),
         (method, path) => {
             if let Some(id) = path.strip_prefix("/api/v1/log/entries/")
@@ -137,9 +156,10 @@ async fn route(mut call: Call) -> Result<Response<Body>, Refusal> {
 fn allowed(path: &str) -> Option<&'static str> {
     match path {
         "/api/v1/log/entries" => Some("GET,POST"),
-        "/api/v1/log/entries/retrieve" | "/api/v1/index/retrieve" | "/api/v2/log/entries" => {
-            Some("POST")
-        }
+        "/api/v1/log/entries/retrieve"
+        | "/api/v1/index/retrieve"
+        | "/api/v2/log/entries"
+        | "/api/v2/index/retrieve" => Some("POST"),
         "/ping"
         | "/healthz"
         | "/api/v1/log"

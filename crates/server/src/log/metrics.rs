@@ -10,7 +10,7 @@ const NANOSECONDS: f64 = 1e9;
 
 /// What a path is called in metrics; `None` if the log has no such endpoint.
 pub(super) fn endpoint(path: &str) -> Option<&'static str> {
-    const ENDPOINTS: [&str; 10] = [
+    const ENDPOINTS: [&str; 11] = [
         "/ping",
         "/healthz",
         "/api/v1/log",
@@ -19,6 +19,7 @@ pub(super) fn endpoint(path: &str) -> Option<&'static str> {
         "/api/v1/log/entries",
         "/api/v1/log/entries/retrieve",
         "/api/v1/index/retrieve",
+        "/api/v2/index/retrieve",
         "/api/v2/log/entries",
         "/api/v2/checkpoint",
     ];
@@ -30,8 +31,10 @@ pub(super) fn endpoint(path: &str) -> Option<&'static str> {
             Some("/api/v2/tile/entries/{N}")
         } else if path.starts_with("/api/v2/tile/") {
             Some("/api/v2/tile/{L}/{N}")
+        } else if path.starts_with(super::WITNESS_PATH) {
+            Some("/witness")
         } else {
-            None
+            super::grpc::endpoint(path)
         }
     })
 }

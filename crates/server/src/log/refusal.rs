@@ -7,8 +7,10 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use sealmark_entries::Violation;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
+use crate::grpc;
 use crate::ops::{Refused, body};
 
 /// An answer that is not what the client asked for.
@@ -66,18 +68,17 @@ impl Refusal {
         answer(self.status, self.headers, body)
     }
 
+    /// The same over gRPC.
+    pub(super) fn status(self) -> grpc::Status {
+        let message = self.message.unwrap_or_else(|| "not found".to_owned());
+        let status = grpc::Status::new(grpc_code(self.status), message);
+        let headers = self.headers.into_iter();
+        headers.fold(status, |status, (name, value)| status.with(name, value))
+    }
+
     /// Rekor v2's form: that of a gRPC gateway.
     pub(super) fn response_v2(self) -> Response<Body> {
-        let code = match self.status.as_u16() {
-            400 | 413 | 422 => 3,
-            404 => 5,
-            405 | 501 => 12,
-            408 => 4,
-            409 => 6,
-            429 => 8,
-            503 => 14,
-            _ => 2,
-        };
+        let code = grpc_code(self.status) as u16;
         let status = match self.status {
             StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
             other => other,
@@ -85,6 +86,20 @@ impl Refusal {
         let message = self.message.unwrap_or_else(|| "not found".to_owned());
         let body = json!({"code": code, "message": message, "details": []});
         answer(status, self.headers, Some(body))
+    }
+}
+
+fn grpc_code(status: StatusCode) -> grpc::Code {
+    use grpc::Code;
+    match status.as_u16() {
+        400 | 413 | 422 => Code::InvalidArgument,
+        404 => Code::NotFound,
+        405 | 501 => Code::Unimplemented,
+        408 => Code::DeadlineExceeded,
+        409 => Code::AlreadyExists,
+        429 => Code::ResourceExhausted,
+        503 => Code::Unavailable,
+        _ => Code::Unknown,
     }
 }
 
@@ -133,9 +148,12 @@ impl From<body::Error> for Refusal {
 /// What a server refused before the log saw it.
 pub(super) fn refused(path: &str, refused: Refused) -> Response<Body> {
     let refusal = Refusal::new(refused.status, refused.message);
-    match path.starts_with("/api/v2/") {
-        true => refusal.response_v2(),
-        false => refusal.response_v1(),
+    if path.starts_with("/api/v2/") {
+        refusal.response_v2()
+    } else if super::grpc::endpoint(path).is_some() {
+        refusal.status().response()
+    } else {
+        refusal.response_v1()
     }
 }
 
@@ -143,9 +161,11 @@ pub(super) fn refused(path: &str, refused: Refused) -> Response<Body> {
 pub(super) fn answer(
     status: StatusCode,
     headers: impl IntoIterator<Item = (HeaderName, String)>,
-    json: Option<Value>,
+    json: Option<impl Serialize>,
 ) -> Response<Body> {
-    let body = json.map_or_else(Body::empty, |json| Body::from(json.to_string()));
+    // Only what is no JSON value cannot be written, a map with keys that are not strings, say.
+    let body = json.and_then(|json| serde_json::to_vec(&json).ok());
+    let body = body.map_or_else(Body::empty, Body::from);
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static("application/json");

@@ -1,237 +1,314 @@
-//! The directory of a log: its name, its keys, the engine's files.
+//! The directory of a log, open: its trees with their keys, and the engine.
 //!
 //! ```text
-//! sealmark-log      {"layout", "host", "treeID", "created"}: what this directory is, and what the log is called, for good
-//! lock              locked while a process has it open
-//! keys/v1.pem       the ECDSA P-256 key of the Rekor v1 interface, PKCS#8, mode 0600
-//! keys/v1.pub       … its public part
-//! keys/v2.pem|.pub  the Ed25519 key of the Rekor v2 interface
-//! log/              the trees, as the engine keeps them
+//! sealmark-log            what this directory is, and of which trees the log consists: see `shards`
+//! lock                    locked while a process has it open
+//! backup.lock             locked, shared, while somebody copies the directory
+//! keys/TREE.pem           the key that signs for a tree, PKCS#8, mode 0600: ECDSA P-256 for v1, Ed25519 for v2
+//! keys/TREE.pub           … its public part
+//! log/                    the trees, as the engine keeps them
 //! ```
 //!
-//! Invariant: keys are durable before anything is signed with them, and are never replaced. Anyone who has them can
-//! speak for the log. They are encrypted if a password is given at the first start.
+//! Invariant: every tree that `sealmark-log` names is in the engine and has its key, and every tree of the engine is
+//! named there; what was only decided when a process died is done here, and anything else is refused.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
 
-use aws_lc_rs::rand;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sealmark_keys::{Algorithm, PrivateKey};
-use sealmark_log::{Clock, LocalSigner, Log, Settings, SystemClock};
+use sealmark_keys::PrivateKey;
+use sealmark_log::{CheckpointSigner, Clock, LocalSigner, Log, Settings, SystemClock, TreeView};
 use sealmark_tlog::NoteSigner;
-use sealmark_tlog::tile::LengthPrefix;
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::Options;
+use super::keys::{self, Password};
+use super::shards::{Interface, LOCK, MARKER, Record, Shards, Stage, keep_from_copying};
+use super::{Options, frozen_line};
 use crate::{Error, durable};
 
-const MARKER: &str = "sealmark-log";
-const LOCK: &str = "lock";
-const LAYOUT: u32 = 1;
-/// The trees in the engine, by interface.
-pub(super) const V1: &str = "v1";
-pub(super) const V2: &str = "v2";
-
-/// What the log is called.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Identity {
-    layout: u32,
-    host: String,
-    #[serde(rename = "treeID")]
-    tree_id: String,
-    /// When, in seconds since 1970.
-    created: u64,
-}
+/// The engine's folder.
+pub(super) const ENGINE: &str = "log";
 
 /// An open directory.
 pub(super) struct State {
     pub(super) log: Log,
-    pub(super) host: String,
-    pub(super) tree_id: u64,
-    pub(super) created: u64,
-    pub(super) v1: PrivateKey,
-    pub(super) v2: PrivateKey,
+    pub(super) shards: Shards,
+    /// Oldest first, at least one of each interface, unless it was opened as it is.
+    pub(super) v1: Vec<Shard>,
+    pub(super) v2: Vec<Shard>,
     _lock: File,
 }
 
-/// Where the public key of an interface is.
-pub(super) fn public_key_path(directory: &Path, tree: &str) -> PathBuf {
-    directory.join("keys").join(format!("{tree}.pub"))
+/// A tree with its key.
+pub(super) struct Shard {
+    pub(super) record: Record,
+    pub(super) key: PrivateKey,
+    pub(super) tree: TreeView,
+    /// Hex of SHA-256 of the key: what entries of v1 call the log.
+    pub(super) log_id: String,
+    /// The index that its first entry has in the log: the entries of all shards before it, for v1.
+    pub(super) first: u64,
+}
+
+impl Shard {
+    /// The id of a tree of v1.
+    pub(super) fn tree_id(&self) -> u64 {
+        self.record.number()
+    }
+
+    /// Tree id and leaf hash, in hex.
+    pub(super) fn entry_id(&self, leaf_hash: &sealmark_tlog::Hash) -> String {
+        format!("{:016x}{leaf_hash}", self.tree_id())
+    }
+
+    pub(super) fn is_frozen(&self) -> bool {
+        self.record.frozen.is_some()
+    }
 }
 
 impl State {
+    /// Opens the log in `directory`, or makes one.
     pub(super) fn open(directory: &Path, options: &Options) -> Result<Self, Error> {
-        durable::create_directory(directory)?;
-        let lock = durable::lock(&directory.join(LOCK))?;
-        let identity = identity(directory, &options.host)?;
-        let tree_id = identity.tree_id.parse().ok().filter(|id| *id > 0);
-        let tree_id: u64 = tree_id.ok_or_else(|| Error::Damaged {
-            path: directory.join(MARKER),
-            problem: "treeID is not a positive number".to_owned(),
-        })?;
-        let host = identity.host;
-        let v1 = key(directory, V1, Algorithm::EcdsaP256, options)?;
-        let v2 = key(directory, V2, Algorithm::Ed25519, options)?;
-        let signer = |origin: &str, key: &PrivateKey| {
-            let first = NoteSigner::log(&host, key.clone());
-            first
-                .map(|first| LocalSigner::new(origin, first, Vec::new()))
-                .map_err(|error| Error::Name {
-                    host: host.clone(),
-                    reason: error.to_string(),
-                })
-        };
-        let origin = format!("{host} - {tree_id}");
-        let open = || -> Result<Log, Error> {
-            let mut settings = Settings::with_signer(V1, signer(&origin, &v1)?);
-            let of_v2 = Settings::with_signer(V2, signer(&host, &v2)?);
-            settings.signers.extend(of_v2.signers);
-            let log = Log::open_directory(&directory.join("log"), settings)?;
-            let missing = |tree: &str| log.trees().iter().all(|view| view.name() != tree);
-            if missing(V1) {
-                // Chains and big envelopes make bodies of more than 65,535 bytes.
-                log.create_tree(V1, LengthPrefix::Four, signer(&origin, &v1)?)?;
+        let lock = lock(directory)?;
+        let mut shards = Shards::read(directory)?.unwrap_or_else(Shards::new);
+        let hosts: Vec<&str> = Interface::ALL
+            .iter()
+            .filter_map(|interface| Some(shards.of(*interface).last()?.host.as_str()))
+            .collect();
+        if !hosts.is_empty() && !hosts.contains(&options.host.as_str()) {
+            return Err(Error::OtherHost {
+                path: directory.to_owned(),
+                found: hosts[0].to_owned(),
+                given: options.host.clone(),
+            });
+        }
+        let missing = |interface: &Interface| shards.of(*interface).next().is_none();
+        let missing: Vec<Interface> = Interface::ALL.into_iter().filter(missing).collect();
+        // Of a new log the file comes first, so that the directory is known for one; the engine's folder tells that there
+        // were no keys yet. Where there is an engine, keys come before the file that names them.
+        let has_engine = directory.join(ENGINE).exists();
+        for interface in &missing {
+            check_host(&options.host)?;
+            let record = shards.add(*interface, &options.host, SystemClock.now_ms() / 1000)?;
+            if has_engine {
+                keys::generate(directory, &record.tree, *interface, &options.password)?;
             }
-            if missing(V2) {
-                log.create_tree(V2, LengthPrefix::Two, signer(&host, &v2)?)?;
+        }
+        if !missing.is_empty() {
+            let _quiet = keep_from_copying(directory)?;
+            shards.write(directory)?;
+        }
+        Self::assemble(directory, lock, shards, &options.password)
+    }
+
+    /// Opens the log in `directory`, which has one.
+    pub(super) fn open_existing(directory: &Path, password: &Password) -> Result<Self, Error> {
+        let (lock, shards) = read_locked(directory)?;
+        Self::assemble(directory, lock, shards, password)
+    }
+
+    /// Opens the log in `directory`, or makes one without any tree.
+    pub(super) fn open_or_empty(directory: &Path, password: &Password) -> Result<Self, Error> {
+        let lock = lock(directory)?;
+        let shards = match Shards::read(directory)? {
+            Some(shards) => shards,
+            None => {
+                let shards = Shards::new();
+                shards.write(directory)?;
+                shards
             }
-            Ok(log)
         };
-        let log = open()?;
+        Self::assemble(directory, lock, shards, password)
+    }
+
+    /// Opens the engine, and brings it to what `shards` says.
+    fn assemble(
+        directory: &Path,
+        lock: File,
+        mut shards: Shards,
+        password: &Password,
+    ) -> Result<Self, Error> {
+        let folder = directory.join(ENGINE);
+        let is_new = !folder.exists();
+        if is_new {
+            check_trees(directory, &shards, &[])?;
+        }
+        let mut settings = Settings::default();
+        let mut signers = Vec::new();
+        for record in &shards.shards {
+            if record.stage == Stage::Importing {
+                continue;
+            }
+            let name = &record.tree;
+            let key = match is_new && !keys::exists(directory, name) {
+                true => keys::generate(directory, name, record.interface, password)?,
+                false => keys::read(directory, name, record.interface, password)?,
+            };
+            let signer: Arc<dyn CheckpointSigner> = Arc::new(signer(record, &key)?);
+            settings.signers.insert(name.clone(), signer.clone());
+            signers.push((key, signer));
+        }
+        let log = Log::open_directory(&folder, settings)?;
+        let found: Vec<String> = log.trees().iter().map(|t| t.name().to_owned()).collect();
+        check_trees(directory, &shards, &found)?;
+        let mut opened: [Vec<Shard>; 2] = [Vec::new(), Vec::new()];
+        let records = shards.shards.iter_mut();
+        let records = records.filter(|record| record.stage != Stage::Importing);
+        let mut changed = false;
+        for (record, (key, signer)) in records.zip(signers) {
+            let name = record.tree.as_str();
+            if !found.contains(&record.tree) {
+                log.create_tree(name, record.interface.prefix(), signer)?;
+            }
+            let tree = log.tree(name)?;
+            if let Some(since) = record.frozen.filter(|_| !tree.is_frozen()) {
+                let line = (record.interface == Interface::V2).then(|| frozen_line(since));
+                log.freeze(name, line.as_deref())?;
+            } else if record.frozen.is_none() && tree.is_frozen() {
+                let reason = format!(
+                    "tree {name:?} is frozen, but {MARKER} has it as one that takes entries: the file is an older copy"
+                );
+                return Err(damaged(directory, reason));
+            }
+            changed |= std::mem::take(&mut record.stage) != Stage::Ready;
+            let of = &mut opened[usize::from(record.interface == Interface::V2)];
+            let before = of.last().filter(|_| record.interface == Interface::V1);
+            let first = before.map_or(0, |last| last.first + last.tree.size());
+            of.push(Shard {
+                log_id: key.public_key().id().digest().hex(),
+                record: record.clone(),
+                key,
+                tree,
+                first,
+            });
+        }
+        if changed {
+            shards.write(directory)?;
+        }
+        let [v1, v2] = opened;
         Ok(Self {
             log,
-            host,
-            tree_id,
-            created: identity.created,
+            shards,
             v1,
             v2,
             _lock: lock,
         })
     }
-}
 
-/// Reads what the log is called, or decides it.
-fn identity(directory: &Path, host: &str) -> Result<Identity, Error> {
-    let path = directory.join(MARKER);
-    let Some(found) = durable::read(&path)? else {
-        let foreign = |name: &String| name != LOCK && !name.starts_with(".tmp");
-        if durable::list(directory)?.iter().any(foreign) {
-            return Err(Error::ForeignDirectory {
-                path: directory.to_owned(),
-                expected: "a transparency log of sealmark",
-            });
+    /// Closes the log, and opens it as it was decided to be. No other process comes between.
+    pub(super) fn reopen(
+        self,
+        directory: &Path,
+        shards: Shards,
+        password: &Password,
+    ) -> Result<Self, Error> {
+        let Self {
+            log, v1, v2, _lock, ..
+        } = self;
+        drop((v1, v2, log));
+        Self::assemble(directory, _lock, shards, password)
+    }
+
+    /// The trees of an interface, oldest first.
+    pub(super) fn of(&self, interface: Interface) -> &[Shard] {
+        match interface {
+            Interface::V1 => &self.v1,
+            Interface::V2 => &self.v2,
         }
-        let identity = Identity {
-            layout: LAYOUT,
-            host: host.to_owned(),
-            tree_id: new_tree_id()?.to_string(),
-            created: SystemClock.now_ms() / 1000,
-        };
-        let json = serde_json::to_vec(&identity).map_err(|error| Error::Damaged {
-            path: path.clone(),
-            problem: error.to_string(),
-        })?;
-        durable::write(&path, &json, directory)?;
-        return Ok(identity);
-    };
-    let identity: Identity = serde_json::from_slice(&found).map_err(|error| Error::Damaged {
-        path: path.clone(),
-        problem: error.to_string(),
-    })?;
-    if identity.layout != LAYOUT {
-        return Err(Error::UnknownLayout {
-            path,
-            found: format!("layout {}", identity.layout),
-            known: LAYOUT,
-        });
     }
-    if identity.host != host {
-        return Err(Error::OtherHost {
-            path: directory.to_owned(),
-            found: identity.host,
-            given: host.to_owned(),
-        });
+
+    /// The tree that takes entries, if any does.
+    pub(super) fn current(&self, interface: Interface) -> &Shard {
+        let last = self.of(interface).last();
+        last.expect("a log that is served has a tree of each interface")
     }
-    Ok(identity)
+
+    /// The tree of v2 that has the name by which the client asked; if none has, the newest: a proxy may have put a name of
+    /// its own in the place.
+    pub(super) fn v2_named(&self, host: Option<&str>) -> &Shard {
+        let host = host.unwrap_or_default();
+        let mut trees = self.v2.iter();
+        let found = trees.rfind(|shard| shard.record.host.eq_ignore_ascii_case(host));
+        found.unwrap_or_else(|| self.current(Interface::V2))
+    }
+
+    /// The trees of v1, the active one first, as Rekor looks into them.
+    pub(super) fn active_first(&self) -> impl Iterator<Item = &Shard> {
+        let (active, inactive) = self.v1.split_last().unzip();
+        active.into_iter().chain(inactive.into_iter().flatten())
+    }
+
+    /// The tree of v1 that has the entry with this index, and its index there.
+    pub(super) fn with_index(&self, index: u64) -> Option<(&Shard, u64)> {
+        let shard = self.v1.iter().rfind(|shard| shard.first <= index)?;
+        Some((shard, index - shard.first))
+    }
 }
 
-/// A positive number of 63 bits: Rekor's tree ids are signed.
-fn new_tree_id() -> Result<u64, Error> {
-    let mut bytes = [0; 8];
-    rand::fill(&mut bytes).map_err(|_| Error::Key {
-        path: PathBuf::from("a tree id"),
-        problem: "the system gave no randomness".to_owned(),
-    })?;
-    Ok((u64::from_be_bytes(bytes) >> 1).max(1))
+/// Locks the directory, which is made if need be.
+fn lock(directory: &Path) -> Result<File, Error> {
+    durable::create_directory(directory)?;
+    durable::lock(&directory.join(LOCK))
 }
 
-/// Reads a key, or makes it.
-fn key(
+/// Locks a directory that has a log, and reads what the log consists of.
+pub(super) fn read_locked(directory: &Path) -> Result<(File, Shards), Error> {
+    let none = || Error::NoLog(directory.to_owned());
+    // Nothing is to be made, not even the lock.
+    if !directory.join(MARKER).exists() {
+        return Err(none());
+    }
+    let lock = lock(directory)?;
+    let shards = Shards::read(directory)?.ok_or_else(none)?;
+    Ok((lock, shards))
+}
+
+/// The engine has the trees that it must have, and no others.
+pub(super) fn check_trees(
     directory: &Path,
-    tree: &str,
-    algorithm: Algorithm,
-    options: &Options,
-) -> Result<PrivateKey, Error> {
-    let folder = directory.join("keys");
-    durable::create_directory(&folder)?;
-    let path = folder.join(format!("{tree}.pem"));
-    let trouble = |error: sealmark_keys::Error| Error::Key {
-        path: path.clone(),
-        problem: error.to_string(),
-    };
-    let private = match durable::read(&path)?.map(Zeroizing::new) {
-        Some(file) => PrivateKey::from_pem(&file, || {
-            let password = options.password.clone();
-            password.ok_or(sealmark_keys::Error::WrongPassword)
-        })
-        .map_err(trouble)?,
-        None => {
-            let key = PrivateKey::generate(algorithm).map_err(trouble)?;
-            let pem = match &options.password {
-                Some(password) => Zeroizing::new(key.to_encrypted_pem(password).map_err(trouble)?),
-                None => pem(&key.to_pkcs8_der().map_err(trouble)?),
-            };
-            // A temporary file has the mode 0600, and keeps it.
-            durable::write(&path, pem.as_bytes(), &folder)?;
-            key
-        }
-    };
-    if private.key_type() != algorithm.key_type() {
-        return Err(Error::Key {
-            path,
-            problem: format!(
-                "it is a {} key, this interface signs with {algorithm}",
-                private.key_type()
-            ),
-        });
+    shards: &Shards,
+    found: &[String],
+) -> Result<(), Error> {
+    let listed = |name: &String| shards.shards.iter().any(|record| record.tree == *name);
+    if let Some(name) = found.iter().find(|name| !listed(name)) {
+        let reason = format!(
+            "log/ has the tree {name:?}, which {MARKER} does not name: the file is an older copy, or log/ is of another log"
+        );
+        return Err(damaged(directory, reason));
     }
-    let public = public_key_path(directory, tree);
-    let wanted = private.public_key().to_pem();
-    if durable::read(&public)?.as_deref() != Some(wanted.as_bytes()) {
-        durable::write(&public, wanted.as_bytes(), &folder)?;
-        fs::set_permissions(&public, fs::Permissions::from_mode(0o644))
-            .map_err(Error::io("make readable", &public))?;
+    let missing = |record: &&Record| record.stage == Stage::Ready && !found.contains(&record.tree);
+    if let Some(record) = shards.shards.iter().find(missing) {
+        let reason = format!(
+            "log/ has no tree {:?}, which {MARKER} names: log/ is missing, an older copy, or of another log",
+            record.tree
+        );
+        return Err(damaged(directory, reason));
     }
-    Ok(private)
+    Ok(())
 }
 
-/// RFC 7468.
-fn pem(der: &[u8]) -> Zeroizing<String> {
-    let base64 = Zeroizing::new(STANDARD.encode(der));
-    let mut text = Zeroizing::new(String::with_capacity(2 * der.len() + 64));
-    text.push_str("-----BEGIN PRIVATE KEY-----\n");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        text.push_str(line);
-        text.push('\n');
-        rest = after;
+pub(super) fn damaged(directory: &Path, reason: String) -> Error {
+    Error::Log(sealmark_log::Error::Damaged {
+        place: directory.display().to_string(),
+        reason,
+    })
+}
+
+/// Signs the checkpoints of a tree.
+fn signer(record: &Record, key: &PrivateKey) -> Result<LocalSigner, Error> {
+    let first = NoteSigner::log(&record.host, key.clone()).map_err(|error| Error::Name {
+        host: record.host.clone(),
+        reason: error.to_string(),
+    })?;
+    Ok(LocalSigner::new(&record.origin(), first, Vec::new()))
+}
+
+/// Whether a log can be called that.
+pub(super) fn check_host(host: &str) -> Result<(), Error> {
+    match sealmark_tlog::note::is_key_name(host) {
+        true => Ok(()),
+        false => Err(Error::Name {
+            host: host.to_owned(),
+            reason: "it must not be empty, nor have a space or a +".to_owned(),
+        }),
     }
-    text.push_str("-----END PRIVATE KEY-----\n");
-    text
 }

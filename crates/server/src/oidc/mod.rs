@@ -49,7 +49,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use axum::Router;
 use axum::extract::Request;
-use sealmark_identity::{KeySet, SigningAlgorithm};
+use sealmark_identity::{Issuer, KeySet, SigningAlgorithm};
 use sealmark_keys::Algorithm;
 use sealmark_log::{Clock, SystemClock};
 use zeroize::Zeroizing;
@@ -184,6 +184,11 @@ impl DevIssuer {
     /// The algorithms of its tokens.
     pub fn algorithms(&self) -> Vec<SigningAlgorithm> {
         vec![SigningAlgorithm::Rs256]
+    }
+
+    /// What the configuration of a CA that believes it has.
+    pub fn issuer(&self) -> Issuer {
+        Issuer::email(self.url(), CLIENT)
     }
 
     /// Whether who logs in has to prove anything. If not, who reaches the server gets a token for any address: the

@@ -453,7 +453,7 @@ async fn other_cas_may_log_too_if_the_log_knows_their_root() {
     for field in ["timestamp", "extensions", "id"] {
         assert_eq!(parse(&first)[field], parse(&second)[field]);
     }
-    let other = Authority::root("example.com", "other", now())
+    let other = Authority::root(new_key(Algorithm::EcdsaP384), "example.com", "other", now())
         .unwrap()
         .certificate;
     let other = STANDARD.encode(other.der());

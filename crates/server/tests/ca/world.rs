@@ -106,6 +106,10 @@ impl Issuer {
     }
 }
 
+pub(crate) fn new_key(algorithm: Algorithm) -> PrivateKey {
+    PrivateKey::generate(algorithm).expect("there is randomness")
+}
+
 pub(crate) fn now() -> u64 {
     SystemClock.now_ms() / 1000
 }
@@ -150,9 +154,16 @@ impl World {
     pub(crate) async fn start(configuration: impl FnOnce(&str) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let issuer = Issuer::start().await;
-        let root = Authority::root("example.org", "root", now()).expect("a root is made");
+        let root = Authority::root(new_key(Algorithm::EcdsaP384), "example.org", "root", now())
+            .expect("a root is made");
         let purpose = ExtendedKeyUsage::CodeSigning;
-        let signing = root.intermediate("example.org", "CA", purpose, now());
+        let signing = root.intermediate(
+            new_key(Algorithm::EcdsaP256),
+            "example.org",
+            "CA",
+            purpose,
+            now(),
+        );
         let signing = signing.expect("an intermediate is made");
         let ct_key = PrivateKey::generate(Algorithm::EcdsaP256).expect("there is randomness");
         let ct = open_ct(folder.path(), &ct_key, vec![root.certificate.clone()]);

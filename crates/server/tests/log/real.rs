@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::served::Served;
 
 /// Bodies, each once: some bundles share an entry. Those of cases that are to fail are left out.
-fn bodies() -> BTreeSet<Vec<u8>> {
+pub(crate) fn bodies() -> BTreeSet<Vec<u8>> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = BTreeSet::new();
     let mut folders = vec![

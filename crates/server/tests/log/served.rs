@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Response};
 use sealmark_formats::log_entry::set_payload;
 use sealmark_keys::PublicKey;
-use sealmark_server::log::{Options, TransparencyLog};
+use sealmark_server::log::{Interface, Options, TransparencyLog};
 use sealmark_tlog::merkle::{leaf_hash, verify_inclusion};
 use sealmark_tlog::{Checkpoint, Hash, Origin};
 use serde_json::Value;
@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 pub(crate) struct Served {
     pub(crate) url: String,
     pub(crate) client: Client,
-    pub(crate) key: PublicKey,
+    /// The trees of v1, oldest first, with their keys.
+    pub(crate) trees: Vec<(u64, PublicKey)>,
     pub(crate) tree: u64,
     stop: tokio::sync::oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
@@ -22,16 +23,21 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn open(directory: &std::path::Path) -> Self {
-        let options = Options {
-            host: "127.0.0.1".to_owned(),
-            password: None,
-        };
+        Self::open_with(directory, Options::new("127.0.0.1")).await
+    }
+
+    pub(crate) async fn open_with(directory: &std::path::Path, options: Options) -> Self {
         let log = TransparencyLog::open(directory, options)
             .expect("the log and its answers are as documented");
-        let key = PublicKey::from_pem(
-            &std::fs::read(log.public_key_v1()).expect("the log and its answers are as documented"),
-        )
-        .expect("the log and its answers are as documented");
+        let trees = log.shards(Interface::V1).into_iter().map(|shard| {
+            let pem = std::fs::read(shard.public_key);
+            let key = PublicKey::from_pem(&pem.expect("the key is there"));
+            (
+                shard.tree_id.expect("it is of v1"),
+                key.expect("the key is one"),
+            )
+        });
+        let trees = trees.collect();
         let tree = log.tree_id();
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
@@ -49,7 +55,7 @@ impl Served {
         Self {
             url,
             client: Client::new(),
-            key,
+            trees,
             tree,
             stop,
             served,
@@ -78,6 +84,12 @@ impl Served {
             .send()
             .await
             .expect("the log and its answers are as documented")
+    }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.expect("the answer is JSON")
     }
 
     pub(crate) async fn create(&self, entry: &Value) -> (String, Value) {
@@ -118,8 +130,12 @@ impl Served {
             )
             .expect("the log and its answers are as documented");
         let leaf = leaf_hash(&body);
-        assert_eq!(id, format!("{:016x}{leaf}", self.tree));
-        let log_id = self.key.id().digest().hex();
+        let (tree, key) = self
+            .trees
+            .iter()
+            .find(|(tree, _)| id == format!("{tree:016x}{leaf}"))
+            .expect("the entry is of one of the trees");
+        let log_id = key.id().digest().hex();
         assert_eq!(entry["logID"], log_id);
         let index = entry["logIndex"]
             .as_u64()
@@ -138,16 +154,15 @@ impl Served {
         let set = STANDARD
             .decode(set.expect("the log and its answers are as documented"))
             .expect("the log and its answers are as documented");
-        self.key
-            .verify(&promise, &set)
+        key.verify(&promise, &set)
             .expect("the log and its answers are as documented");
         let proof = &entry["verification"]["inclusionProof"];
         let note = proof["checkpoint"]
             .as_str()
             .expect("the log and its answers are as documented");
-        assert!(note.starts_with(&format!("127.0.0.1 - {}\n", self.tree)));
+        assert!(note.starts_with(&format!("127.0.0.1 - {tree}\n")));
         assert_eq!(note.matches('\u{2014}').count(), 1, "one signature");
-        let checkpoint = Checkpoint::open(note, Origin::RekorV1, &self.key)
+        let checkpoint = Checkpoint::open(note, Origin::RekorV1, key)
             .expect("the log and its answers are as documented");
         let hashes: Vec<Hash> = proof["hashes"]
             .as_array()
@@ -157,6 +172,9 @@ impl Served {
             .collect();
         assert_eq!(hex(&proof["rootHash"]), checkpoint.root);
         let size = proof["treeSize"]
+            .as_u64()
+            .expect("the log and its answers are as documented");
+        let index = proof["logIndex"]
             .as_u64()
             .expect("the log and its answers are as documented");
         verify_inclusion(index, size, &leaf, &hashes, &checkpoint.root)

@@ -39,13 +39,15 @@ impl Instance {
         let world = World::start(None).await;
         let sandbox = Sandbox::new();
         let now = SystemClock.now_ms() / 1000;
-        let root = Authority::root("example.org", "root", now).unwrap();
+        let key = |algorithm| PrivateKey::generate(algorithm).unwrap();
+        let root = key(Algorithm::EcdsaP384);
+        let root = Authority::root(root, "example.org", "root", now).unwrap();
         let purpose = ExtendedKeyUsage::CodeSigning;
-        let signing = root
-            .intermediate("example.org", "CA", purpose, now)
-            .unwrap();
+        let signing = key(Algorithm::EcdsaP256);
+        let signing = root.intermediate(signing, "example.org", "CA", purpose, now);
+        let signing = signing.unwrap();
         let chain = vec![signing.certificate, root.certificate];
-        let ct_key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+        let ct_key = key(Algorithm::EcdsaP256);
         let signer = CtSigner::new("ct.example/log", ct_key.clone());
         let folder = sandbox.join("ct");
         let log = Log::open_directory(&folder.join("log"), Settings::with_signer(TREE, signer));
@@ -223,11 +225,7 @@ fn log_instance(url: &str, key: &PublicKey) -> Value {
 
 /// A transparency log, with its key.
 async fn serve_log(folder: &Path) -> (String, PublicKey) {
-    let options = log::Options {
-        host: "127.0.0.1".to_owned(),
-        password: None,
-    };
-    let log = TransparencyLog::open(folder, options).unwrap();
+    let log = TransparencyLog::open(folder, log::Options::new("127.0.0.1")).unwrap();
     let key = PublicKey::from_pem(&std::fs::read(log.public_key_v1()).unwrap()).unwrap();
     (serve(log.router()).await, key)
 }

@@ -101,6 +101,41 @@ pub(super) fn verify(
     same_root(what, chain_border(hash, &proof[inner..]), root)
 }
 
+/// The root of the tree with `size1` leaves, by the proof that it is the beginning of the tree with `size2` leaves and
+/// the root `root2`: what [`verify_consistency`](super::verify_consistency) would take for `root1`.
+///
+/// # Errors
+/// [`Error::Range`] unless `0 < size1 <= size2`, and if `size1` is a power of two and smaller than `size2`: such a root
+/// is not part of the proof. [`Error::ProofLength`]; [`Error::RootMismatch`] if the proof does not lead to `root2`.
+pub fn root_of_beginning(
+    size1: u64,
+    size2: u64,
+    root2: &Hash,
+    proof: &[Hash],
+) -> Result<Hash, Error> {
+    const WHAT: &str = "consistency";
+    if size1 == size2 && size1 > 0 {
+        verify(WHAT, 0, size1, size2, root2, root2, proof)?;
+        return Ok(*root2);
+    }
+    if size1.count_ones() < 2 {
+        return Err(Error::Range {
+            proof: WHAT,
+            reason: format!("it does not have the root of the tree with {size1} leaves"),
+        });
+    }
+    // A wrong guess is answered with the root that the proof has; what comes of it is checked as any other.
+    let guess = empty_root();
+    match verify(WHAT, 0, size1, size2, &guess, root2, proof) {
+        Err(Error::RootMismatch { calculated, .. }) => {
+            verify(WHAT, 0, size1, size2, &calculated, root2, proof)?;
+            Ok(calculated)
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(guess),
+    }
+}
+
 fn check_end(proof: &'static str, end: u64, size: u64) -> Result<(), Error> {
     if end <= size {
         return Ok(());

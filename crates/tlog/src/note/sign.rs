@@ -4,7 +4,7 @@ use core::fmt;
 
 use sealmark_keys::{KeyType, PrivateKey, PublicKey};
 
-use super::{KeyKind, Note, NoteSignature, is_key_name};
+use super::{KeyKind, Note, NoteSignature, VerifierKey, is_key_name};
 use crate::{Checkpoint, Error, cosignature};
 
 /// A private key with the name it has in notes.
@@ -77,6 +77,14 @@ impl NoteSigner {
     /// The public key.
     pub fn public_key(&self) -> &PublicKey {
         self.key.public_key()
+    }
+
+    /// The key that checks what this one signs, for others to be told.
+    ///
+    /// # Errors
+    /// [`Error::VerifierKey`] if keys of its form have no such text, see [`VerifierKey::new`].
+    pub fn verifier_key(&self) -> Result<VerifierKey, Error> {
+        VerifierKey::new(&self.name, self.kind, self.public_key().clone())
     }
 
     /// The signature line for a text. `timestamp`, in seconds since 1970, is part of a cosignature and of nothing else.

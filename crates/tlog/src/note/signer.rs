@@ -107,7 +107,7 @@ pub struct VerifiedSignature {
 }
 
 /// The key itself: RFC 8410 puts its 32 bytes at the end of the SPKI, and `PublicKey` allows no other form.
-fn raw_ed25519(spki: &[u8]) -> &[u8] {
+pub(super) fn raw_ed25519(spki: &[u8]) -> &[u8] {
     &spki[spki.len().saturating_sub(32)..]
 }
 

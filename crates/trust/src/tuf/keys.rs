@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealmark_keys::{Curve, KeyType, PublicKey, Scheme};
+use sealmark_keys::{PublicKey, Scheme};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -122,58 +122,13 @@ impl Key {
     /// `None` for keys of kinds that are not known: they count for nothing, and harm nothing.
     fn read(json: &Value) -> Option<Self> {
         let json = KeyJson::deserialize(json).ok()?;
-        let scheme = match json.scheme.as_str() {
-            "ed25519" => Scheme::Ed25519,
-            "ecdsa-sha2-nistp256" => Scheme::EcdsaSha256,
-            "ecdsa-sha2-nistp384" => Scheme::EcdsaSha384,
-            "ecdsa-sha2-nistp521" => Scheme::EcdsaSha512,
-            "rsassa-pss-sha256" => Scheme::RsaPssSha256,
-            "rsassa-pss-sha384" => Scheme::RsaPssSha384,
-            "rsassa-pss-sha512" => Scheme::RsaPssSha512,
-            "rsa-pkcs1v15-sha256" => Scheme::RsaPkcs1Sha256,
-            "rsa-pkcs1v15-sha384" => Scheme::RsaPkcs1Sha384,
-            "rsa-pkcs1v15-sha512" => Scheme::RsaPkcs1Sha512,
-            _ => return None,
-        };
-        let text = json.keyval.public.as_str();
-        let public = if text.trim_start().starts_with("-----BEGIN") {
-            PublicKey::from_pem(text.as_bytes()).ok()?
-        } else {
-            PublicKey::from_spki_der(&spki_of_raw(scheme, text)?).ok()?
-        };
-        // A scheme's name says which curve, and older repositories repeat the scheme as the type.
-        let fits = match (public.key_type(), json.keytype.as_str()) {
-            (KeyType::Ed25519, "ed25519") => scheme == Scheme::Ed25519,
-            (KeyType::Rsa { .. }, "rsa") => scheme.fits(public.key_type()),
-            (KeyType::Ecdsa(curve), keytype) => {
-                let named = match curve {
-                    Curve::P256 => "ecdsa-sha2-nistp256",
-                    Curve::P384 => "ecdsa-sha2-nistp384",
-                    Curve::P521 => "ecdsa-sha2-nistp521",
-                };
-                json.scheme == named && (keytype == "ecdsa" || keytype == named)
-            }
-            _ => false,
-        };
-        fits.then_some(Self { scheme, public })
+        let (public, scheme) =
+            PublicKey::from_tuf(&json.keytype, &json.scheme, &json.keyval.public)?;
+        Some(Self { scheme, public })
     }
 }
 
 /// What makes a key the same key in another document, whatever fields were added to it.
 pub(super) fn identity(key: &Value) -> (Option<&Value>, Option<&Value>) {
     (key.get("scheme"), key.get("keyval"))
-}
-
-/// Keys in hex: 32 bytes of Ed25519, or an uncompressed point on P-256 as Sigstore's roots 1 to 4 have it.
-fn spki_of_raw(scheme: Scheme, text: &str) -> Option<Vec<u8>> {
-    // The DER of a SubjectPublicKeyInfo up to the key, RFC 8410 and RFC 5480.
-    const ED25519: &str = "302a300506032b6570032100";
-    const P256: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
-    let (prefix, length) = match scheme {
-        Scheme::Ed25519 => (ED25519, 32),
-        Scheme::EcdsaSha256 => (P256, 65),
-        _ => return None,
-    };
-    let raw = hex::decode(text).ok().filter(|raw| raw.len() == length)?;
-    Some([hex::decode(prefix).ok()?, raw].concat())
 }

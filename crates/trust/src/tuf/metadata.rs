@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use jiff::Timestamp;
-use sealmark_formats::{Digest, HashAlgorithm, excerpt};
+use sealmark_formats::{Digest, HashAlgorithm, canonical_json, excerpt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::canonical::canonical;
 use crate::Error;
 
 /// More signatures than this are refused unread; the public root has had ten at most.
@@ -197,7 +196,8 @@ impl Unverified {
         if ids.len() < signatures.len() {
             return Err(malformed(role, "two signatures have the same key id"));
         }
-        let message = canonical(&envelope.signed).map_err(|reason| malformed(role, reason))?;
+        let message =
+            canonical_json::to_vec(&envelope.signed).map_err(|reason| malformed(role, reason))?;
         Ok(Self {
             signatures,
             signed: envelope.signed,

@@ -14,10 +14,13 @@ const MAX_CERTIFICATES: usize = 16;
 /// More signed attributes than this are refused; tokens have 4 or 5.
 const MAX_ATTRIBUTES: usize = 32;
 
-const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+pub(crate) const SIGNED_DATA: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
 const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
-const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
-const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
+pub(crate) const CONTENT_TYPE: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
+pub(crate) const MESSAGE_DIGEST: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
 /// RFC 2634, section 5.4, with SHA-1.
 const SIGNING_CERTIFICATE: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.12");
@@ -52,7 +55,7 @@ pub(super) struct SignerInfo {
 
 /// `SignerIdentifier`.
 #[derive(Clone, Debug)]
-pub(super) enum SignerId {
+pub(crate) enum SignerId {
     /// The DER of the issuer's name, and the content of the serial number.
     IssuerAndSerial {
         issuer: Vec<u8>,
@@ -309,17 +312,17 @@ pub(super) fn hash_algorithm(
     part: &'static str,
     identifier: &Element<'_>,
 ) -> Result<HashAlgorithm, TimestampError> {
-    let oid = algorithm(part, identifier)?;
-    Ok(match oid.to_string().as_str() {
+    let oid = algorithm(part, identifier)?.to_string();
+    hash_of(&oid).ok_or(TimestampError::UnsupportedAlgorithm { part, oid })
+}
+
+/// The hash with this object identifier, of those that are good enough.
+pub(crate) fn hash_of(oid: &str) -> Option<HashAlgorithm> {
+    Some(match oid {
         "2.16.840.1.101.3.4.2.1" => HashAlgorithm::Sha256,
         "2.16.840.1.101.3.4.2.2" => HashAlgorithm::Sha384,
         "2.16.840.1.101.3.4.2.3" => HashAlgorithm::Sha512,
-        oid => {
-            return Err(TimestampError::UnsupportedAlgorithm {
-                part,
-                oid: oid.to_owned(),
-            });
-        }
+        _ => return None,
     })
 }
 
@@ -334,12 +337,16 @@ fn algorithm(
     read().map_err(|error: der::Error| TimestampError::malformed(part, error))
 }
 
-/// How the signature was made: by `signatureAlgorithm`, which for some algorithms leaves the hash to `digestAlgorithm`.
 fn scheme(identifier: &Element<'_>, hash: HashAlgorithm) -> Result<Scheme, TimestampError> {
-    use HashAlgorithm::{Sha256, Sha384, Sha512};
     const PART: &str = "signature";
-    let oid = algorithm(PART, identifier)?;
-    Ok(match (oid.to_string().as_str(), hash) {
+    let oid = algorithm(PART, identifier)?.to_string();
+    scheme_of(&oid, hash).ok_or(TimestampError::UnsupportedAlgorithm { part: PART, oid })
+}
+
+/// How a signature was made: by `signatureAlgorithm`, which for some algorithms leaves the hash to `digestAlgorithm`.
+pub(crate) fn scheme_of(oid: &str, hash: HashAlgorithm) -> Option<Scheme> {
+    use HashAlgorithm::{Sha256, Sha384, Sha512};
+    Some(match (oid, hash) {
         ("1.2.840.10045.4.3.2", _) | ("1.2.840.10045.2.1", Sha256) => Scheme::EcdsaSha256,
         ("1.2.840.10045.4.3.3", _) | ("1.2.840.10045.2.1", Sha384) => Scheme::EcdsaSha384,
         ("1.2.840.10045.4.3.4", _) | ("1.2.840.10045.2.1", Sha512) => Scheme::EcdsaSha512,
@@ -351,12 +358,7 @@ fn scheme(identifier: &Element<'_>, hash: HashAlgorithm) -> Result<Scheme, Times
         ("1.2.840.113549.1.1.10", Sha384) => Scheme::RsaPssSha384,
         ("1.2.840.113549.1.1.10", Sha512) => Scheme::RsaPssSha512,
         ("1.3.101.112", _) => Scheme::Ed25519,
-        (oid, _) => {
-            return Err(TimestampError::UnsupportedAlgorithm {
-                part: PART,
-                oid: oid.to_owned(),
-            });
-        }
+        _ => return None,
     })
 }
 

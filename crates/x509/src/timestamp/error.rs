@@ -56,6 +56,9 @@ pub enum TimestampError {
         /// The signers that this authority has.
         authority: Vec<String>,
     },
+    /// The certificate of its signer is not there.
+    #[error("the timestamp was signed by {0}, which is not in it")]
+    NoCertificate(String),
     /// What was signed names another certificate than the signer's (RFC 5035).
     #[error(
         "the timestamp is bound to another certificate than that of its signer, {certificate}: its {attribute} does \

@@ -7,8 +7,9 @@
 //! a token's set of certificates only if it is sorted, which those of many authorities are not. What is hashed or
 //! signed is always the bytes as they came.
 
-mod cms;
+pub(crate) mod cms;
 mod error;
+mod request;
 mod tst_info;
 mod verification;
 
@@ -16,6 +17,7 @@ use der::Tag;
 use sealmark_formats::Digest;
 
 pub use error::TimestampError;
+pub use request::{MAX_TIMESTAMP_REQUEST, TimestampRequest, TimestampRequestError};
 pub use verification::VerifiedTimestamp;
 
 use crate::Certificate;
@@ -40,6 +42,18 @@ impl TimestampToken {
     /// If it is longer than [`MAX_TIMESTAMP`], malformed, followed by other bytes, not granted, signed by any other
     /// number than one signer, or made with algorithms that are not supported.
     pub fn parse(bytes: &[u8]) -> Result<Self, TimestampError> {
+        Self::read(bytes, true)
+    }
+
+    /// Reads a `TimeStampResp`, and nothing else.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and if it is a bare token.
+    pub fn parse_response(bytes: &[u8]) -> Result<Self, TimestampError> {
+        Self::read(bytes, false)
+    }
+
+    fn read(bytes: &[u8], bare: bool) -> Result<Self, TimestampError> {
         if bytes.len() > MAX_TIMESTAMP {
             return Err(TimestampError::TooLarge(bytes.len()));
         }
@@ -48,7 +62,7 @@ impl TimestampToken {
         outer.tag.assert_eq(Tag::Sequence).map_err(malformed)?;
         let mut fields = outer.elements().map_err(malformed)?;
         let first = fields.next().map_err(malformed)?;
-        let token = if first.tag == Tag::ObjectIdentifier {
+        let token = if bare && first.tag == Tag::ObjectIdentifier {
             outer
         } else {
             first.tag.assert_eq(Tag::Sequence).map_err(malformed)?;

@@ -64,6 +64,25 @@ impl TimestampToken {
         })
     }
 
+    /// Checks that one of the certificates in the token, or of `more`, signed it, and gives that one.
+    ///
+    /// That is no reason to trust it: anyone can make a certificate and put it there. It shows that the token is whole.
+    ///
+    /// # Errors
+    /// If there is no such certificate, or the signature, or what it covers, is not good.
+    pub fn verify_integrity<'a>(
+        &'a self,
+        more: &'a [Certificate],
+    ) -> Result<&'a Certificate, TimestampError> {
+        let id = &self.signed.signer.id;
+        let mut candidates = self.signed.certificates.iter().chain(more);
+        let signer = candidates
+            .find(|it| id.names(it))
+            .ok_or_else(|| TimestampError::NoCertificate(id.describe()))?;
+        self.check_signature(signer)?;
+        Ok(signer)
+    }
+
     /// The certificate of the signer.
     fn signer<'a>(
         &'a self,
@@ -138,7 +157,7 @@ impl TimestampToken {
 }
 
 impl SignerId {
-    fn names(&self, certificate: &Certificate) -> bool {
+    pub(crate) fn names(&self, certificate: &Certificate) -> bool {
         match self {
             Self::IssuerAndSerial { issuer, serial } => {
                 certificate.issuer_der() == issuer && certificate.serial_der() == serial
@@ -147,7 +166,7 @@ impl SignerId {
         }
     }
 
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::IssuerAndSerial { serial, .. } => {
                 format!("the certificate with serial number {}", hex(serial))

@@ -21,6 +21,18 @@ pub(in crate::engine) fn verify_pkcs1(key: &[u8], digest: &Digest, signature: &[
     found.is_some() && found == emsa_pkcs1(digest, key.modulus.len())
 }
 
+/// The same with SHA-1.
+pub(in crate::engine) fn verify_pkcs1_sha1(key: &[u8], sha1: &[u8], signature: &[u8]) -> bool {
+    const INFO: [u8; 15] = [
+        0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14,
+    ];
+    let Ok(key) = RsaPublic::from_der(key) else {
+        return false;
+    };
+    let found = open(&key, signature);
+    sha1.len() == 20 && found.is_some() && found == padded(&INFO, sha1, key.modulus.len())
+}
+
 /// RSASSA-PSS (RFC 8017, section 8.1.2), with MGF1 of the same hash and a salt as long as it.
 pub(in crate::engine) fn verify_pss(key: &[u8], digest: &Digest, signature: &[u8]) -> bool {
     let Ok(key) = RsaPublic::from_der(key) else {
@@ -88,13 +100,16 @@ fn digest_info(hash: HashAlgorithm) -> [u8; 19] {
 
 /// EMSA-PKCS1-v1_5 (RFC 8017, section 9.2) of this length; `None` if it does not fit.
 pub(in crate::engine) fn emsa_pkcs1(digest: &Digest, len: usize) -> Option<Vec<u8>> {
-    let info = digest_info(digest.algorithm());
-    let padding = len.checked_sub(3 + info.len() + digest.bytes().len())?;
+    padded(&digest_info(digest.algorithm()), digest.bytes(), len)
+}
+
+fn padded(info: &[u8], digest: &[u8], len: usize) -> Option<Vec<u8>> {
+    let padding = len.checked_sub(3 + info.len() + digest.len())?;
     // At least eight bytes, by the standard.
     if padding < 8 {
         return None;
     }
-    Some([&[0, 1], &*vec![0xff; padding], &[0], &info, digest.bytes()].concat())
+    Some([&[0, 1], &*vec![0xff; padding], &[0], info, digest].concat())
 }
 
 /// EMSA-PSS-VERIFY (RFC 8017, section 9.1.2); `bits` is how many of the message's bits are used.

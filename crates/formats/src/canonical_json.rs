@@ -5,7 +5,17 @@
 use serde_json::Value;
 
 /// The canonical form, or what in `value` has none.
-pub(super) fn canonical(value: &Value) -> Result<Vec<u8>, &'static str> {
+///
+/// ```
+/// let value = serde_json::json!({"b": 1, "a": "x\ny"});
+/// let canonical = sealmark_formats::canonical_json::to_vec(&value)?;
+/// assert_eq!(canonical, b"{\"a\":\"x\ny\",\"b\":1}");
+/// # Ok::<(), &str>(())
+/// ```
+///
+/// # Errors
+/// If a number in it is no integer.
+pub fn to_vec(value: &Value) -> Result<Vec<u8>, &'static str> {
     let mut out = Vec::new();
     write(value, &mut out)?;
     Ok(out)
@@ -78,8 +88,8 @@ mod tests {
             ),
         ] {
             let value = serde_json::from_str(json).unwrap();
-            assert_eq!(canonical(&value).unwrap(), expected.as_bytes(), "{json}");
+            assert_eq!(to_vec(&value).unwrap(), expected.as_bytes(), "{json}");
         }
-        assert!(canonical(&serde_json::json!([1.5])).is_err());
+        assert!(to_vec(&serde_json::json!([1.5])).is_err());
     }
 }

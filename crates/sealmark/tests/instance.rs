@@ -1,0 +1,389 @@
+//! `serve`: a whole private Sigstore, in which cosign 2, cosign 3 and sigstore-python sign, and all verify each other's.
+
+mod bench;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bench::{Bench, SEALMARK, have};
+use sealmark_keys::{Algorithm, PrivateKey};
+use sealmark_testkit::{Finished, Program, Server, get};
+use serde_json::{Value, json};
+
+const WHO: &str = "jane@example.org";
+
+/// An issuer of identity tokens, for as long as the test runs.
+struct Issuer {
+    url: String,
+    key: PrivateKey,
+}
+
+impl Issuer {
+    fn start() -> Self {
+        let key = PrivateKey::generate(Algorithm::EcdsaP256).expect("there is randomness");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!(
+            "http://{}",
+            listener.local_addr().expect("it has an address")
+        );
+        let discovery = json!({
+            "issuer": url, "jwks_uri": format!("{url}/keys"),
+            "authorization_endpoint": format!("{url}/auth"), "token_endpoint": format!("{url}/token"),
+            "id_token_signing_alg_values_supported": ["ES256"],
+        });
+        let spki = key.public_key().spki_der();
+        let (x, y) = spki[spki.len() - 64..].split_at(32);
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let keys = json!({"keys": [
+            {"kty": "EC", "crv": "P-256", "kid": "1", "x": encode(x), "y": encode(y)},
+        ]});
+        // It ends with the process of the test.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // A client that goes away is none of the test's concern.
+                let _ = answer(stream, &discovery, &keys);
+            }
+        });
+        Self { url, key }
+    }
+
+    fn token(&self) -> String {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("it is after 1970")
+            .as_secs();
+        let claims = json!({
+            "iss": self.url, "aud": "sigstore", "sub": "1234", "iat": now, "nbf": now, "exp": now + 600,
+            "email": WHO, "email_verified": true,
+        });
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!(
+            "{}.{}",
+            part(&json!({"alg": "ES256", "kid": "1"})),
+            part(&claims)
+        );
+        let der = self.key.sign(signed.as_bytes()).expect("the key signs");
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(raw(&der)))
+    }
+}
+
+fn answer(stream: TcpStream, discovery: &Value, keys: &Value) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    reader.read_line(&mut request)?;
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let body = match request.contains("/keys ") {
+        true => keys.to_string(),
+        false => discovery.to_string(),
+    };
+    let length = body.len();
+    reader.get_mut().write_all(
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes(),
+    )
+}
+
+/// `r || s` of a DER signature of P-256.
+fn raw(der: &[u8]) -> Vec<u8> {
+    let mut rest = &der[2..];
+    let mut out = Vec::new();
+    for _ in 0..2 {
+        let (number, after) = rest[2..].split_at(usize::from(rest[1]));
+        let number = &number[number.len().saturating_sub(32)..];
+        out.extend(std::iter::repeat_n(0, 32 - number.len()));
+        out.extend(number);
+        rest = after;
+    }
+    out
+}
+
+struct Instance {
+    url: String,
+    directory: PathBuf,
+    server: Server,
+    issuer: Issuer,
+}
+
+impl Instance {
+    fn start(bench: &Bench) -> Self {
+        let issuer = Issuer::start();
+        let config = format!(
+            "oidc-issuers:\n  {}:\n    client-id: sigstore\n    type: email\n",
+            issuer.url
+        );
+        bench.sandbox.write("issuers.yaml", config);
+        let (server, url) = serve(bench, "127.0.0.1:0");
+        Self {
+            url,
+            directory: bench.sandbox.join("instance"),
+            server,
+            issuer,
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn address(&self) -> &str {
+        self.url.strip_prefix("http://").expect("it has no TLS")
+    }
+}
+
+fn serve(bench: &Bench, listen: &str) -> (Server, String) {
+    let program = bench.sandbox.command(SEALMARK);
+    let words = ["serve", "--dir", "instance", "--listen", listen];
+    program
+        .args(words)
+        .args(["--config", "issuers.yaml"])
+        .serve(|line| {
+            let (_, rest) = line.split_once("Sigstore at ")?;
+            rest.split(": ").next().map(str::to_owned)
+        })
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Client {
+    Cosign2,
+    Cosign3,
+    Python,
+    Sealmark,
+}
+
+use Client::*;
+
+impl Client {
+    fn peer(self) -> Option<&'static str> {
+        match self {
+            Cosign2 => Some("cosign2"),
+            Cosign3 => Some("cosign3"),
+            Python => Some("sigstore-python"),
+            Sealmark => None,
+        }
+    }
+
+    fn program(self, bench: &Bench) -> Program {
+        match self.peer() {
+            Some(peer) => bench.peer(peer),
+            None => bench.sandbox.command(SEALMARK),
+        }
+    }
+
+    /// Signs `file`; `config` is the signing configuration of those who have one.
+    fn sign(
+        self,
+        bench: &Bench,
+        instance: &Instance,
+        config: &str,
+        file: &str,
+        to: &str,
+    ) -> Finished {
+        let token = instance.issuer.token();
+        let program = self.program(bench);
+        let program = match self {
+            Cosign2 => program
+                .args(["sign-blob", "--yes", "--new-bundle-format", "--bundle", to])
+                .args(["--fulcio-url", &instance.url, "--rekor-url", &instance.url])
+                .env("SIGSTORE_ROOT_FILE", instance.file("fulcio.pem"))
+                .env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", instance.file("ctfe.pub"))
+                .env("SIGSTORE_REKOR_PUBLIC_KEY", instance.file("rekor.pub")),
+            Cosign3 => program
+                .args(["sign-blob", "--yes", "--bundle", to, "--signing-config"])
+                .arg(instance.file(config))
+                .arg("--trusted-root")
+                .arg(instance.file("trusted_root.json")),
+            Python => program
+                .arg("--trust-config")
+                .arg(instance.file("trust_config.json"))
+                .args([
+                    "sign",
+                    "--bundle",
+                    to,
+                    "--overwrite",
+                    "--identity-token",
+                    &token,
+                ]),
+            Sealmark => unreachable!("it signs with keys only"),
+        };
+        program.env("SIGSTORE_ID_TOKEN", token).arg(file).run()
+    }
+
+    fn verify(
+        self,
+        bench: &Bench,
+        instance: &Instance,
+        bundle: &str,
+        file: &str,
+        who: &str,
+    ) -> Finished {
+        let program = self.program(bench);
+        let issuer = instance.issuer.url.as_str();
+        let program = match self {
+            Python => program
+                .arg("--trust-config")
+                .arg(instance.file("trust_config.json"))
+                .args(["verify", "identity", "--bundle", bundle])
+                .args(["--cert-identity", who, "--cert-oidc-issuer", issuer]),
+            _ => program
+                .args(["verify-blob", "--bundle", bundle, "--trusted-root"])
+                .arg(instance.file("trusted_root.json"))
+                .args(["--certificate-identity", who])
+                .args(["--certificate-oidc-issuer", issuer]),
+        };
+        let program = match self {
+            Cosign2 => program.arg("--new-bundle-format"),
+            _ => program,
+        };
+        program.arg(file).run()
+    }
+}
+
+#[test]
+fn everybody_signs_in_it_and_verifies_what_the_others_signed() {
+    if !have(&["cosign2", "cosign3", "sigstore-python"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let instance = Instance::start(&bench);
+    for (at, (client, config)) in [
+        // The very first one too: the index 0, which cosign 2.5.0 and sigstore-python take for a missing one, is not its.
+        (Cosign2, ""),
+        (Cosign3, "signing_config.json"),
+        (Cosign3, "signing_config_rekor_v2.json"),
+        (Python, ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (file, bundle) = (format!("{at}.txt"), format!("{at}.json"));
+        bench.sandbox.write(&file, format!("file {at}"));
+        client
+            .sign(&bench, &instance, config, &file, &bundle)
+            .success();
+        for verifier in [Cosign2, Cosign3, Python, Sealmark] {
+            // cosign 2.5.0 knows no Rekor v2.
+            let is_v2 = config.ends_with("v2.json") || client == Python;
+            if verifier == Cosign2 && is_v2 {
+                verifier
+                    .verify(&bench, &instance, &bundle, &file, WHO)
+                    .failure();
+                continue;
+            }
+            verifier
+                .verify(&bench, &instance, &bundle, &file, WHO)
+                .success();
+            verifier
+                .verify(&bench, &instance, &bundle, &file, "eve@example.org")
+                .failure();
+        }
+    }
+}
+
+#[test]
+fn a_start_makes_everything_and_the_next_goes_on_with_it() {
+    let bench = Bench::new();
+    let instance = Instance::start(&bench);
+    let root = bench.sandbox.read("instance/trusted_root.json");
+    let parsed: Value = serde_json::from_str(&root).unwrap();
+    for (member, count) in [
+        ("tlogs", 2),
+        ("certificateAuthorities", 1),
+        ("ctlogs", 1),
+        ("timestampAuthorities", 1),
+    ] {
+        assert_eq!(parsed[member].as_array().unwrap().len(), count, "{member}");
+    }
+    for path in [
+        "/api/v2/trustBundle",
+        "/api/v2/configuration",
+        "/api/v1/log",
+        "/api/v2/checkpoint",
+        "/ct/ct/v1/get-sth",
+        "/ct/checkpoint",
+        "/api/v1/timestamp/certchain",
+        "/healthz",
+    ] {
+        assert_eq!(get(instance.address(), path).unwrap().status, 200, "{path}");
+    }
+    // Private keys are their owner's alone.
+    use std::os::unix::fs::PermissionsExt;
+    for key in [
+        "ca/keys/root.pem",
+        "ca/keys/ca.pem",
+        "ct/keys/ct.pem",
+        "tsa/keys/tsa.pem",
+    ] {
+        let mode = instance.file(key).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{key}");
+    }
+    // A second one in the same directory.
+    bench
+        .sandbox
+        .command(SEALMARK)
+        .args([
+            "serve",
+            "--dir",
+            "instance",
+            "--listen",
+            "127.0.0.1:0",
+            "--url",
+            &instance.url,
+        ])
+        .args(["--config", "issuers.yaml"])
+        .run()
+        .failure()
+        .stderr_has("in use by another process");
+    let address = instance.address().to_owned();
+    assert!(instance.server.terminate().success());
+    let (server, _) = serve(&bench, &address);
+    assert_eq!(bench.sandbox.read("instance/trusted_root.json"), root);
+    assert!(server.terminate().success());
+    // Another URL would be another instance.
+    bench
+        .sandbox
+        .command(SEALMARK)
+        .args([
+            "serve",
+            "--dir",
+            "instance",
+            "--listen",
+            "127.0.0.1:0",
+            "--config",
+            "issuers.yaml",
+        ])
+        .args(["--url", "https://sigstore.example.com"])
+        .run()
+        .failure()
+        .stderr_has("https://sigstore.example.com");
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_said_before_anything_is_made() {
+    let bench = Bench::new();
+    bench.sandbox.write(
+        "bad.yaml",
+        "oidc-issuers:\n  https://a.example:\n    client-id: x\n    typ: email\n",
+    );
+    for (words, message) in [
+        (
+            &[][..],
+            "nobody could get a certificate: say with --config FILE",
+        ),
+        (&["--config", "missing.yaml"], "missing.yaml"),
+        (&["--config", "bad.yaml"], "line 4"),
+        (
+            &["--config", "bad.yaml", "--only", "log"],
+            "--config is for the certificate authority",
+        ),
+    ] {
+        let program = bench.sandbox.command(SEALMARK);
+        let program = program.args(["serve", "--dir", "instance", "--listen", "127.0.0.1:0"]);
+        program.args(words).run().failure().stderr_has(message);
+        assert!(!bench.sandbox.join("instance").exists(), "{words:?}");
+    }
+}
