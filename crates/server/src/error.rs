@@ -105,6 +105,9 @@ pub enum Error {
     /// What was asked for cannot be done with this log.
     #[error("{0}")]
     Impossible(String),
+    /// The issuer for development cannot be what it was to be, or cannot do what it was to do.
+    #[error("the development issuer: {0}")]
+    Issuer(String),
     /// A key could not be made or read.
     #[error("could not use the key {}: {problem}", path.display())]
     Key {

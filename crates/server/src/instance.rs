@@ -1,5 +1,5 @@
-//! A private Sigstore: certificate authority, CT log, transparency log, timestamp authority and TUF repository, on one port,
-//! out of one directory.
+//! A private Sigstore: certificate authority, CT log, transparency log, timestamp authority and TUF repository, and if wanted
+//! an issuer of identities for development, on one port, out of one directory.
 //!
 //! ```text
 //! sealmark-instance   {"layout", "url", "created"}: what this directory is
@@ -8,6 +8,7 @@
 //! ca/keys/            the keys of the root and of the CA below it
 //! ca/root.pem ca.pem  their certificates
 //! ct/keys/ ct/log/ ct/issuers/   the CT log: its key, its tree, the certificates above its entries
+//! oidc/keys/ oidc/users.yaml     the issuer for development: see `oidc`
 //! tsa/keys/ tsa/root.pem tsa.pem the timestamp authority's root, its own key and certificate
 //! tuf/                the TUF repository: see `tuf`
 //! ```
@@ -30,6 +31,7 @@ use zeroize::Zeroizing;
 use crate::ca::{self, Authority, CertificateAuthority};
 use crate::ct::{self, CtLog, CtSigner};
 use crate::log::{self, TransparencyLog};
+use crate::oidc::{self, DevIssuer};
 use crate::tsa::TimestampAuthority;
 use crate::tuf::{self, Repository};
 use crate::{Error, durable, keyring, ops};
@@ -52,6 +54,8 @@ pub struct Options {
     pub issuers: Configuration,
     /// How the transparency log is opened.
     pub log: log::Options,
+    /// How the issuer for development is opened, if there is to be one. The CA believes it, too.
+    pub dev_issuer: Option<oidc::Options>,
 }
 
 /// A private Sigstore, open.
@@ -66,6 +70,8 @@ pub struct Instance {
     pub tsa: TimestampAuthority,
     /// How clients come to trust the keys of all that.
     pub tuf: Repository,
+    /// The issuer for development.
+    pub dev_issuer: Option<DevIssuer>,
     /// When it was made, in seconds since 1970: no key was in use before.
     pub created: u64,
     _lock: File,
@@ -113,15 +119,28 @@ impl Instance {
             tsa_root.timestamper(key, host, &format!("{host} timestamp authority"), now)
         })?;
 
+        let dev_issuer = options.dev_issuer;
+        let dev_issuer =
+            dev_issuer.map(|options| DevIssuer::open(&directory.join("oidc"), options));
+        let dev_issuer = dev_issuer.transpose()?;
+        let mut issuers = options.issuers;
+        if let Some(issuer) = &dev_issuer {
+            let all = [&[issuer.issuer()], issuers.issuers()].concat();
+            issuers = Configuration::of(all);
+        }
+
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ct = open_ct(&directory.join("ct"), &options.url, &root, password)?;
         let ca = CertificateAuthority::new(ca::Options {
             key: ca.key,
             chain: vec![ca.certificate, root.certificate],
             ct: Some(ct.clone()),
-            configuration: options.issuers,
+            configuration: issuers,
             clock: clock.clone(),
         })?;
+        if let Some(issuer) = &dev_issuer {
+            ca.know_issuer(issuer.url(), issuer.key_set(), issuer.algorithms());
+        }
         let log = TransparencyLog::open(&directory.join("log"), options.log)?;
         log.log_first()?;
         let tuf_options = tuf::Options {
@@ -135,6 +154,7 @@ impl Instance {
             ct,
             tsa: TimestampAuthority::new(tsa, &[tsa_root.certificate], clock)?,
             tuf,
+            dev_issuer,
             created: identity.created,
             _lock: lock,
         })
@@ -148,7 +168,7 @@ impl Instance {
     /// All services on one port.
     pub fn server(&self, options: ops::Options) -> ops::Server {
         // The first one answers what no other knows.
-        ops::Server::new(options)
+        let server = ops::Server::new(options)
             .with(self.log.service())
             .with(self.ca.service())
             .with(self.ct.service())
@@ -157,7 +177,11 @@ impl Instance {
                 "tuf",
                 Router::new().nest(TUF_PATH, self.tuf.router()),
                 |path| path.starts_with("/tuf/").then_some("tuf"),
-            ))
+            ));
+        match &self.dev_issuer {
+            Some(issuer) => server.with(issuer.service()),
+            None => server,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sealmark_identity::Configuration;
 use sealmark_server::instance::{Instance, Options, TUF_PATH};
-use sealmark_server::log;
+use sealmark_server::{log, oidc};
 
 use super::super::client_files::{Authorities, write_instance_files};
 use super::super::generate_key_pair::{Overwrite, write_whole};
@@ -20,16 +20,26 @@ pub(super) struct InstanceFlags {
     /// Whose identity tokens the certificate authority believes: a file as Fulcio has it, in YAML or JSON
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Be an identity provider, too, for development: whoever reaches it can be anybody, unless --dev-users names users
+    #[arg(long)]
+    dev_issuer: bool,
+    /// Who may log in at the issuer for development, with hashes of their passwords, in YAML
+    #[arg(long, value_name = "FILE", requires = "dev_issuer")]
+    dev_users: Option<PathBuf>,
 }
 
 impl InstanceFlags {
     /// Checks that the flags go together.
     pub(super) fn check(&self, only: Option<Which>) -> Result<(), Error> {
-        match (only, &self.config) {
-            (None, None) => Err(Error::Usage(
-                "nobody could get a certificate: say with --config FILE whose identity tokens are believed (as Fulcio's configuration does), or run the log alone with --only log".to_owned(),
+        let has_issuer = self.config.is_some() || self.dev_issuer;
+        match (only, has_issuer) {
+            (None, false) => Err(Error::Usage(
+                "nobody could get a certificate: say with --config FILE whose identity tokens are believed (as Fulcio's configuration does), try it out with --dev-issuer, or run the log alone with --only log".to_owned(),
             )),
-            (Some(_), Some(_)) => Err(Error::Usage(
+            (Some(_), true) if self.dev_issuer => Err(Error::Usage(
+                "--dev-issuer is for the certificate authority, which --only leaves out".to_owned(),
+            )),
+            (Some(_), true) => Err(Error::Usage(
                 "--config is for the certificate authority, which --only leaves out".to_owned(),
             )),
             _ => Ok(()),
@@ -50,10 +60,15 @@ impl InstanceFlags {
             host: host(url)?.to_owned(),
             password: log.password.clone(),
             issuers: self.issuers()?,
+            dev_issuer: self.dev_issuer.then(|| oidc::Options {
+                password: log.password.clone(),
+                users: self.dev_users.clone(),
+                ..oidc::Options::new(format!("{url}{}", oidc::PATH))
+            }),
             log,
         };
-        let oidc = options.issuers.issuers().iter();
-        let oidc = oidc
+        let issuers = options.issuers.issuers().iter();
+        let issuer = issuers
             .filter(|issuer| !issuer.is_wildcard())
             .map(|issuer| issuer.url.clone())
             .next();
@@ -62,12 +77,14 @@ impl InstanceFlags {
         // The task is not cancelled; if it panicked, so may this one.
         let instance =
             opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let dev_issuer = instance.dev_issuer.as_ref();
         let authorities = Authorities {
             ca: instance.ca_chain(),
             ct: instance.ct.public_key().to_pem(),
             tsa: instance.tsa.chain().to_vec(),
             created: instance.created,
-            oidc,
+            // Where people log in: there they can.
+            oidc: dev_issuer.map(|issuer| issuer.url().to_owned()).or(issuer),
         };
         let targets = write_instance_files(directory, url, &instance.log, &authorities)?;
         let tuf = instance.tuf.clone();
@@ -82,6 +99,16 @@ impl InstanceFlags {
         write_whole(&path, &first_root, 0o644, Overwrite::Yes)?;
         for line in lines(directory, url) {
             operation.note(terminal, line);
+        }
+        if let Some(issuer) = dev_issuer {
+            let url = issuer.url();
+            if !issuer.asks_for_passwords() {
+                operation.warn(
+                    terminal,
+                    format!("{url} asks nobody for a password: whoever reaches it gets certificates in any name. Believe nothing that is signed so, or name users with --dev-users"),
+                );
+            }
+            operation.note(terminal, format!("identities for development at {url}"));
         }
         Ok(instance)
     }
