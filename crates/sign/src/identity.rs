@@ -23,6 +23,9 @@ pub mod login;
 /// The audience that Sigstore's authorities expect, and the client that people log in with.
 pub const AUDIENCE: &str = "sigstore";
 
+/// Names of files are shown up to this length, in bytes.
+const MAX_NAME: usize = 200;
+
 /// An identity token.
 #[derive(Clone)]
 pub struct IdentityToken {
@@ -81,9 +84,13 @@ impl IdentityToken {
         std::fs::File::open(path)
             .and_then(|file| file.take(MAX_TOKEN as u64 + 1).read_to_string(&mut text))
             .map_err(|cause| {
-                // A text without a name's look may be a secret with a mistake in it.
+                // What begins as a token does may be one, with a mistake in it.
                 let name = path.display().to_string();
-                let name = if name.len() > 200 { "what was given".to_owned() } else { sanitise(&name) };
+                let is_secret = name.starts_with("eyJ") || name.len() > MAX_NAME;
+                let name = match is_secret {
+                    true => "what was given".to_owned(),
+                    false => sanitise(&name),
+                };
                 Error::Identity(format!(
                     "cannot read the identity token ({why}): {name} is neither a token nor a file that can be read: {}",
                     cause.kind()
