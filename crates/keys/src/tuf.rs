@@ -50,6 +50,33 @@ impl PublicKey {
         };
         fits.then_some((key, known))
     }
+
+    /// The `keytype`, the `scheme` and the `keyval.public` of this key, as [`from_tuf`](Self::from_tuf) and the clients
+    /// of others read them: PEM, but hex for Ed25519.
+    ///
+    /// `None` for RSA, of which no one scheme is everybody's.
+    ///
+    /// ```
+    /// # use sealmark_keys::{Algorithm, PrivateKey, PublicKey, Scheme};
+    /// let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
+    /// let (keytype, scheme, public) = key.public_key().to_tuf().unwrap();
+    /// let read = PublicKey::from_tuf(keytype, scheme, &public);
+    /// assert_eq!(read, Some((key.public_key().clone(), Scheme::EcdsaSha256)));
+    /// # Ok::<(), sealmark_keys::Error>(())
+    /// ```
+    pub fn to_tuf(&self) -> Option<(&'static str, &'static str, String)> {
+        let scheme = match self.key_type() {
+            KeyType::Ed25519 => {
+                let raw = self.spki_der().last_chunk::<32>()?;
+                return Some(("ed25519", "ed25519", hex::encode(raw)));
+            }
+            KeyType::Ecdsa(Curve::P256) => "ecdsa-sha2-nistp256",
+            KeyType::Ecdsa(Curve::P384) => "ecdsa-sha2-nistp384",
+            KeyType::Ecdsa(Curve::P521) => "ecdsa-sha2-nistp521",
+            KeyType::Rsa { .. } => return None,
+        };
+        Some(("ecdsa", scheme, self.to_pem()))
+    }
 }
 
 /// Keys in hex: 32 bytes of Ed25519, or an uncompressed point on P-256 as Sigstore's roots 1 to 4 have it.

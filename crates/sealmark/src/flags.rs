@@ -117,16 +117,6 @@ pub(crate) fn layout_and_image(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The key to sign with; without one, signing would be keyless.
-pub(crate) fn signing_key(key: Option<&str>) -> Result<&str, Error> {
-    key.ok_or_else(|| {
-        Error::NotSupported(
-            "keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one"
-                .to_owned(),
-        )
-    })
-}
-
 /// Whether legacy signatures are written with docker's media types: `COSIGN_DOCKER_MEDIA_TYPES=1`.
 pub(crate) fn docker_media_types() -> bool {
     std::env::var("COSIGN_DOCKER_MEDIA_TYPES").is_ok_and(|value| value == "1")

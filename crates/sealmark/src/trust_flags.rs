@@ -75,6 +75,15 @@ pub(crate) struct Trusted {
 }
 
 impl TrustFlags {
+    /// What the commands that sign have of these flags.
+    pub(crate) fn for_signing(trusted_root: Option<PathBuf>, offline: bool) -> Self {
+        Self {
+            trusted_root,
+            offline,
+            ..Self::default()
+        }
+    }
+
     /// Reads the trusted material. `default_root` is what a policy file names.
     pub(crate) async fn trusted(
         &self,
@@ -154,7 +163,7 @@ impl TrustFlags {
     }
 
     /// The repository that `initialize` chose.
-    fn initialised(&self) -> Result<Option<Options>, Error> {
+    pub(crate) fn initialised(&self) -> Result<Option<Options>, Error> {
         // Without a home directory there is nothing that could have been initialised.
         let variable = |name: &str| std::env::var_os(name);
         if variable("HOME").is_none() && variable("TUF_ROOT").is_none() {

@@ -192,7 +192,7 @@ impl Client {
                 .env("SIGSTORE_ROOT_FILE", instance.file("fulcio.pem"))
                 .env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", instance.file("ctfe.pub"))
                 .env("SIGSTORE_REKOR_PUBLIC_KEY", instance.file("rekor.pub")),
-            Cosign3 => program
+            Cosign3 | Sealmark => program
                 .args(["sign-blob", "--yes", "--bundle", to, "--signing-config"])
                 .arg(instance.file(config))
                 .arg("--trusted-root")
@@ -208,7 +208,6 @@ impl Client {
                     "--identity-token",
                     &token,
                 ]),
-            Sealmark => unreachable!("it signs with keys only"),
         };
         program.env("SIGSTORE_ID_TOKEN", token).arg(file).run()
     }
@@ -256,6 +255,8 @@ fn everybody_signs_in_it_and_verifies_what_the_others_signed() {
         (Cosign3, "signing_config.json"),
         (Cosign3, "signing_config_rekor_v2.json"),
         (Python, ""),
+        (Sealmark, "signing_config.json"),
+        (Sealmark, "signing_config_rekor_v2.json"),
     ]
     .into_iter()
     .enumerate()
@@ -285,6 +286,46 @@ fn everybody_signs_in_it_and_verifies_what_the_others_signed() {
 }
 
 #[test]
+fn who_initializes_needs_no_files() {
+    if !have(&["cosign3", "cosign2"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let instance = Instance::start(&bench);
+    let mirror = format!("{}/tuf", instance.url);
+    let issuer = instance.issuer.url.as_str();
+    let at_home = |client: Client| {
+        let program = client.program(&bench);
+        program.env("TUF_ROOT", bench.sandbox.join(format!("tuf-{client:?}")))
+    };
+    for client in [Cosign3, Cosign2, Sealmark] {
+        let program = at_home(client).args(["initialize", "--mirror", &mirror, "--root"]);
+        program.arg(instance.file("root.json")).run().success();
+    }
+    bench.sandbox.write("a.txt", "a");
+    at_home(Cosign3)
+        .env("SIGSTORE_ID_TOKEN", instance.issuer.token())
+        .args(["sign-blob", "--yes", "--bundle", "a.json", "a.txt"])
+        .run()
+        .success();
+    for client in [Cosign3, Cosign2, Sealmark] {
+        let program = at_home(client)
+            .args(["verify-blob", "--bundle", "a.json"])
+            .args(["--certificate-identity", WHO])
+            .args(["--certificate-oidc-issuer", issuer]);
+        let program = match client {
+            // For bundles it looks only at the public instance's mirror, unless it is given a trusted root.
+            Cosign2 => program
+                .arg("--new-bundle-format")
+                .arg("--trusted-root")
+                .arg(instance.file("trusted_root.json")),
+            _ => program,
+        };
+        program.arg("a.txt").run().success();
+    }
+}
+
+#[test]
 fn a_start_makes_everything_and_the_next_goes_on_with_it() {
     let bench = Bench::new();
     let instance = Instance::start(&bench);
@@ -306,6 +347,8 @@ fn a_start_makes_everything_and_the_next_goes_on_with_it() {
         "/ct/ct/v1/get-sth",
         "/ct/checkpoint",
         "/api/v1/timestamp/certchain",
+        "/tuf/timestamp.json",
+        "/tuf/1.root.json",
         "/healthz",
     ] {
         assert_eq!(get(instance.address(), path).unwrap().status, 200, "{path}");

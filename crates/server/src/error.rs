@@ -140,6 +140,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The TUF repository cannot be opened, or cannot go on.
+    #[error(transparent)]
+    Tuf(#[from] crate::tuf::Error),
     /// The log's engine did not open.
     #[error(transparent)]
     Log(#[from] sealmark_log::Error),

@@ -1,5 +1,5 @@
-//! A private Sigstore: certificate authority, CT log, transparency log, timestamp authority, and if wanted an issuer of
-//! identities for development, on one port, out of one directory.
+//! A private Sigstore: certificate authority, CT log, transparency log, timestamp authority and TUF repository, and if
+//! wanted an issuer of identities for development, on one port, out of one directory.
 //!
 //! ```text
 //! sealmark-instance   {"layout", "url", "created"}: what this directory is
@@ -10,6 +10,7 @@
 //! ct/keys/ ct/log/ ct/issuers/   the CT log: its key, its tree, the certificates above its entries
 //! oidc/keys/ oidc/users.yaml     the issuer for development: see `oidc`
 //! tsa/keys/ tsa/root.pem tsa.pem the timestamp authority's root, its own key and certificate
+//! tuf/                the TUF repository: see `tuf`
 //! ```
 //!
 //! Invariant: what is made once (a key, a certificate) is durable before it is used, and is never made again. A start
@@ -19,6 +20,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
 use sealmark_identity::Configuration;
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_log::{Clock, Log, Settings, SystemClock};
@@ -31,10 +33,13 @@ use crate::ct::{self, CtLog, CtSigner};
 use crate::log::{self, TransparencyLog};
 use crate::oidc::{self, DevIssuer};
 use crate::tsa::TimestampAuthority;
+use crate::tuf::{self, Repository};
 use crate::{Error, durable, keyring, ops};
 
 const MARKER: &str = "sealmark-instance";
 const LOCK: &str = "lock";
+/// Where the TUF repository is beside the other services.
+pub const TUF_PATH: &str = "/tuf";
 const LAYOUT: u32 = 1;
 
 /// What an instance is opened with.
@@ -65,6 +70,8 @@ pub struct Instance {
     pub tsa: TimestampAuthority,
     /// The issuer for development.
     pub dev_issuer: Option<DevIssuer>,
+    /// How clients come to trust the keys of all that.
+    pub tuf: Repository,
     /// When it was made, in seconds since 1970: no key was in use before.
     pub created: u64,
     _lock: File,
@@ -136,12 +143,18 @@ impl Instance {
         }
         let log = TransparencyLog::open(&directory.join("log"), options.log)?;
         log.log_first()?;
+        let tuf_options = tuf::Options {
+            clock: clock.clone(),
+            password: options.password.clone(),
+        };
+        let tuf = Repository::open(&directory.join("tuf"), tuf_options)?;
         Ok(Self {
             log,
             ca,
             ct,
             tsa: TimestampAuthority::new(tsa, &[tsa_root.certificate], clock)?,
             dev_issuer,
+            tuf,
             created: identity.created,
             _lock: lock,
         })
@@ -159,7 +172,12 @@ impl Instance {
             .with(self.log.service())
             .with(self.ca.service())
             .with(self.ct.service())
-            .with(self.tsa.service());
+            .with(self.tsa.service())
+            .with(ops::Service::new(
+                "tuf",
+                Router::new().nest(TUF_PATH, self.tuf.router()),
+                |path| path.starts_with("/tuf/").then_some("tuf"),
+            ));
         match &self.dev_issuer {
             Some(issuer) => server.with(issuer.service()),
             None => server,

@@ -17,6 +17,7 @@ pub mod oidc;
 pub mod ops;
 pub mod registry;
 pub mod tsa;
+pub mod tuf;
 pub mod witness;
 
 pub use error::Error;

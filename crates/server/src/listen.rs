@@ -38,7 +38,7 @@ pub(crate) use self::open::Connections;
 use self::open::Open;
 
 /// Connections at once. Others wait in the listener's queue; each open one costs a descriptor and a buffer. As long as
-/// others wait, idle ones are closed after [`PRESSED`].
+/// others wait, idle ones are closed after some seconds.
 pub const MAX_CONNECTIONS: usize = 1024;
 /// Connections of one address, so that nobody takes all of them. It does not hold for loopback and for trusted proxies,
 /// behind which are many.

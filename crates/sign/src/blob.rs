@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use sealmark_formats::bundle::{self, Bundle, Material, MessageSignature};
+use sealmark_formats::bundle::{self, Bundle, LogEntry, MessageSignature};
 use sealmark_formats::{Digest, Hasher};
-use sealmark_kms::Signer;
 use sealmark_verify::artifact::Bytes;
 use sealmark_verify::evidence::{Content, Detached, Evidence, Layout, Source};
 use sealmark_verify::{Artifact, Kind};
 
-use crate::{Error, check};
+use crate::{Error, Sighting, Signatory, check, log};
 
 /// How much of a file is in memory at a time.
 const PIECE: usize = 256 * 1024;
@@ -25,6 +24,12 @@ pub struct Signed {
     pub signature: Vec<u8>,
     /// The signature as a bundle, JSON.
     pub bundle: Vec<u8>,
+    /// The log entries in it.
+    pub log_entries: Vec<LogEntry>,
+    /// The timestamps in it: RFC 3161 replies, DER.
+    pub timestamps: Vec<Vec<u8>>,
+    /// Who else has seen the signature.
+    pub seen: Vec<Sighting>,
 }
 
 /// A file whose bytes can be read again and again.
@@ -65,30 +70,27 @@ impl FileBytes<'_> {
 /// Signs a file in constant memory, whatever its size.
 ///
 /// # Errors
-/// If the file cannot be read or the key does not sign.
-pub async fn sign_file(signer: &Signer, path: &Path) -> Result<Signed, Error> {
-    let (signature, digest) = signer.sign_file(path).await?;
+/// If the file cannot be read, the key does not sign, or somebody who is to see the signature does not.
+pub async fn sign_file(signatory: &Signatory, path: &Path) -> Result<Signed, Error> {
+    let (signature, digest) = signatory.signer().sign_file(path).await?;
     let bytes = FileBytes(path);
-    finish(
-        signer,
-        signature,
-        digest,
-        Some(&bytes),
-        &path.display().to_string(),
-    )
+    let what = path.display().to_string();
+    finish(signatory, signature, digest, Some(&bytes), &what).await
 }
 
 /// Signs data of which only the digest is known.
 ///
 /// # Errors
-/// If the digest is not of the key's own hash algorithm, or the key signs no digests (Ed25519).
-pub async fn sign_digest(signer: &Signer, digest: &Digest) -> Result<Signed, Error> {
-    let signature = signer.sign_digest(digest).await?;
-    finish(signer, signature, digest.clone(), None, &digest.to_string())
+/// If the digest is not of the key's own hash algorithm, the key signs no digests (Ed25519), or somebody who is to see
+/// the signature does not.
+pub async fn sign_digest(signatory: &Signatory, digest: &Digest) -> Result<Signed, Error> {
+    let signature = signatory.signer().sign_digest(digest).await?;
+    let what = digest.to_string();
+    finish(signatory, signature, digest.clone(), None, &what).await
 }
 
-fn finish(
-    signer: &Signer,
+async fn finish(
+    signatory: &Signatory,
     signature: Vec<u8>,
     digest: Digest,
     bytes: Option<&FileBytes<'_>>,
@@ -98,23 +100,32 @@ fn finish(
         digest: Some(digest.clone()),
         signature: signature.clone(),
     };
-    let hint = signer.public_key().id().hint();
-    let bundle = Bundle::new(
-        Material::PublicKey { hint },
-        bundle::Content::MessageSignature(message),
-    )
-    .to_json();
+    let witnessed = signatory
+        .witness(log::Signed::Data {
+            digest: &digest,
+            signature: &signature,
+            key: signatory.signer().public_key().key_type(),
+        })
+        .await?;
+    let content = bundle::Content::MessageSignature(message);
+    let mut made = Bundle::new(signatory.material(), content);
+    made.timestamps = witnessed.timestamps;
+    made.log_entries = witnessed.log_entries;
+    let bundle = made.to_json();
     let artifact = Artifact {
         digest: digest.clone(),
         more_digests: Vec::new(),
         bytes: bytes.map(|bytes| bytes as &dyn Bytes),
     };
     let content = Content::from_bundle(&bundle);
-    check::fresh(signer, Kind::BlobSignature, &artifact, content, what)?;
+    let seen = check::fresh(signatory, Kind::BlobSignature, &artifact, content, what)?;
     Ok(Signed {
         digest,
         signature,
         bundle,
+        log_entries: made.log_entries,
+        timestamps: made.timestamps,
+        seen,
     })
 }
 

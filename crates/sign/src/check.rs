@@ -1,54 +1,54 @@
 //! A signature that was just made, judged by the engine that everyone else will use.
 
-use sealmark_kms::Signer;
+use jiff::Timestamp;
 use sealmark_verify::evidence::{Content, Layout, Source};
-use sealmark_verify::report::{Attachment, Outcome, Report, Verdict};
-use sealmark_verify::{Artifact, Demand, Evidence, Kind, Policy, Requirement, TrustedMaterial};
+use sealmark_verify::report::{Attachment, Outcome, Report, Sighting, Verdict};
+use sealmark_verify::{Artifact, Evidence, Kind};
 
-use crate::Error;
+use crate::{Error, Signatory};
 
-/// Verifies what `signer` just made for `artifact`, before anyone sees it. `what` names the artifact for people.
+/// Verifies what `signatory` just made for `artifact`, before anyone sees it, and gives who else has seen it. `what`
+/// names the artifact for people.
 pub(crate) fn fresh(
-    signer: &Signer,
+    signatory: &Signatory,
     kind: Kind,
     artifact: &Artifact<'_>,
     content: Content,
     what: &str,
-) -> Result<(), Error> {
+) -> Result<Vec<Sighting>, Error> {
     let source = Source {
         layout: Layout::File,
         manifest: None,
         location: "the new signature".to_owned(),
     };
-    made_by(signer, kind, artifact, &Evidence { source, content }).map_err(|reason| {
+    made_by(signatory, kind, artifact, &Evidence { source, content }).map_err(|reason| {
         Error::NotVerified {
             what: what.to_owned(),
             reason,
+            hint: match signatory.has_witnesses() {
+                true => ". The trusted root may be of another instance than the services (--trusted-root)",
+                false => ". The private and the public key may not belong together",
+            },
         }
     })
 }
 
-/// Whether the evidence is a good signature of the artifact by `signer`; if not, why.
+/// Whether the evidence is a good signature of the artifact by `signatory`, and who else has seen it; if not, why.
 pub(crate) fn made_by(
-    signer: &Signer,
+    signatory: &Signatory,
     kind: Kind,
     artifact: &Artifact<'_>,
     evidence: &Evidence,
-) -> Result<(), String> {
-    let not_made = || Requirement::not_checked("it was just made");
-    let signers = vec![sealmark_verify::Signer::Key(signer.public_key().clone())];
-    let policy = Policy::from(Demand {
-        log: not_made(),
-        timestamp: not_made(),
-        sct: not_made(),
-        ..Demand::new(kind, signers)
-    });
+) -> Result<Vec<Sighting>, String> {
+    let policy = signatory.policy(kind);
     let evidence = core::slice::from_ref(evidence);
-    // Neither trusted material nor the time is asked for by such a policy.
-    let report =
-        sealmark_verify::verify(artifact, evidence, &TrustedMaterial::default(), &policy, 0);
+    let now = Timestamp::now().as_second();
+    let report = sealmark_verify::verify(artifact, evidence, signatory.trust(), &policy, now);
     match report.verdict {
-        Verdict::Verified => Ok(()),
+        Verdict::Verified => {
+            let accepted = report.accepted().next();
+            Ok(accepted.map(|it| it.seen.clone()).unwrap_or_default())
+        }
         _ => Err(first_failure(&report)),
     }
 }

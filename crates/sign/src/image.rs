@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use sealmark_formats::bundle::{self, Bundle, Material};
-use sealmark_formats::simple_signing::SimpleSigning;
-use sealmark_formats::{Digest, dsse, legacy, statement};
-use sealmark_kms::Signer;
+use sealmark_formats::bundle::{self, Bundle};
+use sealmark_formats::{Digest, dsse, statement};
+use sealmark_oci::BundleAttachment;
 use sealmark_oci::manifest::{
     BUNDLE_CONTENT_ANNOTATION, BUNDLE_PREDICATE_ANNOTATION, CREATED_ANNOTATION,
 };
-use sealmark_oci::{BundleAttachment, Replace};
 use sealmark_oci::{Client, Descriptor, Reference, Repository, Source, Want};
-use sealmark_verify::evidence::{Content, Detached, Evidence, Layout};
+use sealmark_verify::evidence::{Content, Evidence, Layout};
 use sealmark_verify::{Artifact, Kind};
 
-use crate::{Error, check};
+use crate::{Error, Sighting, Signatory, check, log};
+
+mod legacy;
 
 /// What to sign, and how.
 pub struct Request<'a> {
@@ -26,7 +25,7 @@ pub struct Request<'a> {
     /// The repository that the signature goes to.
     pub signatures: &'a Repository,
     /// Signs.
-    pub signer: &'a Signer,
+    pub signatory: &'a Signatory,
     /// Annotations of the signature.
     pub annotations: &'a BTreeMap<String, String>,
     /// The identity that a legacy payload claims, instead of the image's repository.
@@ -74,6 +73,8 @@ pub struct Placed {
     pub signature: Vec<u8>,
     /// The bundle, if that is the form.
     pub bundle: Option<Vec<u8>>,
+    /// Who else has seen it.
+    pub seen: Vec<Sighting>,
     /// What became of it.
     pub state: State,
 }
@@ -133,7 +134,7 @@ async fn sign_one(request: &Request<'_>, subject: &Descriptor) -> Result<Signed,
         signatures.push(as_bundle(request, subject, &existing).await?);
     }
     if request.layouts != Layouts::Bundle {
-        signatures.push(as_legacy(request, subject, &existing).await?);
+        signatures.push(legacy::as_legacy(request, subject, &existing).await?);
     }
     Ok(Signed {
         image: request.image.by_digest(&subject.digest),
@@ -174,8 +175,11 @@ async fn as_bundle(
             _ => None,
         })
         // Others may have signed the same.
-        .find(|(evidence, ..)| accepted(request.signer, &subject.digest, evidence).is_ok());
-    if let Some((evidence, bundle, envelope)) = twin
+        .find_map(|(evidence, bundle, envelope)| {
+            let seen = accepted(request.signatory, &subject.digest, evidence).ok()?;
+            Some((evidence, bundle, envelope, seen))
+        });
+    if let Some((evidence, bundle, envelope, seen)) = twin
         && let Some(signature) = envelope.signatures.first()
     {
         return Ok(Placed {
@@ -183,6 +187,7 @@ async fn as_bundle(
             payload: envelope.payload.clone(),
             signature: signature.sig.clone(),
             bundle: Some(bundle.to_json()),
+            seen,
             state: already_there(evidence, &subject.digest, "referrer"),
         });
     }
@@ -191,19 +196,26 @@ async fn as_bundle(
         payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
         signatures: Vec::new(),
     };
-    let signature = request.signer.sign(&envelope.pae()).await?;
+    let signature = request.signatory.signer().sign(&envelope.pae()).await?;
     envelope.signatures.push(dsse::Signature {
         sig: signature.clone(),
         keyid: None,
     });
     let payload = envelope.payload.clone();
-    let hint = request.signer.public_key().id().hint();
-    let bundle = Bundle::new(
-        Material::PublicKey { hint },
-        bundle::Content::Dsse(envelope),
-    );
+    let witnessed = request
+        .signatory
+        .witness(log::Signed::Envelope {
+            envelope: &envelope,
+            signature: &signature,
+        })
+        .await?;
+    let content = bundle::Content::Dsse(envelope);
+    let mut bundle = Bundle::new(request.signatory.material(), content);
+    bundle.timestamps = witnessed.timestamps;
+    bundle.log_entries = witnessed.log_entries;
     let json = bundle.to_json();
-    check_fresh(request.signer, subject, Content::from_bundle(&json))?;
+    let content = Content::from_bundle(&json);
+    let seen = check_fresh(request.signatory, subject, content)?;
     let state = match request.upload {
         false => State::NotUploaded,
         true => {
@@ -239,75 +251,7 @@ async fn as_bundle(
         payload,
         signature,
         bundle: Some(json),
-        state,
-    })
-}
-
-async fn as_legacy(
-    request: &Request<'_>,
-    subject: &Descriptor,
-    existing: &[Evidence],
-) -> Result<Placed, Error> {
-    let repository = request.image.in_repository().to_string();
-    let identity = request.container_identity.unwrap_or(&repository);
-    let payload = SimpleSigning::new(identity, &subject.digest, request.annotations).to_json();
-    let twin = existing
-        .iter()
-        .filter_map(|evidence| match &evidence.content {
-            Content::SimpleSigning(d) if d.payload == payload => Some((evidence, d)),
-            _ => None,
-        })
-        .find(|(evidence, _)| accepted(request.signer, &subject.digest, evidence).is_ok());
-    if let Some((evidence, detached)) = twin {
-        return Ok(Placed {
-            layout: Layout::LegacySignature,
-            payload,
-            signature: detached.signature.clone(),
-            bundle: None,
-            state: already_there(evidence, &subject.digest, "tag"),
-        });
-    }
-    let signature = request.signer.sign(&payload).await?;
-    let detached = Detached {
-        payload: payload.clone(),
-        signature: signature.clone(),
-        ..Detached::default()
-    };
-    check_fresh(request.signer, subject, Content::SimpleSigning(detached))?;
-    let state = match request.upload {
-        false => State::NotUploaded,
-        true => {
-            let mut layer = Descriptor::of(legacy::SIMPLE_SIGNING_MEDIA_TYPE, &payload);
-            layer.annotations.insert(
-                legacy::SIGNATURE_ANNOTATION.to_owned(),
-                base64::engine::general_purpose::STANDARD.encode(&signature),
-            );
-            let pushed = request
-                .client
-                .append_legacy(
-                    request.signatures,
-                    &subject.digest,
-                    "sig",
-                    layer,
-                    payload.clone().into(),
-                    Replace::Nothing,
-                    request.docker_media_types,
-                )
-                .await?;
-            let prefix = &request.client.options().tag_prefix;
-            let tag = sealmark_oci::attachment_tag(prefix, &subject.digest, "sig");
-            State::Attached(Location {
-                reference: request.signatures.with_digest(&pushed).to_string(),
-                digest: pushed,
-                found_by: format!("tag {tag}"),
-            })
-        }
-    };
-    Ok(Placed {
-        layout: Layout::LegacySignature,
-        payload,
-        signature,
-        bundle: None,
+        seen,
         state,
     })
 }
@@ -332,15 +276,23 @@ fn already_there(evidence: &Evidence, subject: &Digest, how: &str) -> State {
     })
 }
 
-fn check_fresh(signer: &Signer, subject: &Descriptor, content: Content) -> Result<(), Error> {
+fn check_fresh(
+    signatory: &Signatory,
+    subject: &Descriptor,
+    content: Content,
+) -> Result<Vec<Sighting>, Error> {
     let artifact = Artifact::by_digest(subject.digest.clone());
     let what = subject.digest.to_string();
-    check::fresh(signer, Kind::ImageSignature, &artifact, content, &what)
+    check::fresh(signatory, Kind::ImageSignature, &artifact, content, &what)
 }
 
-fn accepted(signer: &Signer, digest: &Digest, evidence: &Evidence) -> Result<(), String> {
+fn accepted(
+    signatory: &Signatory,
+    digest: &Digest,
+    evidence: &Evidence,
+) -> Result<Vec<Sighting>, String> {
     let artifact = Artifact::by_digest(digest.clone());
-    check::made_by(signer, Kind::ImageSignature, &artifact, evidence)
+    check::made_by(signatory, Kind::ImageSignature, &artifact, evidence)
 }
 
 fn now() -> String {

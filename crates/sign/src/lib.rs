@@ -1,11 +1,21 @@
-//! The signing pipeline: signature, bundle, attachment.
+//! The signing pipeline: identity, certificate, signature, timestamp, log entry, bundle, attachment.
 //!
 //! Whatever is made here is verified by the engine that will verify it later before anyone sees it, and what is signed
-//! once is not signed again: the same key over the same content adds nothing.
+//! once is not signed again: the same signer over the same content adds nothing.
 
 pub mod blob;
 mod check;
 mod error;
+pub mod fulcio;
+pub mod http;
+pub mod identity;
 pub mod image;
+pub mod log;
+pub mod services;
+mod signatory;
+pub mod timestamp;
 
 pub use error::Error;
+pub use sealmark_verify::report::Sighting;
+pub use services::Services;
+pub use signatory::{Progress, Signatory};

@@ -38,23 +38,25 @@ pub(super) struct Authorities {
     pub(super) oidc: Option<String>,
 }
 
-/// Writes the files of a whole instance, at `url`, with those that cosign 2 reads from its variables.
+/// Writes the files of a whole instance, at `url`, with those that cosign 2 reads from its variables. What comes back is for
+/// its TUF repository.
 pub(super) fn write_instance_files(
     directory: &Path,
     url: &str,
     log: &TransparencyLog,
     authorities: &Authorities,
-) -> Result<(), Error> {
+) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
     let (v1, v2) = (log.shards(Interface::V1), log.shards(Interface::V2));
-    let [root, _, config] = write(directory, url, &v1, &v2, Some(authorities))?;
+    let [root, config, config_v2] = write(directory, url, &v1, &v2, Some(authorities))?;
     let read = |path: &Path| std::fs::read(path).map_err(|cause| Error::file("read", path, cause));
     let json = |bytes: &[u8]| serde_json::from_slice::<Box<RawValue>>(bytes).ok();
     let pem = |chain: &[Certificate]| chain.iter().map(Certificate::to_pem).collect::<String>();
-    let (root, config) = (read(&root)?, read(&config)?);
+    let (root, config_v2) = (read(&root)?, read(&config_v2)?);
+    let config = read(&config)?;
     let trust = format!(
         "{{\"mediaType\":\"application/vnd.dev.sigstore.clienttrustconfig.v0.1+json\",\"trustedRoot\":{},\"signingConfig\":{}}}\n",
         json(&root).expect("it was just written").get(),
-        json(&config).expect("it was just written").get(),
+        json(&config_v2).expect("it was just written").get(),
     );
     let rekor = read(&log.public_key_v1())?;
     for (name, content) in [
@@ -66,7 +68,12 @@ pub(super) fn write_instance_files(
     ] {
         write_whole(&directory.join(name), content, 0o644, Overwrite::Yes)?;
     }
-    Ok(())
+    // By the names that the public instance has for them.
+    Ok(vec![
+        ("trusted_root.json", root),
+        ("signing_config.v0.2.json", config),
+        ("signing_config_rekor_v2.v0.2.json", config_v2),
+    ])
 }
 
 /// Writes the files into the log's directory; `url` is where the log is served.

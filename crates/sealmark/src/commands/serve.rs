@@ -147,9 +147,12 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             .join(&opened.log, &directory, &url, operation, terminal)
             .await?;
         let stopped = opened.log.ending(stopped);
+        // Signs its metadata anew long before it expires, for as long as this process runs.
+        let fresh = tokio::spawn(opened.tuf.clone().keep_fresh(std::future::pending()));
         let server = opened.server(server_options);
         operation.note(terminal, "ready; Ctrl-C stops it");
         server.serve(listener, metrics, stopped).await;
+        fresh.abort();
         drop(opened);
         operation.note(terminal, "stopped");
         return Ok(());

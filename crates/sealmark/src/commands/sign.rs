@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use sealmark_kms::KeyRef;
 use sealmark_oci::Reference;
+use sealmark_sign::fulcio::Issued;
 use sealmark_sign::image::{self, Layouts, Location, Signed, State};
+use sealmark_sign::{Sighting, Signatory};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::flags::{self, AnnotationFlags, Format, RegistryFlags};
-use crate::log_flags::SigningLogFlags;
+use crate::identity_flags::IdentityFlags;
 use crate::outputs;
 use crate::password;
 use crate::printable::printable;
+use crate::service_flags::ServiceFlags;
 use crate::terminal::Terminal;
 
 /// The form of a signature.
@@ -32,7 +34,7 @@ pub(crate) struct Arguments {
     /// Images, by tag or digest
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
-    /// Private key: a file, env://VARIABLE, or https://…
+    /// Private key: a file, env://VARIABLE, or https://…; without one, a certificate for an identity is asked for
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Sign every image of an index too
@@ -61,21 +63,22 @@ pub(crate) struct Arguments {
     /// cosign 2's switch between layouts: =false is --format legacy
     #[arg(long, value_name = "BOOL", hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     new_bundle_format: Option<bool>,
-    /// Accepted and without effect: nothing here asks
-    #[arg(short, long, hide = true)]
+    /// Do not ask whether an identity may become public
+    #[arg(short, long)]
     yes: bool,
     /// How the result is printed
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
     #[command(flatten)]
-    log: SigningLogFlags,
+    services: ServiceFlags,
+    #[command(flatten)]
+    identity: IdentityFlags,
     #[command(flatten)]
     registry: RegistryFlags,
 }
 
 /// Signs, and prints what was signed and where the signatures are.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let key = flags::signing_key(arguments.key.as_deref())?;
     let images: Vec<Reference> = arguments
         .images
         .iter()
@@ -101,11 +104,17 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         ));
     }
     let written: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
-    outputs::check(&[Path::new(key)], &written)?;
-    arguments.log.check()?;
+    let key = arguments.key.as_deref();
+    outputs::check(
+        &key.map(Path::new).into_iter().collect::<Vec<_>>(),
+        &written,
+    )?;
     let client = arguments.registry.client(terminal)?;
-    let signer = sealmark_kms::load_signer(&KeyRef::parse(key)?, password::for_key).await?;
-    arguments.log.note(terminal);
+    let (identity, services) = (&arguments.identity, &arguments.services);
+    let signatory = identity
+        .signatory(key, password::for_key, services, arguments.yes, terminal)
+        .await?;
+    let signer = signatory.signer();
     terminal.detail(format!(
         "signing with {} key {}",
         signer.public_key().algorithm_name(),
@@ -123,7 +132,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             client: &client,
             image: reference,
             signatures: &flags::signature_repository(reference)?,
-            signer: &signer,
+            signatory: &signatory,
             annotations: &annotations,
             container_identity: arguments.sign_container_identity.as_deref(),
             layouts,
@@ -141,10 +150,10 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         results.extend(signed);
     }
     if arguments.output == Format::Json {
-        let key_id = signer.public_key().id().to_string();
+        let by = SignerJson::new(&signatory);
         let list: Vec<_> = results
             .iter()
-            .map(|signed| SignedJson::new(signed, &key_id))
+            .map(|signed| SignedJson::new(signed, &by))
             .collect();
         terminal.json(&list)?;
     }
@@ -206,8 +215,46 @@ fn print(signed: &Signed, terminal: &mut Terminal) -> Result<(), Error> {
             ),
             State::NotUploaded => format!("  {layout}: not attached (--upload=false)"),
         })?;
+        for sighting in &signature.seen {
+            terminal.line(format!("    {}", seen(sighting)))?;
+        }
     }
     Ok(())
+}
+
+/// Who else has seen a signature, in one line.
+pub(super) fn seen(sighting: &Sighting) -> String {
+    let by = printable(&sighting.by);
+    let time = sighting.time.as_deref();
+    match sighting.log_index {
+        Some(index) => format!(
+            "entry {index} of the log {by}{}",
+            time.map(|time| format!(", {time}")).unwrap_or_default()
+        ),
+        None => format!("timestamp by {by}: {}", time.unwrap_or("no time")),
+    }
+}
+
+/// Who signed, in JSON output.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignerJson {
+    key_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+}
+
+impl SignerJson {
+    pub(super) fn new(signatory: &Signatory) -> Self {
+        let issued = signatory.issued();
+        Self {
+            key_id: signatory.signer().public_key().id().to_string(),
+            subject: issued.map(Issued::subject),
+            issuer: issued.map(|issued| issued.issuer().to_owned()),
+        }
+    }
 }
 
 /// One signed image in JSON output.
@@ -216,7 +263,8 @@ fn print(signed: &Signed, terminal: &mut Terminal) -> Result<(), Error> {
 struct SignedJson<'a> {
     image: String,
     digest: String,
-    key_id: &'a str,
+    #[serde(flatten)]
+    by: &'a SignerJson,
     signatures: Vec<SignatureJson<'a>>,
 }
 
@@ -231,10 +279,12 @@ struct SignatureJson<'a> {
     digest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     found_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    seen: &'a [Sighting],
 }
 
 impl<'a> SignedJson<'a> {
-    fn new(signed: &'a Signed, key_id: &'a str) -> Self {
+    fn new(signed: &'a Signed, by: &'a SignerJson) -> Self {
         let signatures = signed.signatures.iter().map(|placed| {
             let (state, location) = match &placed.state {
                 State::Attached(location) => ("attached", Some(location)),
@@ -247,12 +297,13 @@ impl<'a> SignedJson<'a> {
                 reference: location.map(|l| l.reference.as_str()),
                 digest: location.map(|l| l.digest.to_string()),
                 found_by: location.map(|l| l.found_by.as_str()),
+                seen: &placed.seen,
             }
         });
         Self {
             image: signed.image.to_string(),
             digest: signed.digest.to_string(),
-            key_id,
+            by,
             signatures: signatures.collect(),
         }
     }

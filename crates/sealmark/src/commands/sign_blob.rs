@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use sealmark_formats::legacy::BlobBundle;
 use sealmark_formats::simple_signing::SimpleSigning;
-use sealmark_kms::{KeyRef, Signer};
 use sealmark_sign::blob::{self, Signed};
+use sealmark_sign::{Sighting, Signatory, log};
 use serde::Serialize;
 
+use super::sign::{SignerJson, seen};
 use crate::error::Error;
-use crate::flags::{self, Format};
+use crate::flags::Format;
+use crate::identity_flags::IdentityFlags;
 use crate::input::Input;
-use crate::log_flags::SigningLogFlags;
 use crate::outputs;
-use crate::password;
+use crate::password::{self, Password};
+use crate::service_flags::ServiceFlags;
 use crate::terminal::Terminal;
 
 /// Claims are not larger than this, in bytes; only the start of a file is looked at for them.
@@ -27,7 +29,7 @@ pub(crate) struct Arguments {
     /// Files to sign; - is standard input, sha256:… is a file elsewhere
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Private key: a file, env://VARIABLE, or https://…
+    /// Private key: a file, env://VARIABLE, or https://…; without one, a certificate for an identity is asked for
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Where the bundle goes; with several files {} stands for a file's name, and FILE.sigstore.json is the default
@@ -45,14 +47,19 @@ pub(crate) struct Arguments {
     /// =false: write the signature as raw bytes instead of base64
     #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     b64: bool,
-    /// Accepted and without effect: nothing here asks
-    #[arg(short, long, hide = true)]
+    /// Write the certificate for the identity to this file, PEM
+    #[arg(long, value_name = "FILE")]
+    output_certificate: Option<PathBuf>,
+    /// Do not ask whether an identity may become public
+    #[arg(short, long)]
     yes: bool,
     /// How the result is printed
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
     #[command(flatten)]
-    log: SigningLogFlags,
+    services: ServiceFlags,
+    #[command(flatten)]
+    identity: IdentityFlags,
 }
 
 #[derive(Serialize)]
@@ -60,45 +67,60 @@ pub(crate) struct Arguments {
 struct SignedJson {
     file: String,
     digest: String,
-    key_id: String,
+    #[serde(flatten)]
+    by: SignerJson,
     signature: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    seen: Vec<Sighting>,
 }
 
 /// Signs each file into a bundle of its own.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    let key = flags::signing_key(arguments.key.as_deref())?;
+    let key = arguments.key.as_deref();
     let targets = arguments.targets()?;
     let inputs: Vec<&Path> = arguments
         .files
         .iter()
         .map(Path::new)
-        .chain([Path::new(key)])
+        .chain(key.map(Path::new))
         .collect();
     let outputs: Vec<&Path> = targets
         .iter()
         .flatten()
         .chain(&arguments.output_signature)
+        .chain(&arguments.output_certificate)
         .map(PathBuf::as_path)
         .collect();
     outputs::check(&inputs, &outputs)?;
-    arguments.log.check()?;
     let reads_standard_input = arguments.files.iter().any(|name| name == "-");
-    let password = match reads_standard_input {
+    let password: Password = match reads_standard_input {
         true => password::for_key_without_standard_input,
         false => password::for_key,
     };
-    let signer = sealmark_kms::load_signer(&KeyRef::parse(key)?, password).await?;
-    arguments.log.note(terminal);
+    let (identity, services) = (&arguments.identity, &arguments.services);
+    let signatory = identity
+        .signatory(key, password, services, arguments.yes, terminal)
+        .await?;
+    if let Some(path) = &arguments.output_certificate {
+        match signatory.issued() {
+            Some(issued) => write(path, issued.certificate.to_pem().as_bytes())?,
+            None => {
+                return Err(Error::Usage(
+                    "--output-certificate: a signature with a key has no certificate".to_owned(),
+                ));
+            }
+        }
+    }
     let legacy = arguments.legacy_bundle || arguments.new_bundle_format == Some(false);
     let mut results = Vec::new();
     for (name, target) in arguments.files.iter().zip(&targets) {
         let input = Input::open(name)?;
         look_for_claims(name, &input, terminal)?;
-        let signed = sign(&signer, &input).await?;
+        let signed = sign(&signatory, &input).await?;
         let bundle = match legacy {
-            true => legacy_bundle(&signer, &signed),
+            true => legacy_bundle(&signatory, &signed)?,
             false => signed.bundle.clone(),
         };
         let base64 = base64::engine::general_purpose::STANDARD.encode(&signed.signature);
@@ -118,9 +140,10 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         let result = SignedJson {
             file: name.clone(),
             digest: signed.digest.to_string(),
-            key_id: signer.public_key().id().to_string(),
+            by: SignerJson::new(&signatory),
             signature: base64,
             bundle: target.as_ref().map(|path| path.display().to_string()),
+            seen: signed.seen,
         };
         if arguments.output == Format::Text {
             arguments.print(&result, terminal)?;
@@ -175,10 +198,16 @@ impl Arguments {
 
     fn print(&self, result: &SignedJson, terminal: &mut Terminal) -> Result<(), Error> {
         match &result.bundle {
-            Some(bundle) => terminal.line(format!(
-                "signed {} ({}): bundle in {bundle}",
-                result.file, result.digest
-            )),
+            Some(bundle) => {
+                terminal.line(format!(
+                    "signed {} ({}): bundle in {bundle}",
+                    result.file, result.digest
+                ))?;
+                for sighting in &result.seen {
+                    terminal.line(format!("  {}", seen(sighting)))?;
+                }
+                Ok(())
+            }
             None => match &self.output_signature {
                 Some(path) => terminal.line(format!(
                     "signed {} ({}): signature in {}",
@@ -223,21 +252,36 @@ fn look_for_claims(name: &str, input: &Input, terminal: &Terminal) -> Result<(),
     Ok(())
 }
 
-async fn sign(signer: &Signer, input: &Input) -> Result<Signed, Error> {
+async fn sign(signatory: &Signatory, input: &Input) -> Result<Signed, Error> {
     Ok(match input {
-        Input::File(path) => blob::sign_file(signer, path).await?,
-        Input::Standard(file) => blob::sign_file(signer, file.path()).await?,
-        Input::Digest(digest) => blob::sign_digest(signer, digest).await?,
+        Input::File(path) => blob::sign_file(signatory, path).await?,
+        Input::Standard(file) => blob::sign_file(signatory, file.path()).await?,
+        Input::Digest(digest) => blob::sign_digest(signatory, digest).await?,
     })
 }
 
-fn legacy_bundle(signer: &Signer, signed: &Signed) -> Vec<u8> {
-    BlobBundle {
-        signature: signed.signature.clone(),
-        certificate: signer.public_key().to_pem().into_bytes(),
-        rekor_bundle: None,
+fn legacy_bundle(signatory: &Signatory, signed: &Signed) -> Result<Vec<u8>, Error> {
+    let no_room = |what: &str| {
+        Error::Usage(format!(
+            "a bundle as cosign 1 and 2 wrote it has no room for {what}; write it without --legacy-bundle"
+        ))
+    };
+    let rekor_bundle = match signed.log_entries.as_slice() {
+        [] => None,
+        [one] => {
+            Some(log::promise_of(one).ok_or_else(|| no_room("an entry of a log of version 2"))?)
+        }
+        _ => return Err(no_room("several log entries")),
+    };
+    if !signed.timestamps.is_empty() {
+        return Err(no_room("timestamps"));
     }
-    .to_json()
+    let bundle = BlobBundle {
+        signature: signed.signature.clone(),
+        certificate: signatory.verifier_pem().into_bytes(),
+        rekor_bundle,
+    };
+    Ok(bundle.to_json())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

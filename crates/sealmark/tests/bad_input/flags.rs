@@ -10,36 +10,46 @@ fn what_is_not_supported_says_what_is_missing() {
     let mut table = Table::default();
     for (line, message) in [
         (
-            "sign IMAGE",
-            "not supported: keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one",
-        ),
-        (
-            "sign-blob app.txt",
-            "not supported: keyless signing (without --key). Give a key with --key; sealmark generate-key-pair makes one",
-        ),
-        (
-            "sign --fulcio-url=https://fulcio.example.com IMAGE",
-            "not supported: --fulcio-url needs keyless signing, and certificates in files of their own, which this version lacks",
+            "sign --insecure-skip-verify --fulcio-url=https://fulcio.example.com IMAGE",
+            "not supported: --insecure-skip-verify needs an unverified certificate authority, which this version lacks",
         ),
         (
             "sign --sk IMAGE",
             "not supported: --sk needs hardware tokens (PIV), which this version lacks",
         ),
         (
-            "sign --timestamp-server-url=https://tsa.example.com IMAGE",
-            "not supported: --timestamp-server-url needs timestamps (RFC 3161), which this version lacks",
-        ),
-        (
-            "sign --key cosign.key --rekor-url=https://rekor.example.com IMAGE",
-            "not supported: --rekor-url https://rekor.example.com: this version cannot send signatures to a log or a timestamp authority. With --tlog-upload=false it signs without",
-        ),
-        (
-            "sign --key cosign.key --tlog-upload IMAGE",
-            "not supported: --tlog-upload: this version cannot send signatures to a log or a timestamp authority. With --tlog-upload=false it signs without",
+            "sign --timestamp-client-cert=client.pem IMAGE",
+            "not supported: --timestamp-client-cert needs timestamps in files of their own, and client certificates for timestamp authorities, which this version lacks",
         ),
     ] {
         let line = line.replace("IMAGE", IMAGE);
         table.expect(&line, ground.sealmark(&line), 1, message);
+    }
+}
+
+#[test]
+fn services_that_are_missing_are_named() {
+    let ground = Ground::new();
+    let mut table = Table::default();
+    for (line, message) in [
+        (
+            "sign-blob --rekor-url=https://rekor.example.com app.txt",
+            "without --key a certificate authority is needed, and none is named: give a --signing-config that names one, --fulcio-url, or run `sealmark initialize` with an instance that has one",
+        ),
+        (
+            "sign-blob --fulcio-url=https://fulcio.example.com app.txt",
+            "a certificate for an identity is valid for minutes, so somebody else must say when the signature was made, and no transparency log or timestamp authority is named: give a --signing-config that names one, --rekor-url or --timestamp-server-url",
+        ),
+        (
+            "sign-blob --use-signing-config=false app.txt",
+            "without --key services are needed, and none are named: give --signing-config, or --fulcio-url with --rekor-url or --timestamp-server-url",
+        ),
+        (
+            "sign-blob --key cosign.key --identity-token=x app.txt",
+            "--key and --identity-token: sign with a key, or for an identity",
+        ),
+    ] {
+        table.expect(line, ground.sealmark(line), 1, message);
     }
 }
 

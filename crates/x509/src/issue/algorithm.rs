@@ -26,7 +26,7 @@ pub(super) fn signature(what: &'static str, scheme: Scheme) -> Result<Vec<u8>, I
 }
 
 /// The hash with the parameters that a request for a timestamp has, NULL.
-pub(super) fn hash_in_imprint(hash: HashAlgorithm) -> Result<Vec<u8>, IssueError> {
+pub(crate) fn hash_in_imprint(hash: HashAlgorithm) -> Result<Vec<u8>, IssueError> {
     Ok(sequence(&[&hash_oid(hash)?, NULL])?)
 }
 

@@ -46,6 +46,7 @@ use sealmark_keys::{PublicKey, Scheme};
 
 use crate::element::encode;
 
+pub(crate) use algorithm::hash_in_imprint;
 pub use certificate::{CertificateTemplate, signed_certificate};
 pub use extension::{Extension, Usage, key_id};
 pub use name::Name;
@@ -124,7 +125,7 @@ impl From<der::Error> for IssueError {
     }
 }
 
-fn sequence(elements: &[&[u8]]) -> der::Result<Vec<u8>> {
+pub(crate) fn sequence(elements: &[&[u8]]) -> der::Result<Vec<u8>> {
     encode(Tag::Sequence, &elements.concat())
 }
 
@@ -139,7 +140,7 @@ fn sorted(elements: &[Vec<u8>]) -> Vec<u8> {
     elements.concat()
 }
 
-fn object_identifier(what: &'static str, text: &str) -> Result<Vec<u8>, IssueError> {
+pub(crate) fn object_identifier(what: &'static str, text: &str) -> Result<Vec<u8>, IssueError> {
     let oid: ObjectIdentifier = text.parse().map_err(|_| {
         IssueError::unwritable(what, format_args!("{text:?} is no object identifier"))
     })?;

@@ -4,7 +4,8 @@ use der::asn1::ObjectIdentifier;
 use der::{Decode, Tag};
 use sealmark_formats::{Digest, HashAlgorithm};
 
-use crate::element::{Element, constructed};
+use crate::element::{Element, constructed, encode};
+use crate::issue::{IssueError, hash_in_imprint, object_identifier, sequence};
 
 /// The longest request, in bytes: a digest, a nonce and a policy.
 pub const MAX_TIMESTAMP_REQUEST: usize = 4096;
@@ -127,6 +128,44 @@ impl TimestampRequest {
     }
 }
 
+impl TimestampRequest {
+    /// The request as DER, version 1.
+    ///
+    /// ```
+    /// use sealmark_formats::Digest;
+    /// use sealmark_x509::TimestampRequest;
+    /// let request = TimestampRequest {
+    ///     imprint: Digest::sha256(b"what existed"),
+    ///     policy: None,
+    ///     nonce: Some(vec![0x5a, 0x17]),
+    ///     certificates: true,
+    /// };
+    /// assert_eq!(TimestampRequest::from_der(&request.to_der()?), Ok(request));
+    /// # Ok::<(), sealmark_x509::issue::IssueError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the policy is no object identifier.
+    pub fn to_der(&self) -> Result<Vec<u8>, IssueError> {
+        let imprint = sequence(&[
+            &hash_in_imprint(self.imprint.algorithm())?,
+            &encode(Tag::OctetString, self.imprint.bytes())?,
+        ])?;
+        let mut fields = vec![vec![2, 1, 1], imprint]; // version 1
+        if let Some(policy) = &self.policy {
+            fields.push(object_identifier("the policy", policy)?);
+        }
+        if let Some(nonce) = &self.nonce {
+            fields.push(encode(Tag::Integer, nonce)?);
+        }
+        if self.certificates {
+            fields.push(encode(Tag::Boolean, &[0xff])?);
+        }
+        let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+        Ok(sequence(&fields)?)
+    }
+}
+
 /// A digest of this hash.
 pub(crate) fn imprint(hash: HashAlgorithm, digest: &[u8]) -> Result<Digest, TimestampRequestError> {
     Digest::from_bytes(hash, digest).ok_or_else(|| TimestampRequestError::Length {
@@ -172,6 +211,8 @@ mod tests {
                 certificates: true,
             })
         );
+        let again = request(&policy, &[2, 1, 7, 1, 1, 0xff], &sha256, &[0; 32]);
+        assert_eq!(read.unwrap().to_der().unwrap(), again);
         let plain = TimestampRequest::from_der(&request(&[], &[], &sha256, &[0; 32])).unwrap();
         assert_eq!(
             (plain.policy, plain.nonce, plain.certificates),

@@ -23,9 +23,10 @@ const PUBLIC: &str = "https://rekor.sigstore.dev";
 #[derive(clap::Args, Debug, Default)]
 #[command(next_help_heading = "Log options")]
 pub(crate) struct LogFlags {
-    /// The log [default: https://rekor.sigstore.dev]
+    // Not a doc comment: rustdoc wants links where help wants text.
     #[arg(
         long,
+        help = "The log [default: https://rekor.sigstore.dev]",
         value_name = "URL",
         visible_alias = "rekor-server",
         alias = "rekor_server"

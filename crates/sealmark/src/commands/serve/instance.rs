@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use sealmark_identity::Configuration;
-use sealmark_server::instance::{Instance, Options};
+use sealmark_server::instance::{Instance, Options, TUF_PATH};
 use sealmark_server::{log, oidc};
 
 use super::super::client_files::{Authorities, write_instance_files};
+use super::super::generate_key_pair::{Overwrite, write_whole};
 use super::super::operations::OperationFlags;
 use super::{Which, host};
 use crate::error::Error;
@@ -85,7 +86,17 @@ impl InstanceFlags {
             // Where people log in: there they can.
             oidc: dev_issuer.map(|issuer| issuer.url().to_owned()).or(issuer),
         };
-        write_instance_files(directory, url, &instance.log, &authorities)?;
+        let targets = write_instance_files(directory, url, &instance.log, &authorities)?;
+        let tuf = instance.tuf.clone();
+        let published = tokio::task::spawn_blocking(move || {
+            tuf.publish(&targets)?;
+            Ok::<_, sealmark_server::Error>(tuf.first_root())
+        });
+        let first_root = published
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let path = directory.join("root.json");
+        write_whole(&path, &first_root, 0o644, Overwrite::Yes)?;
         for line in lines(directory, url) {
             operation.note(terminal, line);
         }
@@ -116,6 +127,7 @@ impl InstanceFlags {
 /// What to type to use the instance.
 fn lines(directory: &Path, url: &str) -> Vec<String> {
     let at = |name: &str| directory.join(name).display().to_string();
+    let root_json = at("root.json");
     let (root, config, trust) = (
         at("trusted_root.json"),
         at("signing_config_rekor_v2.json"),
@@ -123,9 +135,12 @@ fn lines(directory: &Path, url: &str) -> Vec<String> {
     );
     vec![
         format!(
-            "Sigstore at {url}: certificate authority, CT log, transparency log, timestamp authority"
+            "Sigstore at {url}: certificate authority, CT log, transparency log, timestamp authority, TUF"
         ),
-        "to sign and verify, with an identity token in SIGSTORE_ID_TOKEN:".to_owned(),
+        format!("to trust it: sealmark initialize --mirror {url}{TUF_PATH} --root {root_json}"),
+        format!("             cosign initialize --mirror {url}{TUF_PATH} --root {root_json}"),
+        "or without TUF, to sign and verify, with an identity token in SIGSTORE_ID_TOKEN:"
+            .to_owned(),
         format!(
             "  cosign 3:    cosign sign-blob --signing-config {config} --trusted-root {root} --bundle B FILE"
         ),

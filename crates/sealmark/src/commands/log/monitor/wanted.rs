@@ -32,8 +32,12 @@ pub(crate) struct WantedFlags {
     /// As --issuer, by a pattern
     #[arg(long, value_name = "PATTERN")]
     issuer_regexp: Vec<String>,
-    /// A certificate with this text in an extension, like 1.3.6.1.4.1.57264.1.12=https://github.com/acme/app
-    #[arg(long, value_name = "OID=TEXT")]
+    // Not a doc comment: rustdoc wants links where help wants text.
+    #[arg(
+        long,
+        value_name = "OID=TEXT",
+        help = "A certificate with this text in an extension, like 1.3.6.1.4.1.57264.1.12=https://github.com/acme/app"
+    )]
     certificate_oid: Vec<String>,
     /// A key or certificate: a file (PEM), or its fingerprint in hex
     #[arg(long, value_name = "FILE|FINGERPRINT")]
