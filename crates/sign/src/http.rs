@@ -1,7 +1,7 @@
 //! Requests to the services that signing needs, bounded in size, time and number.
 //!
 //! Invariants:
-//! - It ends: each try, body included, has the time of [`Options::timeout`], and there are at most [`TRIES`].
+//! - It ends: each try, body included, has the time of [`Options::timeout`], and there are at most three.
 //! - What passes by itself (429, 502 to 504, no connection) is tried again; whatever is asked here may be asked twice.
 //! - No redirect is followed: what is sent is an identity, and goes only where the user said.
 //! - Nothing of what was sent, token or code, gets into an error; what came gets there on one line, cut.
