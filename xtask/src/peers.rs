@@ -167,6 +167,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
     python_grpc::fetch(&root)?;
+    sigstore_python::fetch(&root)?;
     rekor_tiles::fetch_in(&root, &mut archive)?;
     image::build_in(&root, &mut archive)
 }
@@ -176,17 +177,11 @@ pub(crate) fn fetch_for_bench(checkout: &Path) -> Outcome<Vec<String>> {
     let root = folder(checkout);
     let _lock = lock(&root)?;
     let mut archive = None;
-    let mut missing: Vec<String> = BENCH_PEERS
+    Ok(BENCH_PEERS
         .iter()
         .filter_map(|peer| obtain(&root, peer, &mut archive).err())
         .map(|error| error.to_string())
-        .collect();
-    missing.extend(
-        sigstore_python::fetch(&root)
-            .err()
-            .map(|error| error.to_string()),
-    );
-    Ok(missing)
+        .collect())
 }
 
 fn obtain(root: &Path, peer: &Peer, archive: &mut Option<Archive>) -> Outcome<()> {
