@@ -242,6 +242,12 @@ impl Token {
         self.claims.get(name)
     }
 
+    /// What the issuer signed: header and claims. It tells tokens apart, while one may have several signatures that are good:
+    /// whoever has one of ECDSA can make a second.
+    pub fn signed_part(&self) -> &str {
+        &self.signed
+    }
+
     /// The id of the key that signed, as the token says.
     pub fn key_id(&self) -> Option<&str> {
         self.kid.as_deref()

@@ -2,13 +2,11 @@
 //! <https://github.com/sigstore/fulcio/blob/main/fulcio.proto>
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderValue};
-use axum::http::{HeaderMap, Response, StatusCode};
-use bytes::Bytes;
+use axum::http::{Extensions, HeaderMap, Response, StatusCode};
 use sealmark_identity::IssuerType;
 use sealmark_x509::Certificate;
 use serde_json::{Value, json};
@@ -16,12 +14,10 @@ use serde_json::{Value, json};
 use super::issue::{Issued, issue};
 use super::refusal::Refusal;
 use super::{Inner, request};
-use crate::ops::Refused;
+use crate::ops::{Refused, body};
 
 /// Bytes of a request: as Fulcio's.
 const MAX_BODY: usize = 4 << 20;
-/// Time for a whole body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const PEM_CHAIN: &str = "application/pem-certificate-chain";
 
 /// What a path is called in metrics; `None` if the CA has no such endpoint.
@@ -66,12 +62,14 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, Re
     let headers = parts.headers;
     match (parts.method.as_str(), parts.uri.path()) {
         ("POST", "/api/v2/signingCert") => {
-            let asked = request::read_v2(&headers, &read(body).await?)?;
+            let body = read(&headers, &parts.extensions, body).await?;
+            let asked = request::read_v2(&headers, &body.bytes)?;
             let issued = issue(&inner, asked, request_id(&headers)).await?;
             Ok(json_answer(&v2(&issued)))
         }
         ("POST", "/api/v1/signingCert") => {
-            let asked = request::read_v1(&headers, &read(body).await?)?;
+            let body = read(&headers, &parts.extensions, body).await?;
+            let asked = request::read_v1(&headers, &body.bytes)?;
             let issued = issue(&inner, asked, request_id(&headers)).await?;
             let chain = std::iter::once(&issued.certificate).chain(&issued.above);
             let pem: String = chain.map(Certificate::to_pem).collect();
@@ -114,19 +112,21 @@ fn request_id(headers: &HeaderMap) -> &str {
     id.filter(|id| id.len() <= 128).unwrap_or_default()
 }
 
-async fn read(body: Body) -> Result<Bytes, Refusal> {
-    let read = axum::body::to_bytes(body, MAX_BODY);
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(Refusal {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            message: format!("the body ended early, or is longer than {MAX_BODY} bytes"),
-        }),
-        Err(_) => Err(Refusal {
-            status: StatusCode::REQUEST_TIMEOUT,
-            message: format!("the body did not come within {} s", BODY_TIMEOUT.as_secs()),
-        }),
-    }
+/// The whole body, and the room that it takes, which is to be kept as long as something is made of it.
+async fn read(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    body: Body,
+) -> Result<body::Whole, Refusal> {
+    let whole = body::read(headers, extensions, body).await;
+    let whole = whole.and_then(|whole| match whole.bytes.len() {
+        ..=MAX_BODY => Ok(whole),
+        _ => Err(body::Error::TooLarge(MAX_BODY)),
+    });
+    whole.map_err(|error| Refusal {
+        status: error.status(),
+        message: error.to_string(),
+    })
 }
 
 fn pems(chain: &[Certificate]) -> Vec<String> {

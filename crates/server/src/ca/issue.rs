@@ -36,7 +36,7 @@ pub(super) async fn issue(
     let who = authenticate(inner, &asked.token, now).await?;
     let key = asked.key.proven(&who.identity.challenges)?;
     if who.single_use {
-        let used = inner.used.use_up(&asked.token, who.expires, now as i64);
+        let used = inner.used.use_up(&who.token, who.expires, now as i64);
         used.map_err(|unusable| match unusable {
             Unusable::Used => Refusal::token(
                 "it was used already, and its issuer's tokens are good for one certificate",
@@ -74,6 +74,8 @@ fn printable(text: &str) -> String {
 
 /// Who a token is of.
 struct Who {
+    /// What its issuer signed.
+    token: String,
     identity: Identity,
     issuer: String,
     subject: String,
@@ -109,6 +111,7 @@ async fn authenticate(inner: &Inner, token: &str, now: u64) -> Result<Who, Refus
     let claims = verify(&published).map_err(Refusal::token)?;
     let identity = issuer.identify(&claims).map_err(Refusal::token)?;
     Ok(Who {
+        token: token.signed_part().to_owned(),
         identity,
         issuer: url.clone(),
         subject: claims.text("sub").unwrap_or_default().to_owned(),

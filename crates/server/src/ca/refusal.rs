@@ -87,7 +87,7 @@ impl Refusal {
             StatusCode::NOT_FOUND => 5,
             StatusCode::NOT_IMPLEMENTED => 12,
             StatusCode::SERVICE_UNAVAILABLE => 14,
-            StatusCode::PAYLOAD_TOO_LARGE => 8,
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => 8,
             StatusCode::REQUEST_TIMEOUT => 4,
             _ => 13,
         }

@@ -25,7 +25,7 @@ pub(super) enum Unusable {
 }
 
 impl UsedTokens {
-    /// Uses a token, if it was not used before.
+    /// Uses a token, if it was not used before; `token` is what its issuer signed.
     pub(super) fn use_up(&self, token: &str, expires: i64, now: i64) -> Result<(), Unusable> {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if used.len() >= MAX_REMEMBERED {

@@ -7,11 +7,10 @@ use axum::http::{Method, Response, StatusCode};
 use serde_json::Value;
 
 use super::{CtError, CtLog, read, submit};
+use crate::ops::body;
 
 /// Bytes of a submission: a chain of ten certificates of some kilobytes, in base64.
 const MAX_BODY: usize = 512 << 10;
-/// Time for a whole body.
-const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What is answered.
 pub(super) enum Answer {
@@ -91,15 +90,16 @@ async fn route(log: CtLog, request: Request) -> Answer {
             let reason = format!("{} is not allowed here, but POST is", parts.method);
             return Answer::Failed(StatusCode::METHOD_NOT_ALLOWED, reason);
         }
-        let body = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY)).await;
-        let Ok(Ok(body)) = body else {
-            let reason = format!(
-                "the body is longer than {MAX_BODY} bytes, or did not come within {} s",
-                BODY_TIMEOUT.as_secs()
-            );
-            return Answer::Failed(StatusCode::PAYLOAD_TOO_LARGE, reason);
+        let whole = body::read(&parts.headers, &parts.extensions, body).await;
+        let whole = match whole {
+            Ok(whole) if whole.bytes.len() <= MAX_BODY => whole,
+            Ok(_) => {
+                let reason = body::Error::TooLarge(MAX_BODY).to_string();
+                return Answer::Failed(StatusCode::PAYLOAD_TOO_LARGE, reason);
+            }
+            Err(error) => return Answer::Failed(error.status(), error.to_string()),
         };
-        return match submit::add(&log, &body, precertificate).await {
+        return match submit::add(&log, &whole.bytes, precertificate).await {
             Ok(promise) => Answer::Json(promise),
             Err(error) => error.into(),
         };
@@ -149,7 +149,10 @@ fn response(answer: Answer) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    ) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

@@ -101,6 +101,15 @@ impl Issuer {
             part(&json!({"alg": "ES256", "kid": kid})),
             part(&all)
         );
+        self.sign(&signed)
+    }
+
+    /// The same token with another signature, which is as good: whoever has one can make it.
+    pub(crate) fn signed_again(&self, token: &str) -> String {
+        self.sign(token.rsplit_once('.').expect("it has dots").0)
+    }
+
+    fn sign(&self, signed: &str) -> String {
         let der = self.key.sign(signed.as_bytes()).expect("the key signs");
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(raw(&der)))
     }
