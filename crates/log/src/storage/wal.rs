@@ -30,6 +30,8 @@ pub(crate) const MAX_RECORD: usize = 256 << 20;
 /// The note of what is committed: two slots of number (8), digest of that record (32) and a check (24), written in
 /// turns, so that a torn one leaves the other.
 const COMMITTED: &str = "committed";
+/// What it is called while it is made.
+const COMMITTED_NEW: &str = "committed.new";
 const SLOT: usize = 64;
 
 type Digest = [u8; 32];
@@ -88,10 +90,13 @@ impl Wal {
         let start = [0; 32];
         new_segment(&*disk, folder, 1, &start)?;
         let path = folder.join(COMMITTED);
+        // Whole before it has its name: a crash in here must leave nothing, not an empty file.
+        let new = folder.join(COMMITTED_NEW);
         let write = || {
-            let mut file = disk.open(&path, true)?;
+            let mut file = disk.open(&new, true)?;
             file.write_at(0, &[slot(0, &start), slot(0, &start)].concat())?;
             file.sync()?;
+            disk.rename(&new, &path)?;
             disk.sync_folder(folder)
         };
         write().map_err(|error| Error::io("create", &path, error))?;
