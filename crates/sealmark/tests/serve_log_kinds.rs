@@ -108,7 +108,11 @@ fn rekor_cli_logs_and_finds_what_is_signed_with_other_keys() {
         assert!(again.stdout().contains("Entry already exists"), "{again}");
         let got = log.rekor(&bench, &["get", "--uuid", &uuid]).run().success();
         assert!(got.stdout().contains(object), "{got}");
-        log.rekor(&bench, &["verify"]).args(&files).run().success();
+        // It writes the identities of an OpenPGP key in the order of a Go map, another one each time, and so does not
+        // find its own entry when a key has several.
+        if name != "helm-identities" {
+            log.rekor(&bench, &["verify"]).args(&files).run().success();
+        }
         let key = format!("{name}.public-key");
         let words = ["search", "--pki-format", format, "--public-key", &key];
         log.rekor(&bench, &words).run().success().stdout_has(&uuid);
