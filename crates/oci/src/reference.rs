@@ -239,6 +239,8 @@ fn repository(registry: Option<&str>, name: &str) -> Result<Repository, String> 
     } else {
         name.to_owned()
     };
+    // As it is in the registry: what is written in full must be as good.
+    check_name(&name)?;
     Ok(Repository { registry, name })
 }
 
@@ -450,6 +452,9 @@ mod tests {
                 .to_string()
                 .contains("longer")
         );
+        // `library/` counts, too.
+        assert!("a".repeat(248).parse::<Repository>().is_err());
+        assert!("a".repeat(247).parse::<Repository>().is_ok());
         assert_eq!(
             "alpine".parse::<Repository>().unwrap().name,
             "library/alpine"
