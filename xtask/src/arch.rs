@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 4] = [
     &[
         "entries", "formats", "identity", "keys", "tlog", "verify", "x509",
     ],
-    &["kms", "oci", "rekor", "sbom", "sign", "trust"],
+    &["http", "kms", "oci", "rekor", "sbom", "sign", "trust"],
     &["log", "server"],
     &["conformance", "sealmark"],
 ];

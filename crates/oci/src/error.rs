@@ -342,29 +342,4 @@ fn seconds(duration: Duration) -> String {
     }
 }
 
-/// Longest text from outside that is repeated in an error.
-const MAX_QUOTED: usize = 300;
-
-/// Text from outside, made printable on one line and cut.
-pub(crate) fn sanitise(text: &str) -> String {
-    let mut clean: String = text
-        .chars()
-        .take(MAX_QUOTED)
-        .map(|c| {
-            if c.is_control() || is_invisible(c) {
-                ' '
-            } else {
-                c
-            }
-        })
-        .collect();
-    if text.chars().nth(MAX_QUOTED).is_some() {
-        clean.push('…');
-    }
-    clean.trim().to_owned()
-}
-
-/// Direction overrides and the like could make a terminal show something else than what is there.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
+pub(crate) use sealmark_http::sanitise;

@@ -16,9 +16,9 @@ pub enum Error {
         reason: String,
     },
     /// TLS could not be set up.
-    #[error("TLS cannot be set up: {reason}; install the system's CA certificates")]
+    #[error("{reason}")]
     Tls {
-        /// Why.
+        /// What, and why.
         reason: String,
     },
     /// No answer came.
@@ -120,7 +120,7 @@ impl Error {
         Self::Unproven {
             host: host.to_owned(),
             what: what.into(),
-            reason: sanitise(&reason.to_string()),
+            reason: sealmark_http::sanitise(&reason.to_string()),
         }
     }
 
@@ -152,21 +152,4 @@ fn hint(status: u16) -> &'static str {
 
 fn seconds(duration: &Duration) -> String {
     format!("{} s", duration.as_secs_f64())
-}
-
-/// Longest text from outside that is repeated in an error, in characters.
-const MAX_QUOTED: usize = 400;
-
-/// Text from outside on one line, cut.
-pub(crate) fn sanitise(text: &str) -> String {
-    let hostile = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let shown = text.chars().take(MAX_QUOTED);
-    let mut clean: String = shown.map(|c| if hostile(c) { ' ' } else { c }).collect();
-    if text.chars().nth(MAX_QUOTED).is_some() {
-        clean.push('…');
-    }
-    clean.trim().to_owned()
 }

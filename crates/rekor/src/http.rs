@@ -9,16 +9,15 @@
 //! - Answers are never decompressed here, and nothing of them gets into an error unsanitised.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Method, Response};
+use sealmark_http::{client, innermost, retry_after, sanitise};
 use url::Url;
 
 use crate::Error;
-use crate::error::sanitise;
 
 mod answer;
 
@@ -109,20 +108,8 @@ impl Http {
         if !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
             return Err(wrong("it must have no user name, password or query"));
         }
-        let mut builder = Client::builder()
-            .user_agent(concat!("sealmark/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(options.timeout);
-        if base.scheme() == "http" {
-            // The system's certificate authorities are not read where none is needed.
-            builder = builder.tls_certs_only([]);
-        }
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|error| Error::Tls {
-            reason: innermost(&error),
+        let client = client(&base, options.timeout, &[]).map_err(|error| Error::Tls {
+            reason: error.to_string(),
         })?;
         Ok(Self {
             base,
@@ -333,34 +320,4 @@ fn follow(method: &Method, from: &Url, answer: &Answer, redirects: usize) -> Res
         (_, "https") | ("http", "http") => Ok(url),
         _ => Err(refuse("which is not protected by TLS")),
     }
-}
-
-/// What the server says about when to come again: seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    let seconds = date.as_second() - jiff::Timestamp::now().as_second();
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
-}
-
-/// This machine, by address or as `localhost`.
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// The first cause: the outer errors only say that a request failed.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    sanitise(&cause.to_string())
 }

@@ -333,5 +333,5 @@ fn base64(bytes: impl AsRef<[u8]>) -> String {
 }
 
 fn missing(reason: impl Into<String>) -> Error {
-    Error::Proposal(crate::error::sanitise(&reason.into()))
+    Error::Proposal(sealmark_http::sanitise(&reason.into()))
 }

@@ -1,7 +1,5 @@
 //! Why something could not be signed.
 
-use std::time::Duration;
-
 use sealmark_formats::signing_config::SelectError;
 
 /// A failure; its `Display` is the whole message.
@@ -49,74 +47,10 @@ pub enum Error {
     /// No service can be chosen.
     #[error("{0}")]
     Select(#[from] SelectError),
-    /// The text is not the URL of a service.
-    #[error("{url:?} is not the URL of a {kind}: {reason}")]
-    Url {
-        /// Which service.
-        kind: &'static str,
-        /// The text.
-        url: String,
-        /// Why not.
-        reason: String,
-    },
-    /// TLS could not be set up.
-    #[error("TLS cannot be set up: {reason}; install the system's CA certificates")]
-    Tls {
-        /// Why.
-        reason: String,
-    },
-    /// No answer came.
-    #[error("{kind}: {request}: {reason}")]
-    Connect {
-        /// Which service.
-        kind: &'static str,
-        /// Method and URL.
-        request: String,
-        /// What the network said.
-        reason: String,
-    },
-    /// The answer did not come in time.
-    #[error("{kind}: {request}: no complete answer within {} s; try again, or allow more time with --timeout", .after.as_secs_f64())]
-    Timeout {
-        /// Which service.
-        kind: &'static str,
-        /// Method and URL.
-        request: String,
-        /// The bound.
-        after: Duration,
-    },
-    /// The service refused.
-    #[error("{kind}: {request}: the server answered {status}{message}{}", hint(*.status))]
-    Refused {
-        /// Which service.
-        kind: &'static str,
-        /// Method and URL.
-        request: String,
-        /// The status code.
-        status: u16,
-        /// The service's own words, cut; there may be none.
-        message: String,
-    },
-    /// The answer is not what was asked for.
-    #[error("{kind}: {request}: do not trust the answer: {reason}")]
-    Answer {
-        /// Which service.
-        kind: &'static str,
-        /// Method and URL.
-        request: String,
-        /// What is wrong.
-        reason: String,
-    },
+    /// A service could not be asked, or did not do what was asked.
+    #[error(transparent)]
+    Service(#[from] sealmark_http::Error),
     /// Nobody says who signs.
     #[error("{0}")]
     Identity(String),
-}
-
-/// What to do next.
-fn hint(status: u16) -> &'static str {
-    match status {
-        429 | 502..=504 => "; try again later",
-        301..=308 => "; redirects are not followed with an identity: give the URL that it leads to",
-        _ => "",
-    }
 }

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::Error;
-use crate::http::{Answer, Options, Service};
 use crate::identity::IdentityToken;
+use sealmark_http::{Answer, Options, Service};
 
 const KIND: &str = "certificate authority";
 /// The certificate of a clock ahead of ours: so many seconds are forgiven, but not more, for then something is wrong.
@@ -93,7 +93,7 @@ struct ChainV2 {
 /// Asks the authority at `url` for a certificate for the signer's key.
 ///
 /// # Errors
-/// Of the network; [`Error::Refused`] with the authority's words, and what the token says; [`Error::Answer`] if the
+/// Of the network; [`sealmark_http::Error::Refused`] with the authority's words, and what the token says; [`sealmark_http::Error::Answer`] if the
 /// certificate is for another key or time.
 pub async fn certificate(
     url: &str,
@@ -137,12 +137,11 @@ pub async fn certificate(
     };
     let mut chain = chain.into_iter();
     let Some(certificate) = chain.next() else {
-        return Err(answer.malformed("it has no certificate"));
+        return Err(answer.malformed("it has no certificate").into());
     };
     if certificate.spki_der() != key.spki_der() {
-        return Err(
-            answer.malformed("its certificate is for another key than the one that was sent")
-        );
+        let reason = "its certificate is for another key than the one that was sent";
+        return Err(answer.malformed(reason).into());
     }
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
     let validity = certificate.validity();
@@ -154,12 +153,12 @@ pub async fn certificate(
         return Err(answer.malformed(format_args!(
             "its certificate is valid from {} to {}, which is not now: one of the clocks is wrong",
             validity.not_before, validity.not_after
-        )));
+        ))
+        .into());
     }
     if certificate.fulcio().issuer().is_none() || certificate.subject_alt_names().is_empty() {
-        return Err(
-            answer.malformed("its certificate does not say who it is for, or who vouched for that")
-        );
+        let reason = "its certificate does not say who it is for, or who vouched for that";
+        return Err(answer.malformed(reason).into());
     }
     Ok(Issued {
         certificate,
@@ -172,7 +171,7 @@ async fn post(
     path: &str,
     token: &IdentityToken,
     body: String,
-) -> Result<Answer, Error> {
+) -> Result<Answer, sealmark_http::Error> {
     let url = service.at(path);
     let post = service.post(&url, |request| {
         let request = request.header("content-type", "application/json");
@@ -182,7 +181,7 @@ async fn post(
 }
 
 /// A refusal most often is about the token, of which the authority says little.
-fn good(answer: Answer, token: &IdentityToken) -> Result<Answer, Error> {
+fn good(answer: Answer, token: &IdentityToken) -> Result<Answer, sealmark_http::Error> {
     match answer.status {
         200..=299 => Ok(answer),
         400 | 401 | 403 => Err(answer.refused(&format!("; the identity token is {token}"))),
@@ -190,7 +189,7 @@ fn good(answer: Answer, token: &IdentityToken) -> Result<Answer, Error> {
     }
 }
 
-fn read_v2(answer: &Answer) -> Result<Vec<Certificate>, Error> {
+fn read_v2(answer: &Answer) -> Result<Vec<Certificate>, sealmark_http::Error> {
     let read: AnswerV2 = answer.json()?;
     let signed = read.signed_certificate_embedded_sct;
     let signed = signed.or(read.signed_certificate_detached_sct);

@@ -15,7 +15,7 @@ use sealmark_identity::{MAX_TOKEN, Token};
 use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::http::sanitise;
+use sealmark_http::sanitise;
 
 pub mod ambient;
 pub mod login;

@@ -7,7 +7,6 @@ pub mod blob;
 mod check;
 mod error;
 pub mod fulcio;
-pub mod http;
 pub mod identity;
 pub mod image;
 pub mod log;
@@ -16,6 +15,7 @@ mod signatory;
 pub mod timestamp;
 
 pub use error::Error;
+pub use sealmark_http as http;
 pub use sealmark_verify::report::Sighting;
 pub use services::Services;
 pub use signatory::{Progress, Signatory};

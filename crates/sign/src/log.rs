@@ -14,8 +14,8 @@ use sealmark_verify::TrustedMaterial;
 use sealmark_verify::trust::Log;
 
 use crate::Error;
-use crate::http::Options;
 use crate::services::LogService;
+use sealmark_http::Options;
 
 /// What was signed, and the signature.
 #[derive(Clone, Copy)]

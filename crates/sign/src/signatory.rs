@@ -13,11 +13,11 @@ use sealmark_verify::policy::{self, Match};
 use sealmark_verify::{Demand, Kind, Policy, Requirement, TrustedMaterial};
 
 use crate::fulcio::{self, Issued};
-use crate::http::Options;
 use crate::identity::IdentityToken;
 use crate::log::{self, Signed};
 use crate::services::Services;
 use crate::{Error, timestamp};
+use sealmark_http::Options;
 
 /// Called with a line for people about what is being done.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;

@@ -5,7 +5,7 @@ use sealmark_formats::Digest;
 use sealmark_x509::{TimestampRequest, TimestampToken};
 
 use crate::Error;
-use crate::http::{Options, Service};
+use sealmark_http::{Options, Service};
 
 const KIND: &str = "timestamp authority";
 /// Bytes of randomness by which a reply is known to be to this request.
@@ -14,7 +14,7 @@ const NONCE: usize = 8;
 /// Asks the authority at `url`, which is with its path, when `signature` existed; gives its whole reply, DER.
 ///
 /// # Errors
-/// Of the network; [`Error::Refused`]; [`Error::Answer`] if the reply is to something else.
+/// Of the network; [`sealmark_http::Error::Refused`]; [`sealmark_http::Error::Answer`] if the reply is to something else.
 pub async fn stamp(url: &str, signature: &[u8], options: &Options) -> Result<Vec<u8>, Error> {
     let service = Service::new(KIND, url, options)?;
     let request = TimestampRequest {
@@ -37,16 +37,18 @@ pub async fn stamp(url: &str, signature: &[u8], options: &Options) -> Result<Vec
     let token = TimestampToken::parse_response(&answer.body);
     let token = token.map_err(|error| answer.malformed(error))?;
     if token.imprint() != &request.imprint {
-        return Err(answer.malformed(format_args!(
-            "the timestamp is for data with the digest {}, and asked for was one for {}",
-            token.imprint(),
-            request.imprint
-        )));
+        return Err(answer
+            .malformed(format_args!(
+                "the timestamp is for data with the digest {}, and asked for was one for {}",
+                token.imprint(),
+                request.imprint
+            ))
+            .into());
     }
     if token.nonce() != request.nonce.as_deref() {
-        return Err(answer.malformed(
-            "the timestamp was made for another request: its nonce is not the one that was sent",
-        ));
+        let reason =
+            "the timestamp was made for another request: its nonce is not the one that was sent";
+        return Err(answer.malformed(reason).into());
     }
     Ok(answer.body)
 }

@@ -5,14 +5,14 @@
 //! decompressed: both need rules of ours.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use sealmark_http::{causes, innermost};
 
 use super::lock;
-use crate::error::{Attempt, ConnectCause, Error, sanitise};
+use crate::error::{Attempt, ConnectCause, Error};
 use crate::options::Options;
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -48,10 +48,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
         Some((address, _)) => address,
         None => host.split(':').next().unwrap_or(host),
     };
-    name == "localhost"
-        || name
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    sealmark_http::is_loopback(name)
 }
 
 /// `host:port` of a URL, without a port if it is the scheme's own.
@@ -127,11 +124,7 @@ fn cached(
 }
 
 fn base(options: &Options) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(concat!("sealmark/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(options.timeout)
+    sealmark_http::builder(options.timeout)
 }
 
 /// Without a single certificate authority, so that none is read.
@@ -214,35 +207,6 @@ impl Resolve for Fixed {
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
-}
-
-/// An error and its causes, the first cause last. An `io::Error` hides the error in it from `source`.
-fn causes<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> Vec<&'a (dyn std::error::Error + 'static)> {
-    let mut causes = vec![error];
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = match error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-        {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-        causes.extend(next);
-    }
-    causes
-}
-
-/// The text of the first cause: the outer ones only say that a request failed.
-fn innermost(error: &reqwest::Error) -> String {
-    sanitise(
-        &causes(error)
-            .last()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-    )
 }
 
 /// What a failure of reqwest means.

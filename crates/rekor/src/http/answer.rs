@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
-use crate::error::sanitise;
+use sealmark_http::sanitise;
 
 /// A whole answer.
 pub(crate) struct Answer {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::IdentityToken;
 use crate::Error;
-use crate::http::{Options, Service};
+use sealmark_http::{Options, Service};
 
 /// Where a pod finds the token that Kubernetes projects for Sigstore.
 const TOKEN_FILE: &str = "/var/run/sigstore/cosign/oidc-token";

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use super::IdentityToken;
 use crate::Error;
-use crate::http::{Options, Service, sanitise};
 use crate::signatory::Progress;
+use sealmark_http::{Options, Service, sanitise};
 
 const KIND: &str = "identity provider";
 const SCOPE: &str = "openid email";
@@ -107,7 +107,8 @@ async fn discover(service: &Service) -> Result<Metadata, Error> {
         service.url().as_str(),
     );
     if found != asked.trim_end_matches('/') {
-        return Err(answer.malformed(format_args!("it is the metadata of {found:?}")));
+        let reason = format!("it is the metadata of {found:?}");
+        return Err(answer.malformed(reason).into());
     }
     Ok(metadata)
 }
@@ -163,7 +164,7 @@ pub async fn on_device(
             {
                 Ok("authorization_pending") => {}
                 Ok("slow_down") => interval += Duration::from_secs(INTERVAL),
-                _ => return Err(answer.refused("")),
+                _ => return Err(answer.refused("").into()),
             }
         }
     };
@@ -218,16 +219,15 @@ pub async fn in_browser(
     let token = IdentityToken::new(&Zeroizing::new(tokens.id_token), issuer)?;
     match token.claim("nonce") {
         Some(found) if found == nonce => Ok(token),
-        _ => {
-            Err(answer
-                .malformed("its token is of another login: it has not the nonce that was sent"))
-        }
+        _ => Err(answer
+            .malformed("its token is of another login: it has not the nonce that was sent")
+            .into()),
     }
 }
 
 /// An endpoint of a provider, as protected as the provider itself.
 fn endpoint(service: &Service, text: &str) -> Result<Url, Error> {
-    let wrong = |reason: &str| Error::Url {
+    let wrong = |reason: &str| sealmark_http::Error::Url {
         kind: KIND,
         url: sanitise(text),
         reason: format!("{reason}, but {} says so in its metadata", service.url()),
@@ -235,7 +235,7 @@ fn endpoint(service: &Service, text: &str) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|_| wrong("it is no URL"))?;
     match (service.url().scheme(), url.scheme()) {
         (_, "https") | ("http", "http") => Ok(url),
-        _ => Err(wrong("it is not protected by TLS")),
+        _ => Err(wrong("it is not protected by TLS").into()),
     }
 }
 
@@ -255,7 +255,7 @@ async fn post(
     service: &Service,
     url: &Url,
     form: &[(&str, &str)],
-) -> Result<crate::http::Answer, Error> {
+) -> Result<sealmark_http::Answer, sealmark_http::Error> {
     let body = Zeroizing::new(
         url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)

@@ -1,4 +1,4 @@
-//! Requests to the services that signing needs, bounded in size, time and number.
+//! One service, and requests to it.
 //!
 //! Invariants:
 //! - It ends: each try, body included, has the time of [`Options::timeout`], and there are at most three.
@@ -7,15 +7,15 @@
 //! - Nothing of what was sent, token or code, gets into an error; what came gets there on one line, cut.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::header::HeaderMap;
+use reqwest::{Certificate, Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::Error;
+use crate::{Error, client, innermost, retry_after, sanitise};
 
 /// How long one request may take, as for cosign.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,8 +27,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// The largest answer: a chain of certificates, a timestamp, a token, a document about an issuer.
 const MAX_ANSWER: usize = 1 << 20;
-/// As much as is quoted of a service's own words, in characters.
-const MAX_QUOTED: usize = 400;
 
 /// Called for each request with a line about it, as `--verbose` shows it.
 pub type OnRequest = Arc<dyn Fn(&str) + Send + Sync>;
@@ -40,6 +38,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Called for each request.
     pub on_request: Option<OnRequest>,
+    /// Certificate authorities that are believed beside those of the system.
+    pub authorities: Vec<Certificate>,
 }
 
 impl Default for Options {
@@ -47,6 +47,7 @@ impl Default for Options {
         Self {
             timeout: DEFAULT_TIMEOUT,
             on_request: None,
+            authorities: Vec::new(),
         }
     }
 }
@@ -61,7 +62,7 @@ impl fmt::Debug for Options {
 
 /// A service, and the way to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Service {
+pub struct Service {
     /// What it is, for people: `certificate authority`.
     kind: &'static str,
     base: Url,
@@ -70,16 +71,23 @@ pub(crate) struct Service {
 }
 
 /// A whole answer.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Vec<u8>,
     kind: &'static str,
     request: String,
 }
 
 impl Service {
-    /// The service at `url`, which may have a path, but no password.
-    pub(crate) fn new(kind: &'static str, url: &str, options: &Options) -> Result<Self, Error> {
+    /// The service at `url`, which may have a path, but no password. `kind` is what it is, for people.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Tls`].
+    pub fn new(kind: &'static str, url: &str, options: &Options) -> Result<Self, Error> {
         let wrong = |reason: &str| Error::Url {
             kind,
             url: sanitise(url),
@@ -92,21 +100,7 @@ impl Service {
         if !base.username().is_empty() || base.password().is_some() {
             return Err(wrong("it must have no user name or password"));
         }
-        let mut builder = Client::builder()
-            .user_agent(concat!("sealmark/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(options.timeout);
-        if base.scheme() == "http" {
-            // The system's certificate authorities are not read where none is needed.
-            builder = builder.tls_certs_only([]);
-        }
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|error| Error::Tls {
-            reason: innermost(&error),
-        })?;
+        let client = client(&base, options.timeout, &options.authorities)?;
         Ok(Self {
             kind,
             base,
@@ -116,12 +110,12 @@ impl Service {
     }
 
     /// The URL as it was given.
-    pub(crate) fn url(&self) -> &Url {
+    pub fn url(&self) -> &Url {
         &self.base
     }
 
     /// The URL with this path after its own.
-    pub(crate) fn at(&self, path: &str) -> Url {
+    pub fn at(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!(
             "{}/{path}",
@@ -130,22 +124,46 @@ impl Service {
         url
     }
 
-    pub(crate) async fn get(
+    /// `GET`; see [`Service::request`].
+    ///
+    /// # Errors
+    /// As [`Service::request`].
+    pub async fn get(
         &self,
         url: &Url,
         build: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, Error> {
-        self.send("GET", url, || build(self.client.get(url.clone())))
-            .await
+        self.request(Method::GET, url, build).await
     }
 
-    pub(crate) async fn post(
+    /// `POST`; see [`Service::request`].
+    ///
+    /// # Errors
+    /// As [`Service::request`].
+    pub async fn post(
         &self,
         url: &Url,
         build: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, Error> {
-        self.send("POST", url, || build(self.client.post(url.clone())))
-            .await
+        self.request(Method::POST, url, build).await
+    }
+
+    /// A request, with what `build` adds to it, and its whole answer, whatever its status. `build` is called for each
+    /// try.
+    ///
+    /// # Errors
+    /// [`Error::Connect`], [`Error::Timeout`], and [`Error::Answer`] if the answer is too large.
+    pub async fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        build: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, Error> {
+        let name = method.to_string();
+        self.send(&name, url, || {
+            build(self.client.request(method.clone(), url.clone()))
+        })
+        .await
     }
 
     async fn send(
@@ -196,9 +214,10 @@ impl Service {
                 true => format!("cannot connect: {}", innermost(&error)),
                 false => format!("the connection broke off: {}", innermost(&error)),
             },
+            unknown_host: error.is_dns(),
         };
         let mut response = builder.send().await.map_err(failed)?;
-        let wait = retry_after(&response);
+        let wait = retry_after(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_ANSWER {
@@ -212,6 +231,7 @@ impl Service {
         }
         let answer = Answer {
             status: response.status().as_u16(),
+            headers: response.headers().clone(),
             body,
             kind: self.kind,
             request: request.to_owned(),
@@ -240,15 +260,18 @@ impl Service {
 
 impl Answer {
     /// The answer, if its status is that of success.
-    pub(crate) fn good(self) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn good(self) -> Result<Self, Error> {
         match self.status {
             200..=299 => Ok(self),
             _ => Err(self.refused("")),
         }
     }
 
-    /// The error that the answer is, with the service's own words and something to add.
-    pub(crate) fn refused(&self, more: &str) -> Error {
+    /// The error that the answer is, with the service's own words and something to add to them.
+    pub fn refused(&self, more: &str) -> Error {
         Error::Refused {
             kind: self.kind,
             request: self.request.clone(),
@@ -275,7 +298,10 @@ impl Answer {
     }
 
     /// What the JSON says.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Answer`].
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         // The parser's error may quote the answer, and that may be a token.
         serde_json::from_slice(&self.body).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
@@ -283,50 +309,12 @@ impl Answer {
         })
     }
 
-    pub(crate) fn malformed(&self, reason: impl fmt::Display) -> Error {
+    /// The error that the answer is not what was asked for.
+    pub fn malformed(&self, reason: impl fmt::Display) -> Error {
         Error::Answer {
             kind: self.kind,
             request: self.request.clone(),
             reason: sanitise(&reason.to_string()),
         }
     }
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(reqwest::header::RETRY_AFTER)?;
-    let seconds = text.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// This machine, by address or as `localhost`.
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// The first cause: the outer errors only say that a request failed.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    sanitise(&cause.to_string())
-}
-
-/// Text from outside on one line, cut.
-pub(crate) fn sanitise(text: &str) -> String {
-    let hostile = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let shown = text.chars().take(MAX_QUOTED);
-    let mut clean: String = shown.map(|c| if hostile(c) { ' ' } else { c }).collect();
-    if text.chars().nth(MAX_QUOTED).is_some() {
-        clean.push('…');
-    }
-    clean.trim().to_owned()
 }
