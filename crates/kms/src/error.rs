@@ -1,7 +1,7 @@
 //! Errors: which key reference, what went wrong with it, what to do.
 
 /// Why a key could not be found, read or used.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The reference names a place for keys that cannot be used.
@@ -69,6 +69,27 @@ pub enum Error {
         /// The cause.
         cause: sealmark_keys::Error,
     },
+    /// The provider gave a signature that is not one of this key over what was sent.
+    #[error(
+        "{key} gave a signature that its public key does not verify ({scheme}): {cause}; it is not used"
+    )]
+    BadSignature {
+        /// The normalised reference.
+        key: String,
+        /// The scheme that was asked for.
+        scheme: String,
+        /// What the check says.
+        cause: String,
+    },
+    /// Such keys sign the data itself, and it is more than they can be sent.
+    #[error("the data is larger than {} MiB, which is the most that a remote Ed25519 key can be sent; use an ECDSA or RSA key, which signs a digest", .limit >> 20)]
+    MessageTooLarge {
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// A provider could not be asked, or refused.
+    #[error(transparent)]
+    Service(#[from] sealmark_http::Error),
     /// The file to sign could not be opened.
     #[error("cannot read {path} to sign it: {reason}")]
     Open {

@@ -7,9 +7,13 @@ mod error;
 mod fetch;
 mod load;
 mod reference;
+mod remote;
 mod signer;
 
 pub use error::Error;
 pub use load::{load_public, load_signer};
 pub use reference::KeyRef;
+pub use remote::{
+    DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,
+};
 pub use signer::Signer;

@@ -7,7 +7,7 @@ use sealmark_keys::{MAX_KEY_FILE, PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
-use crate::{Error, KeyRef, Signer, fetch};
+use crate::{Error, KeyRef, Options, RemoteKey, Signer, fetch};
 
 /// Gets a public key to verify with.
 ///
@@ -16,7 +16,10 @@ use crate::{Error, KeyRef, Signer, fetch};
 /// # Errors
 /// [`Error::Read`] if it is not there or cannot be read, [`Error::Key`] if it is no public key, and
 /// [`Error::EncryptedPrivateKey`].
-pub async fn load_public(key: &KeyRef) -> Result<PublicKey, Error> {
+pub async fn load_public(key: &KeyRef, options: &Options) -> Result<PublicKey, Error> {
+    if let Some(key) = remote(key, options).await? {
+        return Ok(key.public);
+    }
     let file = read(key).await?;
     match PrivateKey::is_encrypted_pem(&file) {
         Some(true) => {
@@ -44,16 +47,26 @@ pub async fn load_public(key: &KeyRef) -> Result<PublicKey, Error> {
 /// # Errors
 /// [`Error::Read`] if it is not there or cannot be read, [`Error::Key`] if it is no private key or the password is
 /// wrong.
-pub async fn load_signer<P>(key: &KeyRef, password: P) -> Result<Signer, Error>
+pub async fn load_signer<P>(key: &KeyRef, password: P, options: &Options) -> Result<Signer, Error>
 where
     P: FnOnce() -> Result<Zeroizing<Vec<u8>>, Error> + Send + 'static,
 {
+    if let Some(key) = remote(key, options).await? {
+        return Ok(Signer::Remote(key));
+    }
     let file = read(key).await?;
     let key = key.clone();
     // scrypt takes some 0.2 s, and a password prompt as long as it takes.
     tokio::task::spawn_blocking(move || private(&key, &file, password).map(Signer::Local))
         .await
         .map_err(|error| Error::Interrupted(error.to_string()))?
+}
+
+/// The key, if it is in a provider.
+async fn remote(key: &KeyRef, _options: &Options) -> Result<Option<RemoteKey>, Error> {
+    match key {
+        KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Ok(None),
+    }
 }
 
 fn private(

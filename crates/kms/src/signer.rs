@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sealmark_keys::{Digest, PrivateKey, PublicKey, Scheme};
 
-use crate::Error;
+use crate::{Error, Input, RemoteKey};
 
 /// A key that can sign, wherever it is. Work is done off the asynchronous threads.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ use crate::Error;
 pub enum Signer {
     /// In this process.
     Local(PrivateKey),
+    /// In a provider, which it never leaves.
+    Remote(RemoteKey),
 }
 
 impl From<PrivateKey> for Signer {
@@ -26,6 +28,7 @@ impl Signer {
     pub fn public_key(&self) -> &PublicKey {
         match self {
             Self::Local(key) => key.public_key(),
+            Self::Remote(key) => &key.public,
         }
     }
 
@@ -33,6 +36,7 @@ impl Signer {
     pub fn scheme(&self) -> Scheme {
         match self {
             Self::Local(key) => key.scheme(),
+            Self::Remote(key) => key.scheme,
         }
     }
 
@@ -43,6 +47,7 @@ impl Signer {
                 let message = message.to_vec();
                 self.off_thread(key, move |key| key.sign(&message)).await
             }
+            Self::Remote(key) => key.sign_message(message).await,
         }
     }
 
@@ -55,6 +60,7 @@ impl Signer {
                 self.off_thread(key, move |key| key.sign_digest(&digest))
                     .await
             }
+            Self::Remote(key) => key.sign(Input::Digest(digest)).await,
         }
     }
 
@@ -91,6 +97,7 @@ impl Signer {
                 self.off_thread(key, move |key| key.sign_reader(reader))
                     .await
             }
+            Self::Remote(key) => key.sign_reader(reader).await,
         }
     }
 

@@ -5,11 +5,22 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use sealmark_keys::{Algorithm, MAX_KEY_FILE, PrivateKey, Scheme};
-use sealmark_kms::{Error, KeyRef, Signer, load_public, load_signer};
+use sealmark_keys::{Algorithm, MAX_KEY_FILE, PrivateKey, PublicKey, Scheme};
+use sealmark_kms::{Error, KeyRef, Options, Signer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
+
+async fn load_public(key: &KeyRef) -> Result<PublicKey, Error> {
+    sealmark_kms::load_public(key, &Options::default()).await
+}
+
+async fn load_signer<P>(key: &KeyRef, password: P) -> Result<Signer, Error>
+where
+    P: FnOnce() -> Result<Zeroizing<Vec<u8>>, Error> + Send + 'static,
+{
+    sealmark_kms::load_signer(key, password, &Options::default()).await
+}
 
 fn no_password() -> Result<Zeroizing<Vec<u8>>, Error> {
     panic!("asked for a password")

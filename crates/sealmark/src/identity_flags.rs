@@ -100,7 +100,9 @@ impl IdentityFlags {
                 ));
             }
             let key = KeyRef::parse(key)?;
-            let signer = sealmark_kms::load_signer(&key, password).await?;
+            let signer =
+                sealmark_kms::load_signer(&key, password, &service_flags::key_options(terminal))
+                    .await?;
             let chosen = services.choose(false, terminal).await?;
             let signatory = Signatory::from(signer);
             return Ok(signatory.witnessed_by(chosen.services, chosen.trust, options, progress));

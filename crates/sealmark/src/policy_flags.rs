@@ -504,7 +504,8 @@ async fn load(
         }
         other => other,
     };
-    let key = sealmark_kms::load_public(&reference).await?;
+    let key =
+        sealmark_kms::load_public(&reference, &crate::service_flags::key_options(terminal)).await?;
     terminal.detail(format!(
         "verifying with {} key {}",
         key.algorithm_name(),

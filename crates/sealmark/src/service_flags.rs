@@ -195,6 +195,22 @@ pub(crate) fn options(terminal: &Terminal) -> Options {
     options
 }
 
+/// How keys in providers are reached.
+pub(crate) fn key_options(terminal: &Terminal) -> sealmark_kms::Options {
+    let Options {
+        timeout,
+        on_request,
+        ..
+    } = options(terminal);
+    sealmark_kms::Options {
+        timeout,
+        on_request,
+        note: terminal
+            .is_verbose()
+            .then(|| Arc::new(|line: &str| terminal::note(line)) as sealmark_kms::OnNote),
+    }
+}
+
 /// Tells the user what is being done.
 pub(crate) fn progress() -> Progress {
     Arc::new(|line: &str| terminal::note(line))

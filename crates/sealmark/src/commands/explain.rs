@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::flags::{self, Format, RegistryFlags};
 use crate::printable::printable;
 use crate::report;
+use crate::service_flags::key_options;
 use crate::terminal::Terminal;
 use crate::trust_flags::{self, TrustFlags};
 
@@ -63,7 +64,7 @@ struct ExplainJson {
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let mut keys = Vec::new();
     for key in &arguments.key {
-        keys.push(sealmark_kms::load_public(&KeyRef::parse(key)?).await?);
+        keys.push(sealmark_kms::load_public(&KeyRef::parse(key)?, &key_options(terminal)).await?);
     }
     let trusted = arguments.trust.trusted(None, true, terminal).await?;
     let (digest, evidence) = arguments.gather(terminal).await?;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::generate_key_pair::Pair;
 use crate::error::Error;
 use crate::password;
+use crate::service_flags::key_options;
 use crate::terminal::Terminal;
 
 /// Flags.
@@ -32,7 +33,8 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let overwrite = pair.may_be_written(arguments.yes, terminal)?;
     let reference = KeyRef::parse(&arguments.key)?;
     let given = Given::default();
-    let signer = sealmark_kms::load_signer(&reference, given.clone().ask()).await?;
+    let signer =
+        sealmark_kms::load_signer(&reference, given.clone().ask(), &key_options(terminal)).await?;
     let Signer::Local(key) = signer else {
         return Err(Error::NotSupported(format!(
             "importing {reference}: the key does not leave the place where it is"
@@ -105,9 +107,13 @@ mod tests {
         let file = directory.path().join("openssl.pem");
         std::fs::write(&file, SEC1).unwrap();
         let reference = KeyRef::parse(file.to_str().unwrap()).unwrap();
-        let signer = sealmark_kms::load_signer(&reference, password::for_key)
-            .await
-            .unwrap();
+        let signer = sealmark_kms::load_signer(
+            &reference,
+            password::for_key,
+            &key_options(&Terminal::new()),
+        )
+        .await
+        .unwrap();
         assert_eq!(signer.public_key().algorithm_name(), "ecdsa-p256");
     }
 

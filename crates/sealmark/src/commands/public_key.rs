@@ -7,6 +7,7 @@ use sealmark_kms::KeyRef;
 use super::generate_key_pair::{Overwrite, write_whole};
 use crate::error::Error;
 use crate::password;
+use crate::service_flags::key_options;
 use crate::terminal::Terminal;
 
 /// Flags.
@@ -26,10 +27,12 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     if let Some(path) = &arguments.outfile {
         crate::outputs::check(&[std::path::Path::new(&arguments.key)], &[path])?;
     }
-    let public = match sealmark_kms::load_public(&reference).await {
+    let public = match sealmark_kms::load_public(&reference, &key_options(terminal)).await {
         // Only then is a password needed.
         Err(sealmark_kms::Error::EncryptedPrivateKey { .. }) => {
-            let signer = sealmark_kms::load_signer(&reference, password::for_key).await?;
+            let signer =
+                sealmark_kms::load_signer(&reference, password::for_key, &key_options(terminal))
+                    .await?;
             signer.public_key().clone()
         }
         other => other?,
