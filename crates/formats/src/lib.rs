@@ -11,6 +11,7 @@ mod encoding;
 pub mod jcs;
 pub mod legacy;
 pub mod log_entry;
+pub mod predicate;
 pub mod predicate_type;
 mod protobuf_json;
 pub mod signing_config;

@@ -143,3 +143,36 @@ pub fn image_signature(digest: &Digest, annotations: &BTreeMap<String, String>) 
     };
     serde_json::to_vec(&statement).expect("strings and maps with string keys serialise")
 }
+
+/// A statement with this predicate, as the text it is, about subjects by name and digest.
+///
+/// ```
+/// use sealmark_formats::{Digest, statement};
+/// use serde_json::value::RawValue;
+/// let predicate = RawValue::from_string(r#"{"n": 9007199254740993}"#.to_owned()).unwrap();
+/// let digest = Digest::sha256(b"");
+/// let json = statement::attestation(&[("app", &digest)], "https://example.com/review/v1", &predicate);
+/// assert_eq!(String::from_utf8(json).unwrap(), concat!(
+///     r#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"app","digest":{"sha256":"#,
+///     r#""e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}],"#,
+///     r#""predicateType":"https://example.com/review/v1","predicate":{"n": 9007199254740993}}"#,
+/// ));
+/// ```
+pub fn attestation(
+    subjects: &[(&str, &Digest)],
+    predicate_type: &str,
+    predicate: &RawValue,
+) -> Vec<u8> {
+    let subject = subjects.iter().map(|(name, digest)| Subject {
+        name: (*name).to_owned(),
+        digest: BTreeMap::from([(digest.algorithm().name().to_owned(), digest.hex())]),
+        annotations: BTreeMap::new(),
+    });
+    let statement = Statement {
+        statement_type: STATEMENT_V1.to_owned(),
+        subject: subject.collect(),
+        predicate_type: predicate_type.to_owned(),
+        predicate: Some(predicate.to_owned()),
+    };
+    serde_json::to_vec(&statement).expect("strings and maps with string keys serialise")
+}

@@ -11,6 +11,7 @@ mod answer;
 mod auth;
 mod blobs;
 mod challenge;
+mod detach;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod manifests;

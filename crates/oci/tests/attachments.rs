@@ -259,12 +259,15 @@ async fn every_layout_is_read_at_once() {
             .unwrap();
     }
     let envelope = r#"{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[{"keyid":"","sig":"c2ln"}]}"#;
-    for (predicate, replace) in [
-        ("a", Replace::Nothing),
-        ("b", Replace::Nothing),
-        ("a", Replace::Predicate("a".to_owned())),
+    for (number, predicate, replace) in [
+        (0, "a", Replace::Nothing),
+        (1, "b", Replace::Nothing),
+        (
+            2,
+            "a",
+            Replace::Blobs(vec![Digest::sha256(envelope.as_bytes())]),
+        ),
     ] {
-        let number = if replace == Replace::Nothing { 0 } else { 1 };
         let envelope = format!("{envelope}{}", " ".repeat(number));
         let mut layer = Descriptor::of(legacy::DSSE_MEDIA_TYPE, envelope.as_bytes());
         layer.annotations = BTreeMap::from([("predicateType".to_owned(), predicate.to_owned())]);

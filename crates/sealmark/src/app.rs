@@ -65,6 +65,10 @@ pub(crate) enum Command {
     SignBlob(commands::sign_blob::Arguments),
     /// Verify the signature of a file
     VerifyBlob(commands::verify_blob::Arguments),
+    /// Say something about images, signed: an SBOM, provenance, or anything else
+    Attest(commands::attest::Arguments),
+    /// Say something about a file, signed
+    AttestBlob(commands::attest_blob::Arguments),
     /// Verify attestations of images
     VerifyAttestation(commands::verify_attestation::Arguments),
     /// Verify an attestation of a file

@@ -54,8 +54,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
 /// Commands of cosign that are not here.
 const COMMANDS: &[&str] = &[
     "attach",
-    "attest",
-    "attest-blob",
     "bundle",
     "copy",
     "debug",

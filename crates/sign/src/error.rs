@@ -50,6 +50,19 @@ pub enum Error {
     /// A service could not be asked, or did not do what was asked.
     #[error(transparent)]
     Service(#[from] sealmark_http::Error),
+    /// A statement that was given cannot be signed.
+    #[error("the statement cannot be signed: {0}")]
+    Statement(String),
+    /// The new attestation is attached, and an old one could not be removed.
+    #[error(
+        "the new attestation ({what}) is attached, but what it should take the place of is still there: {cause}"
+    )]
+    NotReplaced {
+        /// Its type.
+        what: String,
+        /// Why.
+        cause: Box<sealmark_oci::Error>,
+    },
     /// Nobody says who signs.
     #[error("{0}")]
     Identity(String),

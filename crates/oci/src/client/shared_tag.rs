@@ -66,8 +66,8 @@ pub enum Replace {
     Nothing,
     /// Every layer.
     Everything,
-    /// Those whose `predicateType` annotation is this.
-    Predicate(String),
+    /// Those with these blobs.
+    Blobs(Vec<Digest>),
 }
 
 impl Replace {
@@ -75,7 +75,7 @@ impl Replace {
         match self {
             Self::Nothing => false,
             Self::Everything => true,
-            Self::Predicate(uri) => layer.annotations.get("predicateType") == Some(uri),
+            Self::Blobs(blobs) => blobs.contains(&layer.digest),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One file per command: its flags, and a function `run` that calls the crate that does it and prints what came of it.
 
+pub(crate) mod attest;
+pub(crate) mod attest_blob;
 pub(crate) mod clean;
 mod client_files;
 pub(crate) mod completion;
@@ -73,6 +75,8 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::PublicKey(arguments) => public_key::run(arguments, terminal).await,
         Command::Sign(arguments) => sign::run(arguments, terminal).await,
         Command::Verify(arguments) => verify::run(arguments, terminal).await,
+        Command::Attest(arguments) => attest::run(arguments, terminal).await,
+        Command::AttestBlob(arguments) => attest_blob::run(arguments, terminal).await,
         Command::SignBlob(arguments) => sign_blob::run(arguments, terminal).await,
         Command::VerifyBlob(arguments) => verify_blob::run(arguments, terminal).await,
         Command::VerifyAttestation(arguments) => verify_attestation::run(arguments, terminal).await,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sealmark_oci::Reference;
 use sealmark_sign::fulcio::Issued;
-use sealmark_sign::image::{self, Layouts, Location, Signed, State};
-use sealmark_sign::{Sighting, Signatory};
+use sealmark_sign::image::{self, Signed};
+use sealmark_sign::{Layouts, Location, Sighting, Signatory, State};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -19,13 +19,35 @@ use crate::terminal::Terminal;
 
 /// The form of a signature.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum LayoutFlag {
+pub(super) enum LayoutFlag {
     /// A Sigstore bundle that refers to the image (cosign 3)
     Bundle,
     /// A layer at the tag sha256-….sig (cosign 1 and 2)
     Legacy,
     /// Both, for verifiers old and new
     Both,
+}
+
+impl LayoutFlag {
+    /// What is meant, if cosign's own flag is given beside it.
+    pub(super) fn or_cosigns(
+        self,
+        new_bundle_format: Option<bool>,
+        terminal: &Terminal,
+    ) -> Layouts {
+        if let Some(new) = new_bundle_format {
+            terminal.warn("--new-bundle-format is cosign's; write --format bundle|legacy|both");
+            return match new {
+                true => Layouts::Bundle,
+                false => Layouts::Legacy,
+            };
+        }
+        match self {
+            Self::Bundle => Layouts::Bundle,
+            Self::Legacy => Layouts::Legacy,
+            Self::Both => Layouts::Both,
+        }
+    }
 }
 
 /// Flags.
@@ -84,7 +106,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         .iter()
         .map(|text| text.parse::<Reference>().map_err(sealmark_oci::Error::from))
         .collect::<Result<_, _>>()?;
-    let layouts = arguments.layouts(terminal);
+    let layouts = arguments
+        .format
+        .or_cosigns(arguments.new_bundle_format, terminal);
     let annotations = arguments.annotations.parse()?;
     let files = [
         &arguments.bundle,
@@ -144,7 +168,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         arguments.write_files(&signed)?;
         if arguments.output == Format::Text {
             for signed in &signed {
-                print(signed, terminal)?;
+                print(signed, "signed", terminal)?;
             }
         }
         results.extend(signed);
@@ -161,22 +185,6 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
 }
 
 impl Arguments {
-    fn layouts(&self, terminal: &Terminal) -> Layouts {
-        if let Some(new) = self.new_bundle_format {
-            terminal.warn("--new-bundle-format is cosign's; write --format bundle|legacy|both");
-            return if new {
-                Layouts::Bundle
-            } else {
-                Layouts::Legacy
-            };
-        }
-        match self.format {
-            LayoutFlag::Bundle => Layouts::Bundle,
-            LayoutFlag::Legacy => Layouts::Legacy,
-            LayoutFlag::Both => Layouts::Both,
-        }
-    }
-
     fn write_files(&self, signed: &[Signed]) -> Result<(), Error> {
         use base64::Engine as _;
         let write = |path: &Option<PathBuf>, bytes: &[u8]| match path {
@@ -197,8 +205,9 @@ impl Arguments {
     }
 }
 
-fn print(signed: &Signed, terminal: &mut Terminal) -> Result<(), Error> {
-    terminal.line(format!("signed {}", signed.image))?;
+/// One image, after what was done with it, and where its signatures are.
+pub(super) fn print(signed: &Signed, done: &str, terminal: &mut Terminal) -> Result<(), Error> {
+    terminal.line(format!("{done} {}", signed.image))?;
     for signature in &signed.signatures {
         let layout = signature.layout.name();
         terminal.line(match &signature.state {
@@ -215,6 +224,9 @@ fn print(signed: &Signed, terminal: &mut Terminal) -> Result<(), Error> {
             ),
             State::NotUploaded => format!("  {layout}: not attached (--upload=false)"),
         })?;
+        for old in &signature.replaced {
+            terminal.line(format!("    in the place of {old}"))?;
+        }
         for sighting in &signature.seen {
             terminal.line(format!("    {}", seen(sighting)))?;
         }
@@ -260,9 +272,11 @@ impl SignerJson {
 /// One signed image in JSON output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SignedJson<'a> {
+pub(super) struct SignedJson<'a> {
     image: String,
     digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predicate_type: Option<&'a str>,
     #[serde(flatten)]
     by: &'a SignerJson,
     signatures: Vec<SignatureJson<'a>>,
@@ -281,10 +295,18 @@ struct SignatureJson<'a> {
     found_by: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     seen: &'a [Sighting],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replaced: Vec<String>,
 }
 
 impl<'a> SignedJson<'a> {
-    fn new(signed: &'a Signed, by: &'a SignerJson) -> Self {
+    /// What was signed is an attestation of this type.
+    pub(super) fn of_type(mut self, predicate_type: &'a str) -> Self {
+        self.predicate_type = Some(predicate_type);
+        self
+    }
+
+    pub(super) fn new(signed: &'a Signed, by: &'a SignerJson) -> Self {
         let signatures = signed.signatures.iter().map(|placed| {
             let (state, location) = match &placed.state {
                 State::Attached(location) => ("attached", Some(location)),
@@ -298,11 +320,13 @@ impl<'a> SignedJson<'a> {
                 digest: location.map(|l| l.digest.to_string()),
                 found_by: location.map(|l| l.found_by.as_str()),
                 seen: &placed.seen,
+                replaced: placed.replaced.iter().map(ToString::to_string).collect(),
             }
         });
         Self {
             image: signed.image.to_string(),
             digest: signed.digest.to_string(),
+            predicate_type: None,
             by,
             signatures: signatures.collect(),
         }

@@ -1,16 +1,9 @@
-//! Removing attachments, and their entries in the list of referrers that stands in for the API.
-//!
-//! Manifests go first and entries after them: a writer that adds to the list at the same time brings back only
-//! entries whose manifest still exists.
+//! Removing attachments, and then their entries in the list of referrers that stands in for the API.
 
 use sealmark_formats::Digest;
-use sealmark_oci::manifest::OCI_INDEX;
-use sealmark_oci::{Client, Error, Repository, attachment_tag};
+use sealmark_oci::{Client, Error, Repository};
 
 use super::inventory::Item;
-
-/// How often the list is written before others that write it, too, are given way.
-const MAX_WRITES: usize = 5;
 
 /// What came of it.
 pub(super) struct Outcome {
@@ -40,13 +33,13 @@ pub(super) async fn remove(
             }
         }
     }
-    let gone: Vec<&Digest> = removed
+    let gone: Vec<Digest> = removed
         .iter()
         .filter(|item| item.tag.is_none())
-        .map(|item| &item.manifest)
+        .map(|item| item.manifest.clone())
         .collect();
     if !gone.is_empty()
-        && let Err(cause) = unlist(client, repository, subject, &gone).await
+        && let Err(cause) = client.unlist(repository, subject, &gone).await
     {
         failure.get_or_insert((cause, Vec::new()));
     }
@@ -69,52 +62,12 @@ async fn remove_one(client: &Client, repository: &Repository, item: &Item) -> Re
     }
 }
 
-/// Takes entries out of the fallback index, if there is one, and leaves those of others.
-async fn unlist(
-    client: &Client,
-    repository: &Repository,
-    subject: &Digest,
-    gone: &[&Digest],
-) -> Result<(), Error> {
-    let tag = attachment_tag("", subject, "");
-    for _ in 0..MAX_WRITES {
-        let Some(manifest) = client.manifest_if_exists(repository, &tag).await? else {
-            return Ok(());
-        };
-        let mut index = manifest.index()?;
-        let before = index.manifests.len();
-        index
-            .manifests
-            .retain(|entry| !gone.contains(&&entry.digest));
-        if index.manifests.len() == before {
-            return Ok(());
-        }
-        if index.manifests.is_empty() {
-            match client.delete_tag(repository, &tag).await {
-                Ok(()) => continue,
-                Err(error) if error.is_not_found() => return Ok(()),
-                // An empty list says the same.
-                Err(Error::Rejected { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        client
-            .push_manifest(repository, Some(&tag), OCI_INDEX, index.to_json().into())
-            .await?;
-        // Read again: somebody may have written what they had read before.
-    }
-    Err(Error::Contended {
-        target: repository.at(&tag),
-        tries: u32::try_from(MAX_WRITES).unwrap_or(u32::MAX),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use sealmark_oci::manifest::{self, BUNDLE_PREDICATE_ANNOTATION, ImageManifest, OCI_MANIFEST};
-    use sealmark_oci::{BundleAttachment, Descriptor, Options, Source, tree};
+    use sealmark_oci::{BundleAttachment, Descriptor, Options, Source, attachment_tag, tree};
     use sealmark_server::registry::{self, Registry};
 
     use super::super::inventory::{self, Kind};
