@@ -51,17 +51,20 @@ def browse(url, code):
 
 
 def device(command):
-    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said, url, code = "", None, None
-    for line in program.stderr:
-        said += line
-        url = url or next(iter(re.findall(r"https?://\S*/device\S*", said)), None)
-        code = code or next(iter(re.findall(r"\b[A-Z]{4}-[A-Z]{4}\b", said)), None)
-        if url and code:
-            browse(url, code)
-            break
-    said += program.stderr.read()
-    sys.stderr.write(said)
+    try:
+        for line in program.stdout:
+            said += line
+            url = url or next(iter(re.findall(r"https?://\S*/device\S*", said)), None)
+            code = code or next(iter(re.findall(r"\b[A-Z]{4}-[A-Z]{4}\b", said)), None)
+            if url and code:
+                browse(url, code)
+                break
+        said += program.communicate(timeout=60)[0]
+    finally:
+        program.kill()
+        sys.stderr.write(said)
     sys.exit(program.wait())
 
 

@@ -1,5 +1,6 @@
 """Gets a certificate for each key and token, with a request that `cryptography` signs, and says what it reads in them."""
 import base64
+import hashlib
 import json
 import sys
 import urllib.request
@@ -69,6 +70,15 @@ def name(general):
     return f"{kind} {general.value}"
 
 
+def key_id(key):
+    """RFC 7093, section 2, method 1."""
+    # The content of the bit string is the end of the encoding; where it begins, the other method shows.
+    sha1 = x509.SubjectKeyIdentifier.from_public_key(key).digest
+    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    bits = next(spki[at:] for at in range(len(spki)) if hashlib.sha1(spki[at:]).digest() == sha1)
+    return hashlib.sha256(bits).digest()[:20]
+
+
 def facts(pem):
     certificate = x509.load_pem_x509_certificate(pem.encode())
     said = {
@@ -97,7 +107,7 @@ def facts(pem):
                 said["ca"], said["path_length"] = value.ca, value.path_length
             case x509.SubjectKeyIdentifier():
                 said["subject_key"] = value.digest.hex()
-                said["of_its_key"] = value == x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
+                said["of_its_key"] = value.digest == key_id(certificate.public_key())
             case x509.AuthorityKeyIdentifier():
                 said["authority_key"] = value.key_identifier.hex()
             case x509.PrecertificateSignedCertificateTimestamps():

@@ -3,7 +3,7 @@
 use sealmark_formats::Digest;
 use serde_json::json;
 
-use crate::bench::{Bench, SEALMARK, have};
+use crate::bench::{Bench, have};
 use crate::clients::Client;
 use crate::world::{Instance, WHO};
 
@@ -24,19 +24,22 @@ fn npms_provenance_is_verified_by_everybody() {
         "predicateType": PREDICATE,
         "predicate": {"buildDefinition": {}, "runDetails": {}},
     });
-    // What npm asks for, what its later versions will, and Rekor v2, which keeps the time with an authority.
-    for (kind, version, timestamp) in [("intoto", 1, false), ("dsse", 1, true), ("dsse", 2, true)] {
+    let attest = |kind: &str, version: u32, timestamp: bool| {
         let given = json!({
             "url": instance.url, "token": instance.issuer.token(), "bundle": "attested.json",
             "entryType": kind, "majorApiVersion": version, "timestamp": timestamp,
             "statement": statement,
         });
-        Client::Node
-            .program(&bench)
-            .arg("attest")
-            .stdin(given.to_string())
-            .run()
-            .success();
+        let program = Client::Node.program(&bench).arg("attest");
+        program.stdin(given.to_string()).run()
+    };
+    // It sends envelopes to Rekor v2, which takes none since 2.3.
+    attest("dsse", 2, true)
+        .failure()
+        .stderr_has("dsse is not taken");
+    // What npm asks for, and what its later versions will.
+    for (kind, timestamp) in [("intoto", false), ("dsse", true)] {
+        attest(kind, 1, timestamp).success();
         for who in [WHO, "eve@example.org"] {
             let issuer = instance.issuer.url.as_str();
             let root = instance.file("trusted_root.json");
@@ -71,25 +74,34 @@ fn npms_provenance_is_verified_by_everybody() {
             }
         }
     }
-    // The other way round: what we attest.
+    // The other way round: what cosign attests.
     bench
         .sandbox
         .write("predicate.json", r#"{"buildDefinition":{}}"#);
-    bench
-        .sandbox
-        .command(SEALMARK)
-        .args(["attest-blob", "--yes", "--bundle", "attested.json"])
-        .args(["--type", PREDICATE, "--predicate", "predicate.json"])
-        .args(["--signing-config", "instance/signing_config_rekor_v2.json"])
-        .args([
-            "--trusted-root",
-            "instance/trusted_root.json",
-            "package.tgz",
-        ])
-        .env("SIGSTORE_ID_TOKEN", instance.issuer.token())
-        .run()
-        .success();
-    let verify = |who| Client::Node.verify(&bench, &instance, "attested.json", "package.tgz", who);
-    verify(WHO).success();
-    verify("eve@example.org").failure();
+    for (config, known) in [
+        ("signing_config.json", true),
+        // It knows an envelope's entry in Rekor v2 only of the kind that Rekor v2 no longer takes.
+        ("signing_config_rekor_v2.json", false),
+    ] {
+        Client::Cosign3
+            .program(&bench)
+            .args(["attest-blob", "--yes", "--bundle", "attested.json"])
+            .args(["--type", PREDICATE, "--predicate", "predicate.json"])
+            .arg("--signing-config")
+            .arg(instance.file(config))
+            .arg("--trusted-root")
+            .arg(instance.file("trusted_root.json"))
+            .arg("package.tgz")
+            .env("SIGSTORE_ID_TOKEN", instance.issuer.token())
+            .run()
+            .success();
+        for who in [WHO, "eve@example.org"] {
+            let verified =
+                Client::Node.verify(&bench, &instance, "attested.json", "package.tgz", who);
+            match who {
+                WHO if known => verified.success(),
+                _ => verified.failure(),
+            };
+        }
+    }
 }
