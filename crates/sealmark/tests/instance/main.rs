@@ -66,6 +66,47 @@ fn everybody_signs_in_it_and_verifies_what_the_others_signed() {
 }
 
 #[test]
+fn a_signing_configuration_without_timestamp_authorities_is_everybodys() {
+    if !have(&["cosign3", "node-sigstore", "sigstore-python"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let instance = Instance::start(&bench);
+    let service = |url: &str| {
+        format!("url={url},api-version=1,start-time=2026-01-01T00:00:00Z,operator=example.org")
+    };
+    bench
+        .sandbox
+        .command(SEALMARK)
+        .args(["signing-config", "create", "--rekor-config", "ANY"])
+        .args(["--fulcio", &service(&instance.url)])
+        .args(["--rekor", &service(&instance.url)])
+        .args(["--oidc-provider", &service(&instance.issuer.url)])
+        .args(["--out", "instance/untimed.json"])
+        .run()
+        .success();
+    bench.sandbox.write("a.txt", "a");
+    // sigstore-python reads it as a part of another file.
+    let parse = |name: &str| -> Value {
+        serde_json::from_str(&bench.sandbox.read(format!("instance/{name}"))).unwrap()
+    };
+    let mut trust = parse("trust_config.json");
+    trust["signingConfig"] = parse("untimed.json");
+    bench
+        .sandbox
+        .write("instance/trust_config.json", trust.to_string());
+    for client in [Cosign3, Node, Python, Sealmark] {
+        client
+            .sign(&bench, &instance, "untimed.json", "a.txt", "a.json")
+            .success();
+        assert!(!bench.sandbox.read("a.json").contains("signedTimestamp\""));
+        Sealmark
+            .verify(&bench, &instance, "a.json", "a.txt", WHO)
+            .success();
+    }
+}
+
+#[test]
 fn who_initializes_needs_no_files() {
     if !have(&["cosign3", "cosign2"]) {
         return;
