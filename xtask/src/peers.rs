@@ -10,9 +10,7 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{
-    cargo_deny, image, libraries, python, python_grpc, rekor_tiles, sigstore_python, sources,
-};
+use crate::{cargo_deny, image, libraries, node, python, rekor_tiles, sources};
 
 /// A program that tests run.
 struct Peer {
@@ -28,13 +26,13 @@ struct Peer {
     wanted: Option<&'static str>,
     /// What proves that it runs here: its arguments.
     probe: &'static str,
-    /// Arguments that the program always gets; `@` is the folder `.peers`.
+    /// Arguments that the program always gets; `@` is the folder `.peers`, `%` the one that stands for `/`.
     arguments: &'static str,
     /// Whether the machine's own program, where there is one, is as good.
     system: bool,
 }
 
-const PEERS: [Peer; 10] = [
+const PEERS: [Peer; 12] = [
     Peer {
         alias: "cosign3",
         package: "cosign",
@@ -51,6 +49,16 @@ const PEERS: [Peer; 10] = [
         program: "cosign",
         suite: Some("trixie"),
         wanted: Some("2.5.0"),
+        probe: "version",
+        arguments: "",
+        system: false,
+    },
+    Peer {
+        alias: "gitsign",
+        package: "gitsign",
+        program: "gitsign",
+        suite: Some("sid"),
+        wanted: Some("0.16.1"),
         probe: "version",
         arguments: "",
         system: false,
@@ -136,6 +144,17 @@ const PEERS: [Peer; 10] = [
         arguments: "",
         system: true,
     },
+    // What gitsign signs for. Its own programs are where the installed package would have them.
+    Peer {
+        alias: "git",
+        package: "git",
+        program: "git",
+        suite: None,
+        wanted: None,
+        probe: "--version",
+        arguments: r#"--exec-path="%/usr/lib/git-core""#,
+        system: true,
+    },
 ];
 
 /// What only benchmarks run: fetched when the first one asks for it.
@@ -166,8 +185,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     }
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
-    python_grpc::fetch(&root)?;
-    sigstore_python::fetch(&root)?;
+    node::fetch(&root)?;
     rekor_tiles::fetch_in(&root, &mut archive)?;
     image::build_in(&root, &mut archive)
 }
@@ -360,7 +378,7 @@ impl Archive {
         if libraries.is_empty() && peer.arguments.is_empty() {
             link(&relative(root, &program)?, &bin.join(&name))?;
         } else {
-            wrap(root, peer, &program, &libraries, &bin.join(&name))?;
+            wrap(root, peer, &package.tree, &program, &libraries, &name)?;
         }
         process::succeed(Command::new(bin.join(&name)).args(peer.probe.split(' '))).map_err(
             |error| {
@@ -379,31 +397,55 @@ impl Archive {
     }
 }
 
-/// A script beside the links, for a program that needs libraries or arguments. It finds everything from its own place,
-/// so that the checkout can be moved.
-fn wrap(root: &Path, peer: &Peer, program: &Path, libraries: &[PathBuf], to: &Path) -> Outcome<()> {
+/// A script in place of the link, for a program that needs libraries or arguments.
+fn wrap(
+    root: &Path,
+    peer: &Peer,
+    tree: &Path,
+    program: &Path,
+    libraries: &[PathBuf],
+    name: &str,
+) -> Outcome<()> {
     let inside = |path: &Path| -> Outcome<String> {
         let relative = path
             .strip_prefix(root)
             .map_err(|_| "a peer is outside .peers")?;
         Ok(format!("$peers/{}", relative.display()))
     };
-    let mut script = String::from(
-        "#!/bin/sh\n# Written by `cargo xtask peers`.\n\
-         peers=$(dirname \"$(dirname \"$(readlink -f \"$0\")\")\")\n",
-    );
+    let mut text = String::new();
     if !libraries.is_empty() {
         let folders: Vec<String> = libraries
             .iter()
             .map(|folder| inside(folder))
             .collect::<Outcome<_>>()?;
-        script += &format!("export LD_LIBRARY_PATH=\"{}\"\n", folders.join(":"));
+        text += &format!("export LD_LIBRARY_PATH=\"{}\"\n", folders.join(":"));
     }
-    let arguments = peer.arguments.replace('@', "$peers");
-    script += &format!("exec \"{}\" {arguments} \"$@\"\n", inside(program)?);
+    let arguments = peer
+        .arguments
+        .replace('@', "$peers")
+        .replace('%', &inside(tree)?);
+    text += &format!("exec \"{}\" {arguments} \"$@\"\n", inside(program)?);
+    write_script(&root.join("bin").join(name), &text)
+}
+
+/// Puts a script `alias-VERSION` into `.peers/bin`, and a link `alias` to it. In `text`, `$peers` is the folder `.peers`.
+pub(crate) fn script(root: &Path, alias: &str, version: &str, text: &str) -> Outcome<()> {
+    let (bin, name) = (root.join("bin"), format!("{alias}-{version}"));
+    write_script(&bin.join(&name), text)?;
+    link(Path::new(&name), &bin.join(alias))
+}
+
+/// It finds everything from its own place, so that the checkout can be moved.
+fn write_script(to: &Path, text: &str) -> Outcome<()> {
     // A link that was here before must not lead the script into another file.
     remove(to)?;
-    process::write(to, script)?;
+    process::write(
+        to,
+        format!(
+            "#!/bin/sh\n# Written by `cargo xtask peers`.\n\
+             peers=$(dirname \"$(dirname \"$(readlink -f \"$0\")\")\")\n{text}"
+        ),
+    )?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(to, mode)
         .map_err(|error| format!("cannot make {} executable: {error}", to.display()).into())

@@ -1,88 +1,226 @@
-//! python-tuf, the reference client of TUF: packages of the Python index, unpacked beside each other.
+//! Peers of the Python index: packages, unpacked beside each other, and the scripts that run Python with them.
 //!
-//! Invariant: what is fetched has the hash of what was looked at. The packages have no compiled code, so that they are
-//! the same everywhere; the reference client then checks Ed25519 signatures only, as slowly as Python does.
+//! Invariant: every package has the version that was looked at, and where it is the same file for everybody also its
+//! hash. What is compiled is compiled for the Python that unpacked it, which the scripts in `.peers/bin` therefore name;
+//! byte code is there before the first run is measured.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::peers;
 use crate::process::{self, Outcome};
 
-const VERSION: &str = "7.0.1";
+/// Packages that belong together.
+struct Packages {
+    /// What the folder is named after.
+    name: &'static str,
+    /// The version of the package that all others are there for.
+    version: &'static str,
+    scripts: &'static [Script],
+    /// As in a file of requirements.
+    requirements: &'static [&'static str],
+}
 
-const ALIAS: &str = "python-tuf";
+/// A script in `.peers/bin`.
+struct Script {
+    /// The name that never changes.
+    alias: &'static str,
+    /// What Python always gets.
+    arguments: &'static str,
+    /// What shows that it runs, and its answer with `@` for the version.
+    probe: (&'static [&'static str], &'static str),
+}
 
-/// Each package's version, and the SHA-256 of its file.
-const PACKAGES: [(&str, &str, &str); 3] = [
-    (
-        "tuf",
-        VERSION,
-        "d30434bda6e079ab303fb30d1b3006d939a10ca34783b1573d61cd9b802fa45c",
-    ),
-    (
-        "securesystemslib",
-        "1.6.0",
-        "1c1aa00f058f4851f038d409c8ca4a727db854a91f07ec3a0fa047bb93e43e0e",
-    ),
-    (
-        "urllib3",
-        "2.8.0",
-        "0cf3cae568d36aa9576b28dfb35f11328f1cb974ca7647d9475ebb86c75ac6e3",
-    ),
+const ALL: [Packages; 3] = [
+    // The reference client of TUF. These packages have no compiled code: it checks Ed25519 signatures only, as slowly as
+    // Python does.
+    Packages {
+        name: "python-tuf",
+        version: "7.0.1",
+        scripts: &[Script {
+            alias: "python-tuf",
+            arguments: "",
+            probe: (
+                &["-c", "import tuf, tuf.ngclient; print(tuf.__version__)"],
+                "@",
+            ),
+        }],
+        requirements: &[
+            "tuf==7.0.1 --hash=sha256:d30434bda6e079ab303fb30d1b3006d939a10ca34783b1573d61cd9b802fa45c",
+            "securesystemslib==1.6.0 --hash=sha256:1c1aa00f058f4851f038d409c8ca4a727db854a91f07ec3a0fa047bb93e43e0e",
+            "urllib3==2.8.0 --hash=sha256:0cf3cae568d36aa9576b28dfb35f11328f1cb974ca7647d9475ebb86c75ac6e3",
+        ],
+    },
+    // gRPC's own client, and Sigstore's messages as its project publishes them: who checks our field numbers and our
+    // framing must not have them from us.
+    Packages {
+        name: "python-grpc",
+        version: "1.85.1",
+        scripts: &[Script {
+            alias: "python-grpc",
+            arguments: "",
+            probe: (
+                &[
+                    "-c",
+                    "import grpc, grpc_health, grpc_reflection, sigstore_protobuf_specs; print(grpc.__version__)",
+                ],
+                "@",
+            ),
+        }],
+        requirements: &[
+            "annotated-types==0.8.0",
+            "betterproto==2.0.0b7",
+            "grpcio==1.85.1",
+            "grpcio-health-checking==1.85.1",
+            "grpcio-reflection==1.85.1",
+            "grpclib==0.4.9",
+            "protobuf==7.36.2",
+            "pydantic==2.14.3",
+            "pydantic_core==2.50.4",
+            "python-dateutil==2.9.0.post0",
+            "sigstore-protobuf-specs==0.5.2",
+            "six==1.17.0",
+            "typing-inspection==0.4.5",
+            "typing_extensions==4.16.0",
+        ],
+    },
+    // sigstore-python; and Python with what it is made of, of which tests use `cryptography` and `rfc3161-client` alone.
+    Packages {
+        name: "sigstore-python",
+        version: "4.5.1",
+        scripts: &[
+            Script {
+                alias: "sigstore-python",
+                arguments: "-m sigstore",
+                probe: (&["--version"], "sigstore @"),
+            },
+            Script {
+                alias: "python-sigstore",
+                arguments: "",
+                probe: (
+                    &[
+                        "-c",
+                        "import cryptography, rfc3161_client, sigstore; print(sigstore.__version__)",
+                    ],
+                    "@",
+                ),
+            },
+        ],
+        requirements: &[
+            "annotated-types==0.8.0",
+            "certifi==2026.10.18",
+            "cffi==2.1.1",
+            "charset-normalizer==3.5.2",
+            "cryptography==50.0.2",
+            "dnspython==2.9.2",
+            "email-validator==2.4.0",
+            "id==1.6.1",
+            "idna==3.20",
+            "markdown-it-py==4.3.0",
+            "mdurl==0.1.2",
+            "platformdirs==4.14.7",
+            "pycparser==3.12",
+            "pydantic==2.14.3",
+            "pydantic_core==2.50.4",
+            "Pygments==2.21.0",
+            "PyJWT==2.15.1",
+            "requests==2.34.2",
+            "rfc3161-client==1.0.9",
+            "rfc8785==0.1.4",
+            "rich==15.0.0",
+            "securesystemslib==1.6.0",
+            "sigstore==4.5.1",
+            "sigstore-models==0.0.6",
+            "sigstore-rekor-types==0.0.18",
+            "tuf==7.0.1",
+            "typing-inspection==0.4.5",
+            "typing_extensions==4.16.0",
+            "urllib3==2.8.0",
+        ],
+    },
 ];
 
-/// Puts `python-tuf` into `.peers/bin`: Python, with the reference client at hand.
+/// Puts all of them into `.peers/bin`.
 pub(crate) fn fetch(root: &Path) -> Outcome<()> {
-    let program = root.join("bin").join(ALIAS);
-    if runs(&program) {
-        println!("{ALIAS:<16} {VERSION} (was there)");
-        return Ok(());
-    }
-    if process::on_path("python3").is_none() {
-        return Err(
-            "python3 is not on this machine: python-tuf, a client to compare with, needs it".into(),
-        );
-    }
+    ALL.iter().try_for_each(|packages| {
+        obtain(root, packages).map_err(|error| {
+            format!("cannot get {} {}: {error}", packages.name, packages.version).into()
+        })
+    })
+}
+
+fn obtain(root: &Path, packages: &Packages) -> Outcome<()> {
     let start = Instant::now();
-    let name = format!("{ALIAS}-{VERSION}");
-    let folder = root.join(&name);
-    process::remove_dir(&folder)?;
-    let requirements: String = PACKAGES
-        .iter()
-        .map(|(package, version, hash)| format!("{package}=={version} --hash=sha256:{hash}\n"))
-        .collect();
-    let list = folder.join("requirements.txt");
-    process::write(&list, requirements)?;
-    let mut command = Command::new("python3");
-    command.args(["-m", "pip", "install", "--quiet", "--no-cache-dir"]);
-    command.args(["--no-deps", "--disable-pip-version-check", "--no-compile"]);
-    command.args(["--only-binary=:all:", "--require-hashes", "--target"]);
-    command.arg(&folder).arg("--requirement").arg(&list);
-    process::succeed(&mut command)?;
-    let script = format!(
-        "#!/bin/sh\n# Written by `cargo xtask peers`.\n\
-         peers=$(dirname \"$(dirname \"$(readlink -f \"$0\")\")\")\n\
-         export PYTHONPATH=\"$peers/{name}\" PYTHONDONTWRITEBYTECODE=1\n\
-         exec python3 \"$@\"\n"
-    );
-    process::write(&program, script)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&program, mode)
-        .map_err(|error| format!("cannot make {} executable: {error}", program.display()))?;
-    if !runs(&program) {
-        return Err(format!("{} is not python-tuf {VERSION}", program.display()).into());
+    let how = if packages.run(root) {
+        "was there".to_owned()
+    } else {
+        let python = interpreter()?;
+        // A script more than there was does not need the packages again.
+        if packages.folder(root).is_dir() {
+            packages.write_scripts(root, &python)?;
+        }
+        if !packages.run(root) {
+            unpack(&packages.folder(root), &python, packages.requirements)?;
+            packages.write_scripts(root, &python)?;
+        }
+        if !packages.run(root) {
+            return Err(format!("{} does not have it", packages.folder(root).display()).into());
+        }
+        format!("{:.1} s", start.elapsed().as_secs_f32())
+    };
+    for script in packages.scripts {
+        println!("{:<16} {} ({how})", script.alias, packages.version);
     }
-    println!(
-        "{ALIAS:<16} {VERSION} ({:.1} s)",
-        start.elapsed().as_secs_f32()
-    );
     Ok(())
 }
 
-fn runs(program: &Path) -> bool {
-    let probe = "import tuf, tuf.ngclient; print(tuf.__version__)";
-    program.is_file()
-        && process::succeed(Command::new(program).args(["-c", probe]))
-            .is_ok_and(|version| version.trim() == VERSION)
+/// The file of the Python that this machine calls `python3`.
+pub(crate) fn interpreter() -> Outcome<String> {
+    if process::on_path("python3").is_none() {
+        return Err("python3 is not on this machine".into());
+    }
+    let mut which = Command::new("python3");
+    let path = process::succeed(which.args(["-c", "import sys; print(sys.executable)"]))?;
+    Ok(path.trim().to_owned())
+}
+
+/// Unpacks these packages, and no others, into a folder of their own.
+pub(crate) fn unpack(folder: &Path, python: &str, requirements: &[&str]) -> Outcome<()> {
+    process::remove_dir(folder)?;
+    let list = folder.join("requirements.txt");
+    process::write(&list, requirements.join("\n") + "\n")?;
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "install", "--quiet", "--no-cache-dir"]);
+    command.args(["--no-deps", "--disable-pip-version-check", "--compile"]);
+    command.args(["--only-binary=:all:", "--target"]);
+    command.arg(folder).arg("--requirement").arg(&list);
+    process::succeed(&mut command)?;
+    Ok(())
+}
+
+impl Packages {
+    fn folder(&self, root: &Path) -> std::path::PathBuf {
+        root.join(format!("{}-{}", self.name, self.version))
+    }
+
+    fn write_scripts(&self, root: &Path, python: &str) -> Outcome<()> {
+        self.scripts.iter().try_for_each(|script| {
+            let text = format!(
+                "export PYTHONPATH=\"$peers/{}-{}\"\nexec \"{python}\" {} \"$@\"\n",
+                self.name, self.version, script.arguments
+            );
+            peers::script(root, script.alias, self.version, &text)
+        })
+    }
+
+    fn run(&self, root: &Path) -> bool {
+        self.scripts.iter().all(|script| {
+            let program = root.join("bin").join(script.alias);
+            let (arguments, answer) = script.probe;
+            program.is_file()
+                && process::succeed(Command::new(program).args(arguments))
+                    .is_ok_and(|text| text.trim() == answer.replace('@', self.version))
+        })
+    }
 }

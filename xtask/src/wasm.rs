@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use crate::node;
 use crate::peers;
 use crate::process::cargo;
 use crate::process::{self, Outcome};
@@ -42,7 +43,8 @@ pub(crate) fn portable(checkout: &Path) -> Outcome<()> {
 /// The ground floor built for WebAssembly, and there, run by node, Wycheproof's vectors and real bundles.
 pub(crate) fn test(checkout: &Path) -> Outcome<()> {
     install_target()?;
-    let Some(node) = process::on_path("node") else {
+    let node = process::on_path("node").or_else(|| node::unpacked(&peers::folder(checkout)));
+    let Some(node) = node else {
         if std::env::var_os("CI").is_some() {
             return Err("node, which runs the tests for WebAssembly, is not on PATH".into());
         }

@@ -26,7 +26,7 @@ use serde_json::Value;
 pub use error::{Error, Violation};
 pub use field::Field;
 pub use foreign::{ForeignKey, Format};
-pub use v2::{RequestV2, SentVerifier};
+pub use v2::{NO_DSSE, RequestV2, SentVerifier};
 pub use verifier::{Message, Verifier, allowed, issuer_key};
 
 /// An entry that may be logged.

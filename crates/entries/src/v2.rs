@@ -10,13 +10,17 @@ use sealmark_formats::log_entry::{
 use sealmark_keys::{HashAlgorithm, KeyType, PublicKey};
 use sealmark_x509::Certificate;
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
 
 use crate::verifier::{Verifier, allowed};
 use crate::{Error, Proposed, decode_any_base64};
 
 const INVALID: &str = "invalid hashedrekord request";
+
+/// Rekor v2 took envelopes until 2.2.
+pub const NO_DSSE: &str =
+    "dsse is not taken: send the signature over the envelope's encoding as a hashedrekord";
 
 /// What a client of Rekor v2 sends, out of JSON or of protobuf: not checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,6 +52,10 @@ impl RequestV2 {
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
         // The reader below would take a list of values for an object's members in their order.
         if json.contains(&b'[') {
+            let kind: Result<Kind, _> = serde_json::from_slice(json);
+            if kind.is_ok_and(|kind| kind.dsse.is_some()) {
+                return Err(refuse(&NO_DSSE));
+            }
             return Err(refuse(
                 &"there is a [ in it, and nothing in a request is a list",
             ));
@@ -149,6 +157,13 @@ struct Request {
         alias = "hashed_rekord_request_v002"
     )]
     hashed_rekord: HashedRekord,
+}
+
+/// What else an older client may have meant.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "dsseRequestV002", alias = "dsse_request_v002")]
+    dsse: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

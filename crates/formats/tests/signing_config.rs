@@ -137,13 +137,14 @@ fn what_is_read_is_written_as_it_was() {
         let written = config.to_json();
         assert_eq!(SigningConfig::parse(&written).unwrap(), config);
     }
-    // As cosign writes a configuration without services.
-    let empty = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{},"tsaConfig":{}}"#;
-    assert_eq!(SigningConfig::default().to_json(), empty.as_bytes());
-    assert_eq!(
-        SigningConfig::parse(empty.as_bytes()).unwrap(),
-        SigningConfig::default()
-    );
+    // As cosign writes a configuration without services; sigstore-python and sigstore-js take `{}` for a wrong selector.
+    let cosign = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{},"tsaConfig":{}}"#;
+    let ours = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}"#;
+    assert_eq!(SigningConfig::default().to_json(), ours.as_bytes());
+    for empty in [cosign, ours] {
+        let parsed = SigningConfig::parse(empty.as_bytes()).unwrap();
+        assert_eq!(parsed, SigningConfig::default());
+    }
 }
 
 /// What the public instance had until 2025, and its TUF repository still has as `signing_config.json`; the timestamp

@@ -12,7 +12,7 @@ const FOLDER: &str = "SEALMARK_PEERS";
 const REQUIRE: &str = "SEALMARK_REQUIRE_PEERS";
 
 /// The peers that a machine's own copy can stand for: their version does not matter to any test.
-const SYSTEM: [&str; 1] = ["openssl"];
+const SYSTEM: [&str; 2] = ["git", "openssl"];
 
 /// A program of another project that tests run.
 #[derive(Debug)]
@@ -28,7 +28,9 @@ impl Peer {
     }
 
     /// The program with this name: `cosign3`, `cosign2`, `rekor-cli`, `rekor-tiles` (its server on a directory), `oras`,
-    /// `skopeo`, `umoci`, `docker-registry`, `openssl`, `python-tuf` (Python with the reference client of TUF).
+    /// `skopeo`, `umoci`, `docker-registry`, `openssl`, `git`, `gitsign`, `sigstore-python`, `python-sigstore` (Python with
+    /// what sigstore-python is made of), `python-tuf` (with the reference client of TUF), `python-grpc`, `node-sigstore`
+    /// (node with Sigstore's packages and oidc-provider).
     pub fn find(name: &str) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").filter(|_| SYSTEM.contains(&name));
         let mut folders = vec![Self::folder()];

@@ -33,16 +33,17 @@ struct ConfigJson {
         skip_serializing_if = "Vec::is_empty"
     )]
     rekor_tlog_urls: Vec<ServiceJson>,
-    #[serde(alias = "rekor_tlog_config", deserialize_with = "null_as_default")]
-    rekor_tlog_config: SelectorJson,
+    /// Left out where nothing is said: other clients read an object without a selector as a wrong one.
+    #[serde(alias = "rekor_tlog_config", skip_serializing_if = "Option::is_none")]
+    rekor_tlog_config: Option<SelectorJson>,
     #[serde(
         alias = "tsa_urls",
         deserialize_with = "null_as_default",
         skip_serializing_if = "Vec::is_empty"
     )]
     tsa_urls: Vec<ServiceJson>,
-    #[serde(alias = "tsa_config", deserialize_with = "null_as_default")]
-    tsa_config: SelectorJson,
+    #[serde(alias = "tsa_config", skip_serializing_if = "Option::is_none")]
+    tsa_config: Option<SelectorJson>,
 }
 
 /// What every version has.
@@ -115,9 +116,9 @@ fn v0_2(raw: ConfigJson) -> Result<SigningConfig, ParseError> {
         ca_urls: services("caUrls", raw.ca_urls)?,
         oidc_urls: services("oidcUrls", raw.oidc_urls)?,
         rekor_tlog_urls: services("rekorTlogUrls", raw.rekor_tlog_urls)?,
-        rekor_tlog_config: selector("rekorTlogConfig", &raw.rekor_tlog_config)?,
+        rekor_tlog_config: selector("rekorTlogConfig", raw.rekor_tlog_config)?,
         tsa_urls: services("tsaUrls", raw.tsa_urls)?,
-        tsa_config: selector("tsaConfig", &raw.tsa_config)?,
+        tsa_config: selector("tsaConfig", raw.tsa_config)?,
     })
 }
 
@@ -164,7 +165,8 @@ fn service(place: &str, raw: ServiceJson) -> Result<Service, ParseError> {
     })
 }
 
-fn selector(field: &str, raw: &SelectorJson) -> Result<Option<Selector>, ParseError> {
+fn selector(field: &str, raw: Option<SelectorJson>) -> Result<Option<Selector>, ParseError> {
+    let raw = raw.unwrap_or_default();
     match (raw.selector.as_str(), raw.count) {
         ("" | "SERVICE_SELECTOR_UNDEFINED", _) => Ok(None),
         ("ANY", _) => Ok(Some(Selector::Any)),
@@ -207,15 +209,14 @@ fn write_services(services: &[Service]) -> Vec<ServiceJson> {
         .collect()
 }
 
-fn write_selector(selector: Option<Selector>) -> SelectorJson {
-    let (selector, count) = match selector {
-        None => ("", 0),
-        Some(Selector::Any) => ("ANY", 0),
-        Some(Selector::All) => ("ALL", 0),
-        Some(Selector::Exact(count)) => ("EXACT", count),
+fn write_selector(selector: Option<Selector>) -> Option<SelectorJson> {
+    let (selector, count) = match selector? {
+        Selector::Any => ("ANY", 0),
+        Selector::All => ("ALL", 0),
+        Selector::Exact(count) => ("EXACT", count),
     };
-    SelectorJson {
+    Some(SelectorJson {
         selector: selector.to_owned(),
         count,
-    }
+    })
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, Response, StatusCode, Version};
-use sealmark_entries::{RequestV2, SentVerifier};
+use sealmark_entries::{NO_DSSE, RequestV2, SentVerifier};
 use sealmark_log::Integrated;
 use tokio::sync::Semaphore;
 
@@ -155,9 +155,7 @@ fn proposed(request: CreateEntryRequest) -> Result<RequestV2, Status> {
     let entry = match request.spec {
         Some(Spec::HashedRekord(entry)) => entry,
         Some(Spec::Dsse(_)) => {
-            return Err(refuse(
-                "dsse is not taken: send the signature over the envelope's encoding as a hashedrekord",
-            ));
+            return Err(refuse(NO_DSSE));
         }
         None => return Err(refuse("hashed_rekord_request_v002 is missing")),
     };
