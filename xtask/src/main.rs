@@ -10,6 +10,7 @@ mod cargo_deny;
 mod fuzz;
 mod image;
 mod libraries;
+mod localstack;
 mod peers;
 mod process;
 mod python;

@@ -11,7 +11,8 @@ use std::time::Instant;
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
 use crate::{
-    cargo_deny, image, libraries, python, python_grpc, rekor_tiles, sigstore_python, sources,
+    cargo_deny, image, libraries, localstack, python, python_grpc, rekor_tiles, sigstore_python,
+    sources,
 };
 
 /// A program that tests run.
@@ -168,6 +169,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     python::fetch(&root)?;
     python_grpc::fetch(&root)?;
     sigstore_python::fetch(&root)?;
+    localstack::fetch(&root)?;
     rekor_tiles::fetch_in(&root, &mut archive)?;
     image::build_in(&root, &mut archive)
 }

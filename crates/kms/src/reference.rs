@@ -139,6 +139,13 @@ impl KeyRef {
     }
 }
 
+impl KeyRef {
+    /// Whether the key is in a provider, which is asked whenever it is used.
+    pub fn is_in_provider(&self) -> bool {
+        !matches!(self, Self::File(_) | Self::Env(_) | Self::Url(_))
+    }
+}
+
 /// The scheme in lower case and what follows it. Only `pkcs11:` (RFC 7512) goes without slashes.
 fn scheme(text: &str) -> Option<(String, &str)> {
     let legal = |scheme: &str| {
