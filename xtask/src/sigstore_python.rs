@@ -80,31 +80,12 @@ pub(crate) fn install(
     packages: &[&str],
     arguments: &str,
 ) -> Outcome<()> {
-    let mut which = Command::new("python3");
-    let python = process::succeed(which.args(["-c", "import sys; print(sys.executable)"]))?;
-    install_with(
-        Path::new(python.trim()),
-        root,
-        alias,
-        version,
-        packages,
-        arguments,
-    )
-}
-
-/// As [`install`], with this Python.
-pub(crate) fn install_with(
-    python: &Path,
-    root: &Path,
-    alias: &str,
-    version: &str,
-    packages: &[&str],
-    arguments: &str,
-) -> Outcome<()> {
     let name = format!("{alias}-{version}");
     let folder = root.join(&name);
     process::remove_dir(&folder)?;
-    let mut command = Command::new(python);
+    let mut which = Command::new("python3");
+    let python = process::succeed(which.args(["-c", "import sys; print(sys.executable)"]))?;
+    let mut command = Command::new(python.trim());
     command.args(["-m", "pip", "install", "--quiet", "--no-cache-dir"]);
     command.args(["--no-deps", "--disable-pip-version-check", "--compile"]);
     command.args(["--only-binary=:all:", "--target"]);
@@ -114,7 +95,7 @@ pub(crate) fn install_with(
          peers=$(dirname \"$(dirname \"$(readlink -f \"$0\")\")\")\n\
          export PYTHONPATH=\"$peers/{name}\"\n\
          exec \"{}\" {arguments}\"$@\"\n",
-        python.display()
+        python.trim()
     );
     let bin = root.join("bin");
     let file = bin.join(&name);
