@@ -8,11 +8,11 @@ use sealmark_testkit::{FaultyServer, Reply, Request};
 use serde_json::{Value, json};
 
 /// A running double.
-pub struct Double(FaultyServer);
+pub(crate) struct Double(FaultyServer);
 
 impl Double {
     /// With one key, under every name. `special` may answer first.
-    pub fn start(
+    pub(crate) fn start(
         algorithm: Algorithm,
         special: impl Fn(&Call<'_>) -> Option<Reply> + Send + Sync + 'static,
     ) -> Self {
@@ -24,12 +24,12 @@ impl Double {
         Self(server)
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.0.address()
     }
 
     /// Which calls there were: `Sign alias/release us-west-2 AKIAENVIRONMENT`.
-    pub fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         let requests = self.0.requests();
         let calls = requests.iter().map(Call::of);
         calls.map(|call| call.to_string()).collect()
@@ -37,14 +37,14 @@ impl Double {
 }
 
 /// A request, understood.
-pub struct Call<'a> {
-    pub request: &'a Request,
+pub(crate) struct Call<'a> {
+    pub(crate) request: &'a Request,
     /// `Sign`; for others the path.
-    pub action: String,
-    pub body: Value,
+    pub(crate) action: String,
+    pub(crate) body: Value,
     /// Whose access key signed it.
-    pub by: String,
-    pub region: String,
+    pub(crate) by: String,
+    pub(crate) region: String,
 }
 
 impl<'a> Call<'a> {
@@ -68,7 +68,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         self.body["KeyId"].as_str().unwrap_or_default()
     }
 }
@@ -82,12 +82,12 @@ impl std::fmt::Display for Call<'_> {
 }
 
 /// A refusal in KMS's form.
-pub fn refusal(code: &str, message: &str) -> Reply {
+pub(crate) fn refusal(code: &str, message: &str) -> Reply {
     let body = json!({ "__type": code, "message": message });
     Reply::status(400).body(body.to_string())
 }
 
-pub fn good(body: &Value) -> Reply {
+pub(crate) fn good(body: &Value) -> Reply {
     Reply::status(200).body(body.to_string())
 }
 
