@@ -71,7 +71,7 @@ pub(crate) async fn load(key: &Key, options: &Options) -> Result<RemoteKey, Erro
 }
 
 async fn read(client: Arc<Client>, key: &Key, options: &Options) -> Result<RemoteKey, Error> {
-    let id = key.id.request_form();
+    let id = key.id.to_string();
     let found: Description = client.call("GetPublicKey", json!({ "KeyId": id })).await?;
     let spec = found.key_spec.unwrap_or_default();
     let unsuitable = |reason: String| Error::Unsuitable {
@@ -280,7 +280,7 @@ pub(crate) async fn create(
     options.tell(format!("key {key}"));
     let client = Client::new(key, options).await?;
     // Before a key is made that nobody would ever use, and that costs money.
-    let request = json!({ "KeyId": key.id.request_form() });
+    let request = json!({ "KeyId": key.id.to_string() });
     match client
         .try_call::<Description>("GetPublicKey", &request)
         .await?

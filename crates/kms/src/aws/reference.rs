@@ -65,7 +65,7 @@ impl Key {
     }
 
     /// The region that the key is in, if the reference says it: by the ARN, or by the host of AWS that was named.
-    pub(crate) fn region(&self) -> Option<&str> {
+    pub fn region(&self) -> Option<&str> {
         match &self.id {
             Id::Arn(arn) => Some(&arn.region),
             _ => self.endpoint.as_deref().and_then(region_of_host),
@@ -182,11 +182,6 @@ impl Id {
             return Ok(Self::Alias(name.to_owned()));
         }
         Err(nearly(text, &lower))
-    }
-
-    /// As KMS is asked for it.
-    pub(crate) fn request_form(&self) -> String {
-        self.to_string()
     }
 }
 

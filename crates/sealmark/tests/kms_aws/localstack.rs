@@ -1,6 +1,6 @@
 //! LocalStack's KMS: keys of every kind that it has, and cosign with the same keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sealmark_testkit::{
@@ -27,6 +27,7 @@ fn start(sandbox: &Sandbox, program: PathBuf) -> (Server, String) {
     let (server, ()) = sandbox
         .command(program)
         .arg(&address)
+        .env("CUSTOM_SSL_CERT_PATH", sandbox.join("server.pem"))
         .serve(|line| line.contains("starting LocalStack").then_some(()));
     let begun = Instant::now();
     while get(&address, "/_localstack/health").map_or(true, |answer| answer.status != 200) {
@@ -40,12 +41,35 @@ fn start(sandbox: &Sandbox, program: PathBuf) -> (Server, String) {
     (server, address)
 }
 
+/// `ca.pem`, and `server.pem` with a key and the certificate that the authority has signed for `localhost`.
+fn certificates(sandbox: &Sandbox, openssl: &Path) {
+    let run = |line: &str| {
+        let openssl = sandbox.command(openssl).args(line.split(' '));
+        openssl.run().success();
+    };
+    let new = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    run(&format!(
+        "{new} -x509 -days 2 -subj /CN=test-authority -keyout ca.key -out ca.pem"
+    ));
+    run(&format!(
+        "{new} -subj /CN=localhost -keyout server.key -out server.csr"
+    ));
+    sandbox.write("names", "subjectAltName=DNS:localhost\n");
+    run(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt",
+    );
+    let both = sandbox.read("server.key") + &sandbox.read("server.crt");
+    sandbox.write("server.pem", both);
+}
+
 #[test]
 fn keys_of_every_kind_are_made_and_sign_and_cosign_agrees() {
     let localstack = require_or_skip!("localstack");
     let cosign = require_or_skip!("cosign3");
     let Some(images) = images() else { return };
     let sandbox = Sandbox::new();
+    let openssl = require_or_skip!("openssl");
+    certificates(&sandbox, &openssl);
     let (_server, kms) = start(&sandbox, localstack);
     let registry = SealmarkRegistry::start(SEALMARK);
     sandbox.write("file", "what is signed");
@@ -127,6 +151,31 @@ fn keys_of_every_kind_are_made_and_sign_and_cosign_agrees() {
             .success();
         }
     }
+    // An endpoint in the reference, which is always reached with TLS, wins over the one that is set.
+    let port = kms.rsplit(':').next().unwrap_or_default();
+    let key = format!("awskms://localhost:{port}/alias/ecdsa-p256");
+    let line = format!("sign-blob --key {key} --bundle tls.bundle file");
+    let tls = |line: &str, authorities: &str| {
+        let program = sealmark(&sandbox, &FaultyServer::nobody(), line);
+        program
+            .env("AWS_CA_BUNDLE", sandbox.join(authorities))
+            .run()
+    };
+    tls(&line, "ca.pem").success();
+    theirs("verify-blob --key awskms:///alias/ecdsa-p256 --bundle tls.bundle --insecure-ignore-tlog file").success();
+    let strange = sealmark(&sandbox, &FaultyServer::nobody(), &line)
+        .run()
+        .code(1);
+    let expected = format!(
+        "AWS KMS: POST https://localhost:{port}/: cannot connect: invalid peer certificate: UnknownIssuer"
+    );
+    assert!(strange.stderr().contains(&expected), "{strange}");
+    let missing = tls(&line, "none.pem").code(1);
+    assert!(
+        missing.stderr().contains("none.pem: there is no such file"),
+        "{missing}"
+    );
+
     let id = ours("generate-key-pair --kms awskms:///61c124fb-bf47-4f95-a805-65dda7cd08ae").code(1);
     assert!(
         id.stderr()
