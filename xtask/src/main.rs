@@ -10,6 +10,7 @@ mod cargo_deny;
 mod fuzz;
 mod image;
 mod libraries;
+mod localstack;
 mod node;
 mod peers;
 mod process;

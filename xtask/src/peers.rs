@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, node, python, rekor_tiles, sources};
+use crate::{cargo_deny, image, libraries, localstack, node, python, rekor_tiles, sources};
 
 /// A program that tests run.
 struct Peer {
@@ -186,6 +186,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     cargo_deny::fetch(&root)?;
     python::fetch(&root)?;
     node::fetch(&root)?;
+    localstack::fetch(&root)?;
     rekor_tiles::fetch_in(&root, &mut archive)?;
     image::build_in(&root, &mut archive)
 }

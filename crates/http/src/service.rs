@@ -1,7 +1,7 @@
 //! One service, and requests to it.
 //!
 //! Invariants:
-//! - It ends: each try, body included, has the time of [`Options::timeout`], and there are at most three.
+//! - It ends: each try, body included, has the time of [`Options::timeout`], and there are at most [`Options::tries`].
 //! - What passes by itself (429, 502 to 504, no connection) is tried again; whatever is asked here may be asked twice.
 //! - No redirect is followed: what is sent is an identity, and goes only where the user said.
 //! - Nothing of what was sent, token or code, gets into an error; what came gets there on one line, cut.
@@ -19,7 +19,7 @@ use crate::{Error, client, innermost, retry_after, sanitise};
 
 /// How long one request may take, as for cosign.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often something is asked for.
+/// How often something is asked for, unless the options say otherwise.
 const TRIES: u32 = 3;
 /// The first wait between tries; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -40,6 +40,8 @@ pub struct Options {
     pub on_request: Option<OnRequest>,
     /// Certificate authorities that are believed beside those of the system.
     pub authorities: Vec<Certificate>,
+    /// How often something is asked for, at most.
+    pub tries: u32,
 }
 
 impl Default for Options {
@@ -48,6 +50,7 @@ impl Default for Options {
             timeout: DEFAULT_TIMEOUT,
             on_request: None,
             authorities: Vec::new(),
+            tries: TRIES,
         }
     }
 }
@@ -195,7 +198,7 @@ impl Service {
                 _ => return result.map(|(answer, _)| answer),
             };
             let wait = asked.unwrap_or(FIRST_WAIT * (1 << (tries - 1)));
-            if tries >= TRIES || wait > MAX_WAIT {
+            if tries >= self.options.tries || wait > MAX_WAIT {
                 return result.map(|(answer, _)| answer);
             }
             tokio::time::sleep(wait).await;

@@ -16,7 +16,7 @@ pub enum Error {
     },
     /// The reference has a scheme that is not known.
     #[error(
-        "unknown key reference {reference}: {}known are a file's path, env://VARIABLE and https://…",
+        "unknown key reference {reference}: {}known are a file's path, env://VARIABLE, https://… and awskms:///…",
         .nearest.map(|n| format!("did you mean {n}://? ")).unwrap_or_default()
     )]
     UnknownScheme {
@@ -87,6 +87,18 @@ pub enum Error {
         /// The bound, in bytes.
         limit: usize,
     },
+    /// Keys are made in providers, and in files by other means.
+    #[error(
+        "{key} is no place where a key can be made; without --kms the pair is written to files"
+    )]
+    NotMade {
+        /// The reference.
+        key: String,
+    },
+    /// AWS KMS could not be asked, or refused.
+    #[cfg(feature = "aws")]
+    #[error(transparent)]
+    Aws(#[from] crate::aws::Error),
     /// A provider could not be asked, or refused.
     #[error(transparent)]
     Service(#[from] sealmark_http::Error),

@@ -3,6 +3,7 @@
 //! A [`KeyRef`] says where a key is, [`load_public`] and [`load_signer`] get it from there. Whatever comes from
 //! there is hostile until it has been parsed: sizes and times are bounded.
 
+pub mod aws;
 mod error;
 mod fetch;
 mod load;
@@ -11,7 +12,7 @@ mod remote;
 mod signer;
 
 pub use error::Error;
-pub use load::{load_public, load_signer};
+pub use load::{create_key, load_public, load_signer, load_verifier};
 pub use reference::KeyRef;
 pub use remote::{
     DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,

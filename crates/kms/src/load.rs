@@ -3,10 +3,12 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use sealmark_keys::{MAX_KEY_FILE, PrivateKey, PublicKey};
+use sealmark_keys::{Algorithm, MAX_KEY_FILE, PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "aws")]
+use crate::aws;
 use crate::{Error, KeyRef, Options, RemoteKey, Signer, fetch};
 
 /// Gets a public key to verify with.
@@ -17,9 +19,24 @@ use crate::{Error, KeyRef, Options, RemoteKey, Signer, fetch};
 /// [`Error::Read`] if it is not there or cannot be read, [`Error::Key`] if it is no public key, and
 /// [`Error::EncryptedPrivateKey`].
 pub async fn load_public(key: &KeyRef, options: &Options) -> Result<PublicKey, Error> {
-    if let Some(key) = remote(key, options).await? {
-        return Ok(key.public);
+    Ok(load_verifier(key, options).await?.0)
+}
+
+/// As [`load_public`], with the key in its provider if it is in one.
+///
+/// # Errors
+/// As [`load_public`].
+pub async fn load_verifier(
+    key: &KeyRef,
+    options: &Options,
+) -> Result<(PublicKey, Option<RemoteKey>), Error> {
+    match remote(key, options).await? {
+        Some(key) => Ok((key.public.clone(), Some(key))),
+        None => Ok((local_public(key).await?, None)),
     }
+}
+
+async fn local_public(key: &KeyRef) -> Result<PublicKey, Error> {
     let file = read(key).await?;
     match PrivateKey::is_encrypted_pem(&file) {
         Some(true) => {
@@ -63,9 +80,45 @@ where
 }
 
 /// The key, if it is in a provider.
-async fn remote(key: &KeyRef, _options: &Options) -> Result<Option<RemoteKey>, Error> {
+async fn remote(key: &KeyRef, options: &Options) -> Result<Option<RemoteKey>, Error> {
+    let _ = options;
     match key {
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Ok(None),
+        #[cfg(feature = "aws")]
+        KeyRef::Aws(key) => Ok(Some(aws::load(key, options).await?)),
+        #[cfg(not(feature = "aws"))]
+        KeyRef::Aws(_) => Err(not_built(key, "AWS KMS")),
+    }
+}
+
+/// Makes a key where the reference says, which is in a provider.
+///
+/// # Errors
+/// [`Error::NotMade`] if keys are not made there, and what the provider says.
+pub async fn create_key(
+    key: &KeyRef,
+    algorithm: Algorithm,
+    options: &Options,
+) -> Result<RemoteKey, Error> {
+    let _ = (algorithm, options);
+    match key {
+        #[cfg(feature = "aws")]
+        KeyRef::Aws(key) => Ok(aws::create(key, algorithm, options).await?),
+        #[cfg(not(feature = "aws"))]
+        KeyRef::Aws(_) => Err(not_built(key, "AWS KMS")),
+        KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Err(Error::NotMade {
+            key: key.to_string(),
+        }),
+    }
+}
+
+/// The build has not what is needed for the key.
+#[allow(dead_code, reason = "unless every feature is on")]
+fn not_built(key: &KeyRef, provider: &'static str) -> Error {
+    Error::NotSupported {
+        reference: format!("{:?}", key.to_string()),
+        provider,
+        alternative: "this program was built without it; a release has every provider",
     }
 }
 
@@ -111,6 +164,7 @@ async fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
             }
         },
         KeyRef::Url(url) => fetch::fetch(url).await.map_err(failed)?,
+        KeyRef::Aws(_) => return Err(failed("it never leaves its provider".to_owned())),
     };
     match content {
         Some(content) if content.len() <= MAX_KEY_FILE => Ok(content),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use url::{Host, Url};
 
-use crate::Error;
+use crate::{Error, aws};
 
 /// Where a key is.
 ///
@@ -27,6 +27,8 @@ pub enum KeyRef {
     Env(String),
     /// A URL that gives a key file: `https`, or `http` on this machine.
     Url(Url),
+    /// A key in AWS KMS.
+    Aws(aws::Key),
 }
 
 /// A place for keys that is known, but not supported.
@@ -39,12 +41,7 @@ struct Provider {
 const VERIFY_WITH_FILE: &str =
     "save its public key to a file to verify with it, and sign with a key file";
 
-const PROVIDERS: [Provider; 9] = [
-    Provider {
-        schemes: &["awskms"],
-        name: "AWS KMS",
-        alternative: "to verify, save the public key to a file (aws kms get-public-key); to sign, use a key file",
-    },
+const PROVIDERS: [Provider; 8] = [
     Provider {
         schemes: &["azurekms"],
         name: "Azure Key Vault",
@@ -89,7 +86,7 @@ const PROVIDERS: [Provider; 9] = [
 ];
 
 /// The schemes that are supported.
-const SUPPORTED: [&str; 4] = ["env", "https", "http", "file"];
+const SUPPORTED: [&str; 5] = ["awskms", "env", "https", "http", "file"];
 
 /// Host names of Azure Key Vault and Managed HSM, in all its clouds.
 const AZURE_HOSTS: [&str; 6] = [
@@ -110,6 +107,12 @@ impl KeyRef {
         if text.is_empty() {
             return Err(bad(text, "it is empty"));
         }
+        if text
+            .get(..4)
+            .is_some_and(|start| start.eq_ignore_ascii_case("arn:"))
+        {
+            return aws(text, text);
+        }
         if let Some(scheme) = cloud_name(text) {
             return Err(unsupported(scheme, text));
         }
@@ -117,6 +120,7 @@ impl KeyRef {
             return Ok(Self::File(text.into()));
         };
         match scheme.as_str() {
+            "awskms" => aws(text, rest),
             "env" => variable(text, rest),
             "file" => Url::parse(text)
                 .ok()
@@ -132,6 +136,13 @@ impl KeyRef {
                 }),
             },
         }
+    }
+}
+
+impl KeyRef {
+    /// Whether the key is in a provider, which is asked whenever it is used.
+    pub fn is_in_provider(&self) -> bool {
+        !matches!(self, Self::File(_) | Self::Env(_) | Self::Url(_))
     }
 }
 
@@ -156,18 +167,20 @@ fn scheme(text: &str) -> Option<(String, &str)> {
 
 /// Names as the cloud's console shows them, without a scheme.
 fn cloud_name(text: &str) -> Option<&'static Provider> {
-    if text.starts_with("arn:") {
-        return Some(&PROVIDERS[0]);
-    }
     let azure = Url::parse(text).is_ok_and(|url| {
         url.host_str()
             .is_some_and(|host| AZURE_HOSTS.iter().any(|azure| host.ends_with(azure)))
             && matches!(url.scheme(), "https" | "http")
     });
     if azure {
-        return Some(&PROVIDERS[1]);
+        return Some(&PROVIDERS[0]);
     }
-    (text.starts_with("projects/") && text.contains("/cryptoKeys/")).then_some(&PROVIDERS[2])
+    (text.starts_with("projects/") && text.contains("/cryptoKeys/")).then_some(&PROVIDERS[1])
+}
+
+fn aws(text: &str, rest: &str) -> Result<KeyRef, Error> {
+    let key = aws::Key::parse(rest).map_err(|reason| bad(text, &reason))?;
+    Ok(KeyRef::Aws(key))
 }
 
 fn variable(text: &str, name: &str) -> Result<KeyRef, Error> {
@@ -288,6 +301,7 @@ impl fmt::Display for KeyRef {
             Self::File(path) => path.display().fmt(f),
             Self::Env(name) => write!(f, "env://{name}"),
             Self::Url(url) => f.write_str(&without_secrets(url)),
+            Self::Aws(key) => key.fmt(f),
         }
     }
 }
@@ -345,6 +359,7 @@ mod tests {
                 Ok(key @ KeyRef::File(_)) => format!("File {key}"),
                 Ok(key @ KeyRef::Env(_)) => format!("Env {key}"),
                 Ok(key @ KeyRef::Url(_)) => format!("Url {key}"),
+                Ok(key @ KeyRef::Aws(_)) => format!("Aws {key}"),
                 Err(error) => panic!("{text}: {error}"),
             };
             assert_eq!(found, expected, "{text}");
@@ -353,13 +368,12 @@ mod tests {
 
     #[test]
     fn what_is_said_of_references_that_cannot_be_used() {
-        let aws = "; to verify, save the public key to a file (aws kms get-public-key); to sign, use a key file";
         let azure = "; to verify, save the public key to a file (az keyvault key download); to sign, use a key file";
         let google = "; to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
                       to sign, use a key file";
         let file = "; save its public key to a file to verify with it, and sign with a key file";
         let http = "http:// is allowed to this machine only, as anyone on the way could exchange the key; use https://";
-        let known = "known are a file's path, env://VARIABLE and https://…";
+        let known = "known are a file's path, env://VARIABLE, https://… and awskms:///…";
         let table = [
             ("", "bad key reference \"\": it is empty".to_owned()),
             ("env://", "bad key reference \"env://\": the variable's name is missing: env://VARIABLE".into()),
@@ -369,9 +383,6 @@ mod tests {
             ("http://example.com/k", format!("bad key reference \"http://example.com/k\": {http}")),
             ("http://u:p@example.com/k?t=1", format!("bad key reference \"http://example.com/k\": {http}")),
             ("http://127.0.0.1.example.com/", format!("bad key reference \"http://127.0.0.1.example.com/\": {http}")),
-            ("awskms:///alias/release", format!("AWS KMS keys are not supported (\"awskms:///alias/release\"){aws}")),
-            ("AWSKMS://x", format!("AWS KMS keys are not supported (\"AWSKMS://x\"){aws}")),
-            ("arn:aws:kms:us-west-2:1:key/2", format!("AWS KMS keys are not supported (\"arn:aws:kms:us-west-2:1:key/2\"){aws}")),
             ("azurekms://v.vault.azure.net/k", format!("Azure Key Vault keys are not supported (\"azurekms://v.vault.azure.net/k\"){azure}")),
             ("https://v.vault.azure.net/keys/k/1", format!("Azure Key Vault keys are not supported (\"https://v.vault.azure.net/keys/k/1\"){azure}")),
             ("gcpkms://projects/p", format!("Google Cloud KMS keys are not supported (\"gcpkms://projects/p\"){google}")),

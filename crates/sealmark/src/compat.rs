@@ -43,7 +43,6 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
         &["insecure-skip-verify"],
     ),
     ("hardware tokens (PIV)", &["sk", "slot"]),
-    ("keys in a KMS", &["kms"]),
     (
         "signing an attached SBOM by tag (--attachment)",
         &["attachment"],

@@ -17,6 +17,7 @@ mod outputs;
 mod password;
 mod policy_flags;
 mod printable;
+mod remote_check;
 mod report;
 mod service_flags;
 mod spelling;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sealmark_keys::PublicKey;
-use sealmark_kms::KeyRef;
+use sealmark_kms::{KeyRef, RemoteKey};
 use sealmark_verify::policy::Match;
 use sealmark_verify::policy_file::{
     Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
@@ -21,9 +21,13 @@ use crate::trust_flags::{Asked, TrustFlags, Trusted};
 /// Who must have signed.
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct PolicyFlags {
-    /// Public key of the signer: a file, env://VARIABLE, or https://…; several by repeating
+    /// Public key of the signer: a file, env://VARIABLE, https://…, or a key in a provider (awskms:///…); several by
+    /// repeating
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    /// Ask the provider of the key, too, whether the signatures are its own; a key in AWS KMS or the like
+    #[arg(long)]
+    verify_remotely: bool,
     /// Policy file: which artifacts need whose signatures and which attestations
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
@@ -103,6 +107,10 @@ pub(crate) struct Asking {
     /// As the flag says.
     allow_certificate_chain: bool,
     keys: BTreeMap<String, PublicKey>,
+    /// Those of them that are in a provider.
+    pub(crate) remote: Vec<RemoteKey>,
+    /// The provider is to be asked about the signatures.
+    pub(crate) verify_remotely: bool,
     /// No key is fetched.
     offline: bool,
     pub(crate) trusted: Trusted,
@@ -215,6 +223,8 @@ impl PolicyFlags {
             reasons: Reasons::default(),
             allow_certificate_chain: trust.allow_certificate_chain,
             keys: BTreeMap::new(),
+            remote: Vec::new(),
+            verify_remotely: self.verify_remotely,
         })
     }
 
@@ -255,9 +265,9 @@ impl PolicyFlags {
             )));
         }
         // Before trusted material is fetched: a key that cannot be read is the plainer mistake.
-        let mut loaded = BTreeMap::new();
+        let (mut loaded, mut remote) = (BTreeMap::new(), Vec::new());
         for name in &self.key {
-            let key = load(name, Path::new(""), trust.offline, terminal).await?;
+            let (key, place) = load(name, Path::new(""), trust.offline, terminal).await?;
             if loaded.values().any(|known| *known == key) {
                 return Err(Error::Usage(format!(
                     "key {} is given twice: that is one signer",
@@ -265,6 +275,7 @@ impl PolicyFlags {
                 )));
             }
             loaded.insert(absolute(name), key);
+            remote.extend(place);
         }
         let trusted = trust.trusted(None, by_identity, terminal).await?;
         let mut reasons = Reasons::default();
@@ -322,6 +333,8 @@ impl PolicyFlags {
             reasons,
             allow_certificate_chain: trust.allow_certificate_chain,
             keys: loaded,
+            remote,
+            verify_remotely: self.verify_remotely,
             offline: trust.offline,
             trusted,
         })
@@ -494,7 +507,7 @@ async fn load(
     directory: &Path,
     offline: bool,
     terminal: &Terminal,
-) -> Result<PublicKey, Error> {
+) -> Result<(PublicKey, Option<RemoteKey>), Error> {
     let reference = match KeyRef::parse(name)? {
         KeyRef::File(path) => KeyRef::File(directory.join(path)),
         KeyRef::Url(url) if offline => {
@@ -502,16 +515,21 @@ async fn load(
                 "--offline: the key {url} would have to be fetched; keep it in a file"
             )));
         }
+        key if offline && key.is_in_provider() => {
+            return Err(Error::Usage(format!(
+                "--offline: the key {key} would have to be asked for; keep it in a file: sealmark public-key --key {key}"
+            )));
+        }
         other => other,
     };
-    let key =
-        sealmark_kms::load_public(&reference, &crate::service_flags::key_options(terminal)).await?;
+    let options = crate::service_flags::key_options(terminal);
+    let (key, place) = sealmark_kms::load_verifier(&reference, &options).await?;
     terminal.detail(format!(
         "verifying with {} key {}",
         key.algorithm_name(),
         key.id()
     ));
-    Ok(key)
+    Ok((key, place))
 }
 
 impl Asking {
@@ -540,8 +558,9 @@ impl Asking {
             })?;
         for key in rule.keys(&self.file).map_err(failed)? {
             if !self.keys.contains_key(key) {
-                let loaded = load(key, &self.directory, self.offline, terminal).await?;
+                let (loaded, place) = load(key, &self.directory, self.offline, terminal).await?;
                 self.keys.insert(key.to_owned(), loaded);
+                self.remote.extend(place);
             }
         }
         let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;

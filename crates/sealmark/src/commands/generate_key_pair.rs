@@ -5,11 +5,13 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use sealmark_keys::{Algorithm, PrivateKey};
+use sealmark_keys::{Algorithm, PrivateKey, PublicKey};
+use sealmark_kms::KeyRef;
 
 use crate::confirm::confirm;
 use crate::error::Error;
 use crate::password;
+use crate::service_flags::key_options;
 use crate::terminal::Terminal;
 
 /// Flags.
@@ -21,6 +23,9 @@ pub(crate) struct Arguments {
     /// Where the keys go: PREFIX.key and PREFIX.pub
     #[arg(long, value_name = "PREFIX", default_value = "cosign")]
     output_key_prefix: PathBuf,
+    /// Make the key in a provider, where it stays: awskms:///alias/NAME; only PREFIX.pub is written
+    #[arg(long, value_name = "KEY")]
+    kms: Option<String>,
     /// Kind of key: ecdsa-p256, ecdsa-p384, ecdsa-p521, ed25519, rsa-2048, rsa-3072 or rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value = "ecdsa-p256", value_parser = algorithm)]
     algorithm: Algorithm,
@@ -34,7 +39,10 @@ fn algorithm(text: &str) -> Result<Algorithm, sealmark_keys::Error> {
 }
 
 /// Makes the pair and writes it.
-pub(crate) fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    if let Some(kms) = &arguments.kms {
+        return in_provider(kms, &arguments, terminal).await;
+    }
     if let Some(destination) = &arguments.destination {
         return Err(Error::NotSupported(format!(
             "keys in {destination}: the pair is written to files; put them there with that service's own tools"
@@ -46,6 +54,30 @@ pub(crate) fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), E
     let password = password::new()?;
     let key = PrivateKey::generate(arguments.algorithm)?;
     pair.write(&key, &password, overwrite, terminal)
+}
+
+/// Makes the key where it will stay, and writes its public key.
+async fn in_provider(kms: &str, arguments: &Arguments, terminal: &Terminal) -> Result<(), Error> {
+    if let Some(destination) = &arguments.destination {
+        return Err(Error::Usage(format!(
+            "the key is made in {kms} and stays there, so it cannot go to {destination}"
+        )));
+    }
+    let reference = KeyRef::parse(kms)?;
+    let Pair { public, .. } = Pair::at(&arguments.output_key_prefix);
+    let overwrite = may_be_written(&[&public], arguments.yes, terminal)?;
+    let options = key_options(terminal);
+    let key = sealmark_kms::create_key(&reference, arguments.algorithm, &options).await?;
+    terminal.note(format!("Key made: {} ({reference})", key.name));
+    write_whole(&public, key.public.to_pem().as_bytes(), 0o644, overwrite)?;
+    written(&public, &key.public, terminal);
+    Ok(())
+}
+
+/// Says where a public key is, and which it is.
+fn written(path: &Path, key: &PublicKey, terminal: &Terminal) {
+    terminal.note(format!("Public key written to {}", path.display()));
+    terminal.note(format!("Key id {} ({})", key.id(), key.algorithm_name()));
 }
 
 /// The two files of a key pair.
@@ -80,30 +112,7 @@ impl Pair {
         yes: bool,
         terminal: &Terminal,
     ) -> Result<Overwrite, Error> {
-        if yes {
-            return Ok(Overwrite::Yes);
-        }
-        let existing: Vec<String> = [&self.private, &self.public]
-            .into_iter()
-            .filter(|path| path.symlink_metadata().is_ok())
-            .map(|path| path.display().to_string())
-            .collect();
-        if existing.is_empty() {
-            return Ok(Overwrite::No);
-        }
-        let verb = if existing.len() == 1 {
-            "exists"
-        } else {
-            "exist"
-        };
-        let existing = format!("{} {verb} already", existing.join(" and "));
-        if terminal.is_interactive() && confirm(&format!("{existing}. Overwrite?"))? {
-            return Ok(Overwrite::Yes);
-        }
-        Err(Error::Usage(format!(
-            "{existing}: nothing was written, as an overwritten private key cannot be brought back. Give \
-             another --output-key-prefix, or --yes to overwrite"
-        )))
+        may_be_written(&[&self.private, &self.public], yes, terminal)
     }
 
     /// Encrypts the private key, and writes both files, each as a whole or not at all.
@@ -126,14 +135,37 @@ impl Pair {
             0o644,
             overwrite,
         )?;
-        terminal.note(format!("Public key written to {}", self.public.display()));
-        terminal.note(format!(
-            "Key id {} ({})",
-            key.public_key().id(),
-            key.public_key().algorithm_name()
-        ));
+        written(&self.public, key.public_key(), terminal);
         Ok(())
     }
+}
+
+/// Looks if there are files already, and asks about them.
+fn may_be_written(paths: &[&PathBuf], yes: bool, terminal: &Terminal) -> Result<Overwrite, Error> {
+    if yes {
+        return Ok(Overwrite::Yes);
+    }
+    let existing: Vec<String> = paths
+        .iter()
+        .filter(|path| path.symlink_metadata().is_ok())
+        .map(|path| path.display().to_string())
+        .collect();
+    if existing.is_empty() {
+        return Ok(Overwrite::No);
+    }
+    let verb = if existing.len() == 1 {
+        "exists"
+    } else {
+        "exist"
+    };
+    let existing = format!("{} {verb} already", existing.join(" and "));
+    if terminal.is_interactive() && confirm(&format!("{existing}. Overwrite?"))? {
+        return Ok(Overwrite::Yes);
+    }
+    Err(Error::Usage(format!(
+        "{existing}: nothing was written, as an overwritten key cannot be brought back. Give \
+             another --output-key-prefix, or --yes to overwrite"
+    )))
 }
 
 /// Writes a file that is there with its whole content, on disk, or not at all.
@@ -170,6 +202,7 @@ mod tests {
         Arguments {
             destination: None,
             output_key_prefix: directory.join("release"),
+            kms: None,
             algorithm: Algorithm::Ed25519,
             yes,
         }
@@ -218,12 +251,13 @@ mod tests {
         assert_eq!(directory.path().read_dir().unwrap().count(), 2);
     }
 
-    #[test]
-    fn destinations_of_cosign_are_refused_with_the_reason() {
+    #[tokio::test]
+    async fn destinations_of_cosign_are_refused_with_the_reason() {
         let directory = tempfile::tempdir().unwrap();
         let mut arguments = arguments(directory.path(), true);
         arguments.destination = Some("k8s://ns/name".to_owned());
         let error = run(arguments, &mut Terminal::new())
+            .await
             .unwrap_err()
             .to_string();
         assert!(

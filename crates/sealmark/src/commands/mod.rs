@@ -70,7 +70,7 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
 
 async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error> {
     match command {
-        Command::GenerateKeyPair(arguments) => generate_key_pair::run(arguments, terminal),
+        Command::GenerateKeyPair(arguments) => generate_key_pair::run(arguments, terminal).await,
         Command::ImportKeyPair(arguments) => import_key_pair::run(arguments, terminal).await,
         Command::PublicKey(arguments) => public_key::run(arguments, terminal).await,
         Command::Sign(arguments) => sign::run(arguments, terminal).await,

@@ -13,7 +13,7 @@ use crate::terminal::Terminal;
 /// Flags.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// The key, private or public: a file, env://VARIABLE, or https://…
+    /// The key, private or public: a file, env://VARIABLE, https://…, or a key in a provider (awskms:///…)
     #[arg(long, value_name = "KEY")]
     key: String,
     /// Write the public key to this file

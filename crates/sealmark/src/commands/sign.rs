@@ -56,7 +56,8 @@ pub(crate) struct Arguments {
     /// Images, by tag or digest
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
-    /// Private key: a file, env://VARIABLE, or https://…; without one, a certificate for an identity is asked for
+    /// Private key: a file, env://VARIABLE, https://…, or a key in a provider (awskms:///…); without one, a certificate
+    /// for an identity is asked for
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Sign every image of an index too

@@ -29,7 +29,8 @@ pub(crate) struct Arguments {
     /// Files to sign; - is standard input, sha256:… is a file elsewhere
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Private key: a file, env://VARIABLE, or https://…; without one, a certificate for an identity is asked for
+    /// Private key: a file, env://VARIABLE, https://…, or a key in a provider (awskms:///…); without one, a certificate
+    /// for an identity is asked for
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Where the bundle goes; with several files {} stands for a file's name, and FILE.sigstore.json is the default

@@ -16,6 +16,7 @@ use crate::error::{Error, VerificationExit};
 use crate::input::Input;
 use crate::policy_flags::Asking;
 use crate::printable::printable;
+use crate::remote_check;
 use crate::report::{self, OutputFormat};
 use crate::terminal::Terminal;
 use crate::trust_flags;
@@ -70,8 +71,9 @@ pub(crate) async fn run(
         demand.check_claims = settings.check_claims;
     }
     let trust = &asking.trusted.material;
-    let report = match &file {
-        Some(file) => verify(file, &settings.evidence, trust, &policy)?,
+    let input = file.as_deref().map(Input::open).transpose()?;
+    let report = match &input {
+        Some(input) => verify(input, &settings.evidence, trust, &policy)?,
         None => {
             let digest = claimed(&settings.evidence)?;
             let artifact = Artifact::by_digest(digest);
@@ -79,6 +81,14 @@ pub(crate) async fn run(
             sealmark_verify::verify(&artifact, &settings.evidence, trust, &policy, now)
         }
     };
+    if asking.verify_remotely && report.verdict == Verdict::Verified {
+        let artifact = match &input {
+            Some(input) => remote_check::Artifact::of(input),
+            None => remote_check::Artifact::Digest(&report.digest),
+        };
+        let (keys, evidence) = (&asking.remote, &settings.evidence);
+        remote_check::check(keys, evidence, &report, &artifact, terminal).await?;
+    }
     print(&settings, &name, &asking, &report, terminal)?;
     match report.verdict {
         Verdict::Verified => Ok(()),
@@ -195,14 +205,13 @@ fn statement(content: &Content) -> Result<Statement, String> {
 }
 
 fn verify(
-    name: &str,
+    input: &Input,
     evidence: &[Evidence],
     trust: &TrustedMaterial,
     policy: &Policy,
 ) -> Result<Report, Error> {
     let now = trust_flags::now();
-    let input = Input::open(name)?;
-    let path = match &input {
+    let path = match input {
         Input::File(path) => path,
         Input::Standard(file) => file.path(),
         Input::Digest(digest) => {

@@ -19,6 +19,7 @@ use crate::error::{Error, VerificationExit};
 use crate::flags;
 use crate::policy_flags::Asking;
 use crate::printable::printable;
+use crate::remote_check;
 use crate::report::{self, OutputFormat};
 use crate::terminal::Terminal;
 use crate::trust_flags;
@@ -230,6 +231,10 @@ async fn one(
         &policy,
         trust_flags::now(),
     );
+    if asking.verify_remotely && report.verdict == Verdict::Verified {
+        let artifact = remote_check::Artifact::Digest(&report.digest);
+        remote_check::check(&asking.remote, &evidence, &report, &artifact, terminal).await?;
+    }
     Ok(Verified {
         name: name.to_owned(),
         pinned: found.pinned,

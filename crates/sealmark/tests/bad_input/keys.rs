@@ -118,16 +118,8 @@ fn a_key_that_is_said_to_be_elsewhere() {
     let mut table = Table::default();
     for (key, message) in [
         (
-            "awskms:///alias/release",
-            "AWS KMS keys are not supported (\"awskms:///alias/release\"); to verify, save the public key to a file (aws kms get-public-key); to sign, use a key file",
-        ),
-        (
-            "awskms://alias/release",
-            "AWS KMS keys are not supported (\"awskms://alias/release\"); to verify, save the public key to a file (aws kms get-public-key); to sign, use a key file",
-        ),
-        (
             "awskm:///alias/release",
-            "unknown key reference \"awskm:///alias/release\": did you mean awskms://? known are a file's path, env://VARIABLE and https://…",
+            "unknown key reference \"awskm:///alias/release\": did you mean awskms://? known are a file's path, env://VARIABLE, https://… and awskms:///…",
         ),
         (
             "azurekms://vault.vault.azure.net/release",
@@ -135,7 +127,7 @@ fn a_key_that_is_said_to_be_elsewhere() {
         ),
         (
             "foo://bar",
-            "unknown key reference \"foo://bar\": known are a file's path, env://VARIABLE and https://…",
+            "unknown key reference \"foo://bar\": known are a file's path, env://VARIABLE, https://… and awskms:///…",
         ),
         (
             "env://",
