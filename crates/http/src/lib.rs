@@ -31,7 +31,8 @@ pub fn builder(connect_timeout: Duration) -> ClientBuilder {
 
 /// A client for one service. `authorities` are believed beside those of the system.
 ///
-/// Without TLS the system's certificate authorities are not read, and to this machine no proxy is used.
+/// Without TLS the system's certificate authorities are not read, and to this machine or its link (the metadata service of
+/// a cloud) no proxy is used.
 ///
 /// # Errors
 /// [`Error::Tls`].
@@ -46,7 +47,11 @@ pub fn client(
     } else if !authorities.is_empty() {
         builder = builder.tls_certs_merge(authorities.iter().cloned());
     }
-    if is_loopback(url.host_str().unwrap_or_default()) {
+    let host = url.host_str().unwrap_or_default();
+    let on_link = host
+        .parse()
+        .is_ok_and(|address: std::net::Ipv4Addr| address.is_link_local());
+    if is_loopback(host) || on_link {
         builder = builder.no_proxy();
     }
     builder.build().map_err(|error| Error::Tls {

@@ -3,15 +3,23 @@
 //! A [`KeyRef`] says where a key is, [`load_public`] and [`load_signer`] get it from there. Whatever comes from
 //! there is hostile until it has been parsed: sizes and times are bounded.
 
+pub mod azure;
+#[cfg_attr(
+    not(feature = "azure"),
+    allow(dead_code, reason = "only providers need it")
+)]
+mod encode;
 mod error;
 mod fetch;
 mod load;
+pub mod plugin;
+mod program;
 mod reference;
 mod remote;
 mod signer;
 
 pub use error::Error;
-pub use load::{load_public, load_signer};
+pub use load::{create, load_public, load_signer};
 pub use reference::KeyRef;
 pub use remote::{
     DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,

@@ -3,11 +3,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use sealmark_keys::{MAX_KEY_FILE, PrivateKey, PublicKey};
+use sealmark_keys::{Algorithm, MAX_KEY_FILE, PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
-use crate::{Error, KeyRef, Options, RemoteKey, Signer, fetch};
+#[cfg(feature = "azure")]
+use crate::azure;
+use crate::{Error, KeyRef, Options, RemoteKey, Signer, fetch, plugin};
 
 /// Gets a public key to verify with.
 ///
@@ -63,9 +65,45 @@ where
 }
 
 /// The key, if it is in a provider.
-async fn remote(key: &KeyRef, _options: &Options) -> Result<Option<RemoteKey>, Error> {
+pub(crate) async fn remote(key: &KeyRef, options: &Options) -> Result<Option<RemoteKey>, Error> {
     match key {
+        #[cfg(feature = "azure")]
+        KeyRef::Azure(key) => Ok(Some(azure::open(key, options).await?)),
+        #[cfg(not(feature = "azure"))]
+        KeyRef::Azure(key) => Err(not_built(key, "Azure Key Vault")),
+        KeyRef::Plugin(key) => Ok(Some(plugin::open(key, options).await?)),
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Ok(None),
+    }
+}
+
+/// Makes a key that stays where it is, and signs.
+///
+/// # Errors
+/// Why it cannot be made; also for places where keys are not made.
+pub async fn create(
+    key: &KeyRef,
+    algorithm: Algorithm,
+    options: &Options,
+) -> Result<RemoteKey, Error> {
+    #[cfg(not(feature = "azure"))]
+    let _ = (algorithm, options);
+    match key {
+        #[cfg(feature = "azure")]
+        KeyRef::Azure(key) => Ok(azure::create(key, algorithm, options).await?),
+        _ => Err(Error::BadReference {
+            reference: key.to_string(),
+            reason: "no keys are made there".to_owned(),
+        }),
+    }
+}
+
+/// The error that a provider was left out of this build.
+#[cfg(not(feature = "azure"))]
+fn not_built(key: &impl std::fmt::Display, provider: &'static str) -> Error {
+    Error::NotSupported {
+        reference: key.to_string(),
+        provider,
+        alternative: "this build was made without them (a cargo feature); use the released program",
     }
 }
 
@@ -111,6 +149,9 @@ async fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
             }
         },
         KeyRef::Url(url) => fetch::fetch(url).await.map_err(failed)?,
+        KeyRef::Azure(_) | KeyRef::Plugin(_) => {
+            return Err(failed("the key never leaves its provider".into()));
+        }
     };
     match content {
         Some(content) if content.len() <= MAX_KEY_FILE => Ok(content),
