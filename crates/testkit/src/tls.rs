@@ -31,14 +31,68 @@ impl Tls {
         };
         sandbox.write("tls/ext", format!("subjectAltName={names}\nextendedKeyUsage=serverAuth\nbasicConstraints=critical,CA:FALSE\n"));
         for key in ["tls/ca.key", "tls/server.key"] {
-            openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key]);
+            openssl(&[
+                "genpkey",
+                "-algorithm",
+                "EC",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-out",
+                key,
+            ]);
         }
-        openssl(&["req", "-x509", "-new", "-key", "tls/ca.key", "-sha256", "-days", "30", "-subj", "/CN=test authority", "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign", "-out", "tls/ca.pem"]);
-        openssl(&["req", "-new", "-key", "tls/server.key", "-subj", "/CN=localhost", "-out", "tls/server.csr"]);
-        openssl(&["x509", "-req", "-in", "tls/server.csr", "-CA", "tls/ca.pem", "-CAkey", "tls/ca.key", "-CAcreateserial", "-days", "30", "-sha256", "-extfile", "tls/ext", "-out", "tls/server.pem"]);
+        openssl(&[
+            "req",
+            "-x509",
+            "-new",
+            "-key",
+            "tls/ca.key",
+            "-sha256",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=test authority",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+            "-out",
+            "tls/ca.pem",
+        ]);
+        openssl(&[
+            "req",
+            "-new",
+            "-key",
+            "tls/server.key",
+            "-subj",
+            "/CN=localhost",
+            "-out",
+            "tls/server.csr",
+        ]);
+        openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            "tls/server.csr",
+            "-CA",
+            "tls/ca.pem",
+            "-CAkey",
+            "tls/ca.key",
+            "-CAcreateserial",
+            "-days",
+            "30",
+            "-sha256",
+            "-extfile",
+            "tls/ext",
+            "-out",
+            "tls/server.pem",
+        ]);
         Self {
             authority: sandbox.join("tls/ca.pem"),
-            config: Arc::new(config(&sandbox.join("tls/server.pem"), &sandbox.join("tls/server.key"))),
+            config: Arc::new(config(
+                &sandbox.join("tls/server.pem"),
+                &sandbox.join("tls/server.key"),
+            )),
         }
     }
 }

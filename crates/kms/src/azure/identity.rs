@@ -59,7 +59,7 @@ impl Token {
             expires: claims
                 .get("exp")
                 .and_then(Value::as_i64)
-                .unwrap_or(now.saturating_add(DEFAULT_LIFE)),
+                .unwrap_or_else(|| now.saturating_add(DEFAULT_LIFE)),
             passed_over: Vec::new(),
         };
         Self {

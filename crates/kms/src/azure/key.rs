@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sealmark_keys::{Curve, KeyType, PublicKey, Scheme};
 use serde::Deserialize;
 
+use super::cloud::Cloud;
 use super::reference::Key;
 use crate::encode;
 
@@ -82,14 +83,14 @@ impl Bundle {
                 sealmark_http::sanitise(kid)
             )
         };
-        match Key::parse(kid, None) {
+        match Key::parse(&format!("azurekms://{kid}"), None) {
             Some(Ok(Key {
                 host,
                 name,
                 version: Some(version),
                 ..
             })) if name.eq_ignore_ascii_case(&asked.name)
-                && (host == asked.host || !asked.host.contains(".azure."))
+                && (host == asked.host || Cloud::of(&asked.host).is_none())
                 && asked.version.as_ref().is_none_or(|want| *want == version) =>
             {
                 Ok(version)

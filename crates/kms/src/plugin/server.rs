@@ -17,8 +17,37 @@ use crate::{Input, KeyRef, MAX_MESSAGE, Options, RemoteKey, load};
 pub struct Answer {
     /// The JSON.
     pub json: String,
+    /// The error that is in it, or nothing.
+    pub message: String,
+}
+
+impl Answer {
+    /// The answer that the call failed.
+    pub fn failure(message: &str) -> Self {
+        Self::of(Response {
+            error_message: message.to_owned(),
+            ..Response::default()
+        })
+    }
+
     /// Whether it is an error.
-    pub failed: bool,
+    pub fn failed(&self) -> bool {
+        !self.message.is_empty()
+    }
+
+    fn of(response: Response) -> Self {
+        match serde_json::to_string(&response) {
+            Ok(json) => Self {
+                json,
+                message: response.error_message,
+            },
+            // Text and numbers can be written; should that ever fail, the caller hears so.
+            Err(error) => Self {
+                json: r#"{"errorMessage":"the answer cannot be written"}"#.to_owned(),
+                message: error.to_string(),
+            },
+        }
+    }
 }
 
 /// Answers one call of a client that runs this program as `sigstore-kms-SCHEME`.
@@ -28,17 +57,10 @@ pub async fn answer<R>(scheme: &str, words: &[String], stdin: R, options: &Optio
 where
     R: Read + Send + 'static,
 {
-    let response = match call(scheme, words, stdin, options).await {
-        Ok(response) => response,
-        Err(error_message) => Response {
-            error_message,
-            ..Response::default()
-        },
-    };
-    let failed = !response.error_message.is_empty();
-    let json = serde_json::to_string(&response)
-        .unwrap_or_else(|_| r#"{"errorMessage":"the answer cannot be written"}"#.to_owned());
-    Answer { json, failed }
+    match call(scheme, words, stdin, options).await {
+        Ok(response) => Answer::of(response),
+        Err(message) => Answer::failure(&message),
+    }
 }
 
 async fn call<R>(

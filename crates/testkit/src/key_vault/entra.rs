@@ -66,9 +66,8 @@ impl State {
         match (get("client_secret"), get("client_assertion")) {
             (SECRET, _) => {}
             (EXPIRED_SECRET, _) => {
-                let text = format!(
-                    "The provided client secret keys for app '{client}' are expired."
-                );
+                let text =
+                    format!("The provided client secret keys for app '{client}' are expired.");
                 return refuse(401, "invalid_client", 7000222, text);
             }
             ("", "a federated token") => {}
@@ -98,7 +97,8 @@ impl State {
     /// Whether the assertion is signed with the certificate that the application has.
     fn is_signed(&self, assertion: &str) -> bool {
         let file = self.sandbox.join("client.pem");
-        let Some((signed, signature)) = assertion.rsplit_once('.').filter(|_| file.is_file()) else {
+        let Some((signed, signature)) = assertion.rsplit_once('.').filter(|_| file.is_file())
+        else {
             return false;
         };
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else {
@@ -107,15 +107,32 @@ impl State {
         self.sandbox.write("assertion", signed);
         self.sandbox.write("assertion.sig", signature);
         let run = |program: Program| program.run();
-        let public = run(self.openssl().args(["x509", "-in", "client.pem", "-pubkey", "-noout"]));
+        let public = run(self
+            .openssl()
+            .args(["x509", "-in", "client.pem", "-pubkey", "-noout"]));
         self.sandbox.write("client.pub", public.stdout());
-        let good = run(self.openssl().args(["dgst", "-sha256", "-verify", "client.pub", "-signature", "assertion.sig", "assertion"]));
-        let der = run(self.openssl().args(["x509", "-in", "client.pem", "-outform", "DER"]));
+        let good = run(self.openssl().args([
+            "dgst",
+            "-sha256",
+            "-verify",
+            "client.pub",
+            "-signature",
+            "assertion.sig",
+            "assertion",
+        ]));
+        let der = run(self
+            .openssl()
+            .args(["x509", "-in", "client.pem", "-outform", "DER"]));
         self.sandbox.write("client.der", der.stdout_bytes());
-        let digest = run(self.openssl().args(["dgst", "-sha1", "-binary", "client.der"]));
+        let digest = run(self
+            .openssl()
+            .args(["dgst", "-sha1", "-binary", "client.der"]));
         let header = assertion.split('.').next().unwrap_or_default();
-        let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap_or_default()).unwrap_or_default();
-        good.exit_code() == Some(0) && header["x5t"] == URL_SAFE_NO_PAD.encode(digest.stdout_bytes())
+        let header: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap_or_default())
+                .unwrap_or_default();
+        good.exit_code() == Some(0)
+            && header["x5t"] == URL_SAFE_NO_PAD.encode(digest.stdout_bytes())
     }
 
     pub(super) fn openssl(&self) -> Program {
@@ -125,16 +142,26 @@ impl State {
 
     /// App Service at `/msi/token`, the metadata service at `/metadata/identity/oauth2/token`.
     pub(super) fn managed_identity(&self, request: &Request) -> Reply {
-        let refuse = |status: u16, text: &str| answer(status, &json!({"error": "invalid_request", "error_description": text}));
+        let refuse = |status: u16, text: &str| {
+            answer(
+                status,
+                &json!({"error": "invalid_request", "error_description": text}),
+            )
+        };
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-        let query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
         let get = |name: &str| {
             let found = query.iter().find(|(have, _)| have == name);
             found.map_or("", |(_, value)| value.as_str())
         };
         match path {
             "/msi/token" if request.header("x-identity-header") != Some(IDENTITY_HEADER) => {
-                return answer(401, &json!({"statusCode": 401, "message": "No Managed Identity found"}));
+                return answer(
+                    401,
+                    &json!({"statusCode": 401, "message": "No Managed Identity found"}),
+                );
             }
             "/msi/token" => {}
             "/metadata/identity/oauth2/token" if request.header("metadata") != Some("true") => {
@@ -147,13 +174,18 @@ impl State {
             return refuse(400, "Identity not found");
         }
         let token = self.of_application(get("resource"), APPLICATION, TENANT);
-        answer(200, &json!({"access_token": token, "expires_on": "4102444800", "resource": get("resource"), "token_type": "Bearer"}))
+        answer(
+            200,
+            &json!({"access_token": token, "expires_on": "4102444800", "resource": get("resource"), "token_type": "Bearer"}),
+        )
     }
 }
 
 /// The claims of a token that the double issued.
 pub(super) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap_or_default();
-    let bytes = URL_SAFE_NO_PAD.decode(payload).or_else(|_| STANDARD.decode(payload));
+    let bytes = URL_SAFE_NO_PAD
+        .decode(payload)
+        .or_else(|_| STANDARD.decode(payload));
     serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default()
 }

@@ -91,17 +91,25 @@ impl State {
         if !query.contains("api-version=") {
             return error(400, "BadParameter", "api-version must be specified", None);
         }
-        let operation = parts.last().copied().filter(|last| ["sign", "verify", "create"].contains(last));
+        let operation = parts
+            .last()
+            .copied()
+            .filter(|last| ["sign", "verify", "create"].contains(last));
         if let Some(refusal) = forbidden(name, operation, &claims) {
             return refusal;
         }
-        let version = parts.get(2).copied().filter(|part| !part.is_empty() && Some(*part) != operation);
+        let version = parts
+            .get(2)
+            .copied()
+            .filter(|part| !part.is_empty() && Some(*part) != operation);
         if operation == Some("create") {
             return self.create(name, request);
         }
-        let found = self.pair(name).filter(|pair| version.is_none_or(|version| version == pair.version));
+        let found = self
+            .pair(name)
+            .filter(|pair| version.is_none_or(|version| version == pair.version));
         let Some(pair) = found else {
-            let id = version.map_or(name.to_owned(), |version| format!("{name}/{version}"));
+            let id = version.map_or_else(|| name.to_owned(), |version| format!("{name}/{version}"));
             let message = format!(
                 "A key with (name/id) {id} was not found in this key vault. If you recently deleted this key you may be able \
                  to recover it using the correct recovery command. For help resolving this issue, please see \
@@ -134,7 +142,15 @@ impl State {
         let jwk = match kty {
             "oct-HSM" => json!({"kty": kty}),
             "RSA" | "RSA-HSM" => {
-                self.run(&["genpkey", "-algorithm", "RSA", "-pkeyopt", &option, "-out", &file]);
+                self.run(&[
+                    "genpkey",
+                    "-algorithm",
+                    "RSA",
+                    "-pkeyopt",
+                    &option,
+                    "-out",
+                    &file,
+                ]);
                 let modulus = self.run(&["rsa", "-in", &file, "-noout", "-modulus"]);
                 let text = String::from_utf8_lossy(&modulus).trim().to_owned();
                 let digits = text.strip_prefix("Modulus=").expect("OpenSSL prints it so");
@@ -143,14 +159,25 @@ impl State {
                 json!({"kty": kty, "n": URL_SAFE_NO_PAD.encode(bytes), "e": "AQAB"})
             }
             _ => {
-                self.run(&["genpkey", "-algorithm", "EC", "-pkeyopt", &option, "-out", &file]);
+                self.run(&[
+                    "genpkey",
+                    "-algorithm",
+                    "EC",
+                    "-pkeyopt",
+                    &option,
+                    "-out",
+                    &file,
+                ]);
                 let der = self.run(&["pkey", "-in", &file, "-pubout", "-outform", "DER"]);
                 let (x, y) = der[der.len() - 2 * scalar(form)..].split_at(scalar(form));
                 json!({"kty": kty, "crv": form, "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)})
             }
         };
         let mut keys = locked(&self.keys);
-        let version = format!("{:032x}", 0x91ca_3fb1_3361_4790_u128 << 64 | keys.len() as u128);
+        let version = format!(
+            "{:032x}",
+            0x91ca_3fb1_3361_4790_u128 << 64 | keys.len() as u128
+        );
         let pair = Arc::new(Pair {
             name: name.to_owned(),
             kty: kty.to_owned(),
@@ -188,7 +215,12 @@ impl State {
         }
         let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let algorithm = asked["alg"].as_str().unwrap_or_default();
-        let kid = format!("https://{}/keys/{}/{}", request.header("host").unwrap_or_default(), pair.name, pair.version);
+        let kid = format!(
+            "https://{}/keys/{}/{}",
+            request.header("host").unwrap_or_default(),
+            pair.name,
+            pair.version
+        );
         let is_ec = pair.kty.starts_with("EC");
         let fits = match pair.form.as_str() {
             "P-256" => algorithm == "ES256",
@@ -198,7 +230,11 @@ impl State {
             _ => ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"].contains(&algorithm),
         };
         if !fits {
-            let types = if algorithm.starts_with("ES") { "'EC' or 'EC-HSM'" } else { "'RSA' or 'RSA-HSM'" };
+            let types = if algorithm.starts_with("ES") {
+                "'EC' or 'EC-HSM'"
+            } else {
+                "'RSA' or 'RSA-HSM'"
+            };
             let message = format!(
                 "Key and signing algorithm are incompatible. Key {kid} is of type '{}', and algorithm '{algorithm}' can only be \
                  used with a key of type {types}.",
@@ -207,28 +243,51 @@ impl State {
             return error(400, "BadParameter", &message, None);
         }
         let bits = &algorithm[2..5];
-        let digest = decoded(&asked[if operation == "verify" { "digest" } else { "value" }]);
+        let digest = decoded(
+            &asked[if operation == "verify" {
+                "digest"
+            } else {
+                "value"
+            }],
+        );
         if digest.len() * 8 != bits.parse().unwrap_or(0) {
             let message = format!("Invalid length of 'value': {} bytes.", digest.len());
             return error(400, "BadParameter", &message, None);
         }
         // Requests may come at the same time.
-        let unique = format!("{}-{}", locked(&self.tokens).len(), URL_SAFE_NO_PAD.encode(&digest));
+        let unique = format!(
+            "{}-{}",
+            locked(&self.tokens).len(),
+            URL_SAFE_NO_PAD.encode(&digest)
+        );
         let (input, sigfile) = (format!("{unique}.digest"), format!("{unique}.sig"));
         self.sandbox.write(&input, &digest);
         let (key, hash) = (format!("{}.key", pair.name), format!("digest:sha{bits}"));
         let mut words = vec!["pkeyutl", "-inkey", &key, "-in", &input, "-pkeyopt", &hash];
         if algorithm.starts_with("PS") {
-            words.extend(["-pkeyopt", "rsa_padding_mode:pss", "-pkeyopt", "rsa_pss_saltlen:digest"]);
+            words.extend([
+                "-pkeyopt",
+                "rsa_padding_mode:pss",
+                "-pkeyopt",
+                "rsa_pss_saltlen:digest",
+            ]);
         }
         if operation == "sign" {
             words.push("-sign");
             let signature = self.run(&words);
-            let raw = if is_ec { numbers(&signature, scalar(&pair.form)) } else { signature };
-            return answer(200, &json!({"kid": kid, "value": URL_SAFE_NO_PAD.encode(raw)}));
+            let raw = if is_ec {
+                numbers(&signature, scalar(&pair.form))
+            } else {
+                signature
+            };
+            return answer(
+                200,
+                &json!({"kid": kid, "value": URL_SAFE_NO_PAD.encode(raw)}),
+            );
         }
         let signature = decoded(&asked["value"]);
-        self.sandbox.write(&sigfile, if is_ec { der(&signature) } else { signature });
+        self.sandbox
+            .write(&sigfile, if is_ec { der(&signature) } else { signature });
         words.extend(["-verify", "-sigfile", &sigfile]);
         let good = self.openssl().args(words).run().exit_code() == Some(0);
         answer(200, &json!({"value": good}))
@@ -237,7 +296,16 @@ impl State {
 
 fn forbidden(name: &str, operation: Option<&str>, claims: &Value) -> Option<Reply> {
     let text = |claim: &str| claims[claim].as_str().unwrap_or_default().to_owned();
-    let who = format!("appid={};oid={};numgroups=1;iss={}", text("appid"), text("oid"), text("iss"));
+    let who = format!(
+        "appid={};oid={};numgroups=1;iss={}",
+        text("appid"),
+        text("oid"),
+        text("iss")
+    );
+    let name = match (name, operation) {
+        ("policy-sign", Some("sign")) => "policy",
+        (name, _) => name,
+    };
     let (_, inner) = REFUSED.iter().find(|(have, _)| *have == name)?;
     let need = operation.unwrap_or("get");
     let message = match *inner {

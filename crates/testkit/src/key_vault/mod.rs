@@ -35,7 +35,7 @@ pub const IDENTITY_HEADER: &str = "a header of App Service";
 pub const OBJECT: &str = "f4650a81-f57d-4fb3-870c-e84fe859f68a";
 
 /// The keys: name, type, and curve or size.
-pub const KEYS: [(&str, &str, &str); 14] = [
+pub const KEYS: [(&str, &str, &str); 15] = [
     ("ec256", "EC", "P-256"),
     ("ec384", "EC", "P-384"),
     ("ec521", "EC", "P-521"),
@@ -49,6 +49,8 @@ pub const KEYS: [(&str, &str, &str); 14] = [
     // Its permitted operations are `verify` alone.
     ("nosign", "EC", "P-256"),
     ("disabled", "EC", "P-256"),
+    // The vault's access policy gives nobody the right to sign with it.
+    ("policy-sign", "EC", "P-256"),
     // As the story's user called them.
     ("sigstore-azure-test-key", "RSA", "2048"),
     ("sigstore-azure-test-key-ec", "EC", "P-256"),
@@ -105,11 +107,12 @@ impl KeyVault {
         let tls = Tls::for_names(&state.sandbox, names);
         let (cloud, machine) = (Arc::clone(&state), Arc::clone(&state));
         Self {
-            server: FaultyServer::start_on(address, Some(tls.config), move |request| {
-                match request.path.contains("/oauth2/") {
-                    true => cloud.token(request),
-                    false => cloud.vault(request),
-                }
+            server: FaultyServer::start_on(address, Some(tls.config), move |request| match request
+                .path
+                .contains("/oauth2/")
+            {
+                true => cloud.token(request),
+                false => cloud.vault(request),
             }),
             machine: FaultyServer::start_on(metadata, None, move |request| {
                 machine.managed_identity(request)
