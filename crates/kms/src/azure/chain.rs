@@ -127,8 +127,8 @@ pub(crate) async fn token(ask: &Ask<'_>) -> Result<Token, Error> {
                 token.identity.passed_over = passed_over;
                 ask.options.tell(format!(
                     "Azure credential: {}; the token is that of {}, and expires {}",
-                    source.name(),
-                    token.identity,
+                    token.identity.source,
+                    token.identity.subject(),
                     token.identity.expiry()
                 ));
                 return Ok(token);

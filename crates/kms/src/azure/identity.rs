@@ -94,27 +94,31 @@ impl Identity {
     }
 }
 
-/// `user alice@example.com (object …, tenant …) through the Azure CLI`.
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let application = self.application.as_deref();
-        match (&self.user, application) {
-            (Some(user), _) => write!(f, "user {user}")?,
-            (None, Some(application)) => write!(f, "application {application}")?,
-            (None, None) => f.write_str("an identity that its token does not name")?,
-        }
+impl Identity {
+    /// `user alice@example.com (object …, tenant …)`.
+    pub(crate) fn subject(&self) -> String {
+        let name = match (&self.user, &self.application) {
+            (Some(user), _) => format!("user {user}"),
+            (None, Some(application)) => format!("application {application}"),
+            (None, None) => "an identity that its token does not name".to_owned(),
+        };
         let parts: Vec<String> = [("object", &self.object), ("tenant", &self.tenant)]
             .into_iter()
             .filter_map(|(name, value)| Some(format!("{name} {}", value.as_deref()?)))
             .collect();
-        if !parts.is_empty() {
-            write!(f, " ({})", parts.join(", "))?;
+        match parts.is_empty() {
+            true => name,
+            false => format!("{name} ({})", parts.join(", ")),
         }
-        write!(f, ", from {}", self.source)?;
-        match (&self.user, application) {
-            (Some(_), Some(AZURE_CLI)) => {
-                write!(f, ", whose own application id is {AZURE_CLI}")
-            }
+    }
+}
+
+/// With the source: `user alice@example.com (object …, tenant …), from the Azure CLI (az), whose own application id is …`.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, from {}", self.subject(), self.source)?;
+        match (&self.user, self.application.as_deref()) {
+            (Some(_), Some(AZURE_CLI)) => write!(f, ", whose own application id is {AZURE_CLI}"),
             (Some(_), Some(other)) => write!(f, ", through application {other}"),
             _ => Ok(()),
         }
