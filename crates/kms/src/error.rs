@@ -90,6 +90,14 @@ pub enum Error {
     /// A provider could not be asked, or refused.
     #[error(transparent)]
     Service(#[from] sealmark_http::Error),
+    /// Keys are made in providers, and in files by other means.
+    #[error(
+        "{key} is no place where a key can be made; without --kms the pair is written to files"
+    )]
+    NotMade {
+        /// The reference.
+        key: String,
+    },
     /// A key in Azure could not be had or used.
     #[cfg(feature = "azure")]
     #[error(transparent)]

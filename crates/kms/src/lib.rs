@@ -13,13 +13,17 @@ mod error;
 mod fetch;
 mod load;
 pub mod plugin;
+#[cfg_attr(
+    not(feature = "azure"),
+    allow(dead_code, reason = "plugins say in their answer whether they failed")
+)]
 mod program;
 mod reference;
 mod remote;
 mod signer;
 
 pub use error::Error;
-pub use load::{create, load_public, load_signer};
+pub use load::{create_key, load_public, load_signer};
 pub use reference::KeyRef;
 pub use remote::{
     DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,

@@ -70,40 +70,41 @@ pub(crate) async fn remote(key: &KeyRef, options: &Options) -> Result<Option<Rem
         #[cfg(feature = "azure")]
         KeyRef::Azure(key) => Ok(Some(azure::open(key, options).await?)),
         #[cfg(not(feature = "azure"))]
-        KeyRef::Azure(key) => Err(not_built(key, "Azure Key Vault")),
+        KeyRef::Azure(_) => Err(not_built(key, "Azure Key Vault")),
         KeyRef::Plugin(key) => Ok(Some(plugin::open(key, options).await?)),
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Ok(None),
     }
 }
 
-/// Makes a key that stays where it is, and signs.
+/// Makes a key where the reference says, which is in a provider.
 ///
 /// # Errors
-/// Why it cannot be made; also for places where keys are not made.
-pub async fn create(
+/// [`Error::NotMade`] if keys are not made there, and what the provider says.
+pub async fn create_key(
     key: &KeyRef,
     algorithm: Algorithm,
     options: &Options,
 ) -> Result<RemoteKey, Error> {
-    #[cfg(not(feature = "azure"))]
     let _ = (algorithm, options);
     match key {
         #[cfg(feature = "azure")]
         KeyRef::Azure(key) => Ok(azure::create(key, algorithm, options).await?),
-        _ => Err(Error::BadReference {
-            reference: key.to_string(),
-            reason: "no keys are made there".to_owned(),
+        #[cfg(not(feature = "azure"))]
+        KeyRef::Azure(_) => Err(not_built(key, "Azure Key Vault")),
+        KeyRef::Plugin(key) => Ok(plugin::create(key, algorithm, options).await?),
+        KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Err(Error::NotMade {
+            key: key.to_string(),
         }),
     }
 }
 
-/// The error that a provider was left out of this build.
-#[cfg(not(feature = "azure"))]
-fn not_built(key: &impl std::fmt::Display, provider: &'static str) -> Error {
+/// The build has not what is needed for the key.
+#[allow(dead_code, reason = "unless every feature is on")]
+fn not_built(key: &KeyRef, provider: &'static str) -> Error {
     Error::NotSupported {
-        reference: key.to_string(),
+        reference: format!("{:?}", key.to_string()),
         provider,
-        alternative: "this build was made without them (a cargo feature); use the released program",
+        alternative: "this program was built without it; a release has every provider",
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) struct Cloud {
     /// The domain of its managed HSMs.
     pub(crate) hsms: &'static str,
     /// Where one logs in.
+    #[cfg_attr(not(feature = "azure"), allow(dead_code, reason = "nobody logs in"))]
     pub(crate) authority: &'static str,
 }
 

@@ -4,7 +4,9 @@
 
 use core::fmt;
 
-use super::cloud::{CLOUDS, Cloud, below};
+#[cfg(feature = "azure")]
+use super::cloud::below;
+use super::cloud::{CLOUDS, Cloud};
 
 /// The scheme of references.
 const SCHEME: &str = "azurekms";
@@ -23,6 +25,7 @@ pub struct Key {
     /// One version of it, in lower case; else the newest.
     pub(crate) version: Option<String>,
     /// Whether the user wrote the vault's name without its domain.
+    #[cfg_attr(not(feature = "azure"), allow(dead_code, reason = "for a message"))]
     pub(crate) completed: bool,
 }
 
@@ -46,11 +49,13 @@ impl Key {
     }
 
     /// The name of the vault, without the domain.
+    #[cfg(feature = "azure")]
     pub(crate) fn vault(&self) -> &str {
         Cloud::of(&self.host).map_or(&self.host, |(_, name)| name)
     }
 
     /// Whether it is a managed HSM.
+    #[cfg(feature = "azure")]
     pub(crate) fn is_hsm(&self) -> bool {
         CLOUDS
             .iter()

@@ -3,11 +3,12 @@
 use core::fmt;
 use std::sync::Arc;
 
-use sealmark_keys::{PublicKey, Scheme};
+use sealmark_keys::{Algorithm, PublicKey, Scheme};
 
 use super::protocol::{
-    Arguments, Bytes, InitOptions, MessageOptions, PublicKeyArguments, PublicKeyOptions, Response,
-    RpcOptions, SignMessage, SignOptions, VERSION, VerifySignature, number,
+    Arguments, Bytes, CreateKey, InitOptions, MessageOptions, Nothing, PublicKeyAnswer,
+    PublicKeyArguments, PublicKeyOptions, Response, RpcOptions, SignMessage, SignOptions, VERSION,
+    VerifySignature, number,
 };
 use super::{Error, PREFIX};
 use crate::program::Program;
@@ -79,20 +80,38 @@ pub(crate) async fn open(key: &Key, options: &Options) -> Result<RemoteKey, Erro
         .await?
         .public_key
         .ok_or_else(|| plugin.error("answered without a public key"))?;
-    let public = PublicKey::from_pem(&answer.public_key_pem.0)
-        .map_err(|error| plugin.error(format!("gave a public key that cannot be used: {error}")))?;
-    let scheme = public.key_type().schemes()[0];
-    options.tell(format!(
-        "key {key} of the plugin {}: {}",
-        key.program(),
-        scheme.describe(public.key_type())
-    ));
-    Ok(RemoteKey {
-        name: key.to_string(),
-        public,
-        scheme,
-        service: Arc::new(plugin),
-    })
+    plugin.key_of(answer)
+}
+
+/// Has the plugin make the key. Which names of algorithms it knows is its own affair: ours is what it is asked for.
+pub(crate) async fn create(
+    key: &Key,
+    algorithm: Algorithm,
+    options: &Options,
+) -> Result<RemoteKey, Error> {
+    let plugin = Plugin {
+        key: key.clone(),
+        options: options.clone(),
+    };
+    let mut call = plugin.call("supportedAlgorithms", None);
+    call.supported_algorithms = Some(Nothing {});
+    let supported = plugin.ask(&call, Vec::new()).await?.supported_algorithms;
+    let supported = supported.map_or_else(Vec::new, |answer| answer.supported_algorithms);
+    if !supported.iter().any(|name| name == algorithm.name()) {
+        let known = sealmark_http::sanitise(&supported.join(", "));
+        return Err(plugin.error(format!("makes no {algorithm} keys; it makes: {known}")));
+    }
+    let mut call = plugin.call("createKey", None);
+    call.create_key = Some(CreateKey {
+        ctx_deadline: plugin.deadline(),
+        algorithm: algorithm.name().to_owned(),
+    });
+    let answer = plugin
+        .ask(&call, Vec::new())
+        .await?
+        .create_key
+        .ok_or_else(|| plugin.error("answered without a public key"))?;
+    plugin.key_of(answer)
 }
 
 #[derive(Debug)]
@@ -102,6 +121,26 @@ struct Plugin {
 }
 
 impl Plugin {
+    /// The key with the public key that was answered.
+    fn key_of(self, answer: PublicKeyAnswer) -> Result<RemoteKey, Error> {
+        let public = PublicKey::from_pem(&answer.public_key_pem.0).map_err(|error| {
+            self.error(format!("gave a public key that cannot be used: {error}"))
+        })?;
+        let scheme = public.key_type().schemes()[0];
+        self.options.tell(format!(
+            "key {} of the plugin {}: {}",
+            self.key,
+            self.key.program(),
+            scheme.describe(public.key_type())
+        ));
+        Ok(RemoteKey {
+            name: self.key.to_string(),
+            public,
+            scheme,
+            service: Arc::new(self),
+        })
+    }
+
     fn error(&self, reason: impl Into<String>) -> Error {
         Error {
             key: self.key.to_string(),

@@ -10,7 +10,7 @@ mod protocol;
 mod server;
 
 pub use client::Key;
-pub(crate) use client::open;
+pub(crate) use client::{create, open};
 pub use server::{Answer, answer};
 
 /// What the names of such programs begin with.

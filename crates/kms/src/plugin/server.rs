@@ -173,7 +173,7 @@ where
                 .parse()
                 .map_err(|error: sealmark_keys::Error| error.to_string())?;
             let key = reference(scheme, arguments)?;
-            let made = load::create(&key, algorithm, options)
+            let made = load::create_key(&key, algorithm, options)
                 .await
                 .map_err(|error| error.to_string())?;
             response.create_key = Some(pem(&made));

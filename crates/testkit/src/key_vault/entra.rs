@@ -32,6 +32,24 @@ impl State {
         }))
     }
 
+    /// `GET /TENANT/v2.0/.well-known/openid-configuration`, which Azure's own SDKs ask for first.
+    pub(super) fn discovery(&self, request: &Request) -> Reply {
+        let tenant = request.path.split('/').nth(1).unwrap_or_default();
+        let base = format!(
+            "https://{}/{tenant}",
+            request.header("host").unwrap_or_default()
+        );
+        answer(
+            200,
+            &json!({
+                "token_endpoint": format!("{base}/oauth2/v2.0/token"),
+                "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
+                "issuer": format!("{base}/v2.0"),
+                "jwks_uri": format!("{base}/discovery/v2.0/keys"),
+            }),
+        )
+    }
+
     /// `POST /TENANT/oauth2/v2.0/token`
     pub(super) fn token(&self, request: &Request) -> Reply {
         let tenant = request.path.split('/').nth(1).unwrap_or_default();

@@ -107,12 +107,15 @@ impl KeyVault {
         let tls = Tls::for_names(&state.sandbox, names);
         let (cloud, machine) = (Arc::clone(&state), Arc::clone(&state));
         Self {
-            server: FaultyServer::start_on(address, Some(tls.config), move |request| match request
-                .path
-                .contains("/oauth2/")
-            {
-                true => cloud.token(request),
-                false => cloud.vault(request),
+            server: FaultyServer::start_on(address, Some(tls.config), move |request| {
+                let is = |part: &str| request.path.contains(part);
+                if is("/.well-known/") {
+                    cloud.discovery(request)
+                } else if is("/oauth2/") {
+                    cloud.token(request)
+                } else {
+                    cloud.vault(request)
+                }
             }),
             machine: FaultyServer::start_on(metadata, None, move |request| {
                 machine.managed_identity(request)
