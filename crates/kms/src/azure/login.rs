@@ -1,16 +1,13 @@
 //! Logging in at Microsoft Entra as an application: with a secret, a certificate or a federated token.
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::header::CONTENT_TYPE;
-use sealmark_formats::digest::sha1_for_legacy_use_only;
-use sealmark_keys::{KeyType, PrivateKey};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::certificate;
 use super::chain::{Ask, Attempt};
 use super::challenge::is_tenant;
 use super::cloud::Cloud;
@@ -23,8 +20,6 @@ pub(crate) const CERTIFICATE: &str =
     "the variables AZURE_CLIENT_ID and AZURE_CLIENT_CERTIFICATE_PATH";
 pub(crate) const WORKLOAD: &str = "workload identity (AZURE_FEDERATED_TOKEN_FILE)";
 
-/// How long an assertion signed with a certificate is good, in seconds.
-const ASSERTION_LIFE: i64 = 600;
 /// The largest file with a certificate or a token.
 const MAX_FILE: u64 = 256 << 10;
 
@@ -75,8 +70,15 @@ pub(crate) async fn environment(ask: &Ask<'_>) -> Attempt {
         return application(ask, ENVIRONMENT, &client, proof).await;
     }
     if let Some(path) = get("AZURE_CLIENT_CERTIFICATE_PATH") {
-        return match certificate(&path, &client, ask) {
-            Ok(proof) => application(ask, CERTIFICATE, &client, proof).await,
+        let tenant = match tenant(ask, CERTIFICATE) {
+            Ok(tenant) => tenant,
+            Err(error) => return Attempt::Failed(error),
+        };
+        let audience = format!("{}/{tenant}/oauth2/v2.0/token", ask.authority);
+        return match certificate::assertion(&path, &client, &audience, ask.now) {
+            Ok(assertion) => {
+                application(ask, CERTIFICATE, &client, Proof::Assertion(assertion)).await
+            }
             Err(reason) => Attempt::Failed(Error::Variable {
                 variable: "AZURE_CLIENT_CERTIFICATE_PATH",
                 reason,
@@ -167,10 +169,6 @@ fn tenant(ask: &Ask<'_>, origin: &'static str) -> Result<String, Error> {
     })
 }
 
-fn token_url(ask: &Ask<'_>, tenant: &str) -> String {
-    format!("{}/{tenant}/oauth2/v2.0/token", ask.authority)
-}
-
 /// The request for a token.
 fn form(ask: &Ask<'_>, client: &str, proof: &Proof) -> Zeroizing<String> {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -239,10 +237,10 @@ fn reason(said: &Value, client: &str, tenant: &str) -> Option<String> {
     let words = match code {
         7_000_215 => format!(
             "AZURE_CLIENT_SECRET is not a secret of application {client}: give the secret's value, not its id; make one \
-             with `az ad app credential reset --id {client}`"
+             with `az ad app credential reset --append --id {client}`"
         ),
         7_000_222 => format!(
-            "the secret of application {client} has expired; make one with `az ad app credential reset --id {client}`"
+            "the secret of application {client} has expired; make one with `az ad app credential reset --append --id {client}`"
         ),
         700_016 | 7_000_229 => format!(
             "there is no application {client} in tenant {tenant}: check AZURE_CLIENT_ID and AZURE_TENANT_ID, and that the \
@@ -267,67 +265,7 @@ fn reason(said: &Value, client: &str, tenant: &str) -> Option<String> {
     Some(format!("{words} (AADSTS{code})"))
 }
 
-/// A PEM file with a certificate and its key, as an assertion for Entra.
-/// <https://learn.microsoft.com/entra/identity-platform/certificate-credentials>
-fn certificate(path: &str, client: &str, ask: &Ask<'_>) -> Result<Proof, String> {
-    let tenant = tenant(ask, CERTIFICATE).map_err(|error| error.to_string())?;
-    let file = read(path)?;
-    if file.first() == Some(&0x30) {
-        return Err(format!(
-            "{path} is no PEM file; a PKCS#12 file is not supported: openssl pkcs12 -in {path} -nodes -out client.pem"
-        ));
-    }
-    let text = String::from_utf8_lossy(&file);
-    let der = block(&text, "CERTIFICATE")
-        .and_then(|body| STANDARD.decode(body).ok())
-        .ok_or_else(|| format!("{path} has no certificate (BEGIN CERTIFICATE)"))?;
-    let pem = ["PRIVATE KEY", "RSA PRIVATE KEY"]
-        .iter()
-        .find_map(|label| {
-            let start = text.find(&format!("-----BEGIN {label}-----"))?;
-            let end = format!("-----END {label}-----");
-            let length = text[start..].find(&end)? + end.len();
-            Some(&text[start..start + length])
-        })
-        .ok_or_else(|| match text.contains("ENCRYPTED") {
-            true => format!(
-                "the key in {path} is encrypted, which is not supported; write it without a password: openssl pkey"
-            ),
-            false => format!("{path} has no private key (BEGIN PRIVATE KEY)"),
-        })?;
-    let no_password = || Err(sealmark_keys::Error::WrongPassword);
-    let key = PrivateKey::from_pem::<sealmark_keys::Error>(pem.as_bytes(), no_password)
-        .map_err(|error| format!("{path}: {error}"))?;
-    if !matches!(key.key_type(), KeyType::Rsa { .. }) {
-        return Err(format!(
-            "the key in {path} is {}, and Entra takes RSA certificates only",
-            key.key_type()
-        ));
-    }
-    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let thumbprint = URL_SAFE_NO_PAD.encode(sha1_for_legacy_use_only(&der));
-    let header = json!({"alg": "RS256", "typ": "JWT", "x5t": thumbprint});
-    let unique = sealmark_formats::Digest::sha256(
-        format!("{:?} {}", std::time::SystemTime::now(), std::process::id()).as_bytes(),
-    );
-    let claims = json!({
-        "aud": token_url(ask, &tenant), "iss": client, "sub": client, "jti": unique.hex()[..32],
-        "nbf": ask.now, "iat": ask.now, "exp": ask.now + ASSERTION_LIFE,
-    });
-    let signed = format!("{}.{}", encode(&header), encode(&claims));
-    let signature = key.sign(signed.as_bytes()).map_err(|e| e.to_string())?;
-    let assertion = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
-    Ok(Proof::Assertion(Zeroizing::new(assertion)))
-}
-
-/// The body of a PEM block, on one line.
-fn block(text: &str, label: &str) -> Option<String> {
-    let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
-    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
-    Some(body.split_whitespace().collect())
-}
-
-fn read(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+pub(super) fn read(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let failed = |error: std::io::Error| format!("cannot read {path}: {error}");
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > MAX_FILE {
@@ -338,6 +276,8 @@ fn read(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

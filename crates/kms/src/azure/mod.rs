@@ -13,6 +13,8 @@ mod reference;
 pub use reference::Key;
 
 #[cfg(feature = "azure")]
+mod certificate;
+#[cfg(feature = "azure")]
 mod chain;
 #[cfg(feature = "azure")]
 mod challenge;

@@ -143,7 +143,8 @@ impl Vault {
                 unknown_host: true,
                 reason,
                 ..
-            } => self.unknown(reason),
+            } if !reason.contains("emporary failure") => self.unknown(reason),
+            // A resolver that does not answer says nothing about the name.
             other => other.into(),
         })
     }
