@@ -102,6 +102,21 @@ pub enum Error {
     /// A provider could not be asked, or refused.
     #[error(transparent)]
     Service(#[from] sealmark_http::Error),
+    /// Keys are made in providers, and in files by other means.
+    #[error(
+        "{key} is no place where a key can be made; without --kms the pair is written to files"
+    )]
+    NotMade {
+        /// The reference.
+        key: String,
+    },
+    /// A key in Azure could not be had or used.
+    #[cfg(feature = "azure")]
+    #[error(transparent)]
+    Azure(#[from] crate::azure::Error),
+    /// A plugin gave no key or no signature.
+    #[error(transparent)]
+    Plugin(#[from] crate::plugin::Error),
     /// The file to sign could not be opened.
     #[error("cannot read {path} to sign it: {reason}")]
     Open {

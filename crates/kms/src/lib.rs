@@ -4,9 +4,21 @@
 //! there is hostile until it has been parsed: sizes and times are bounded.
 
 pub mod aws;
+pub mod azure;
+#[allow(
+    dead_code,
+    reason = "which of it is needed depends on the providers that are built in"
+)]
+mod encode;
 mod error;
 mod fetch;
 mod load;
+pub mod plugin;
+#[cfg_attr(
+    not(feature = "azure"),
+    allow(dead_code, reason = "plugins say in their answer whether they failed")
+)]
+mod program;
 mod reference;
 mod remote;
 mod signer;

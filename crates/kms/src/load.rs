@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "aws")]
 use crate::aws;
-use crate::{Error, KeyRef, Options, RemoteKey, Signer, fetch};
+#[cfg(feature = "azure")]
+use crate::azure;
+use crate::{Error, KeyRef, Options, RemoteKey, Signer, fetch, plugin};
 
 /// Gets a public key to verify with.
 ///
@@ -80,9 +82,13 @@ where
 }
 
 /// The key, if it is in a provider.
-async fn remote(key: &KeyRef, options: &Options) -> Result<Option<RemoteKey>, Error> {
-    let _ = options;
+pub(crate) async fn remote(key: &KeyRef, options: &Options) -> Result<Option<RemoteKey>, Error> {
     match key {
+        #[cfg(feature = "azure")]
+        KeyRef::Azure(key) => Ok(Some(azure::open(key, options).await?)),
+        #[cfg(not(feature = "azure"))]
+        KeyRef::Azure(_) => Err(not_built(key, "Azure Key Vault")),
+        KeyRef::Plugin(key) => Ok(Some(plugin::open(key, options).await?)),
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Ok(None),
         #[cfg(feature = "aws")]
         KeyRef::Aws(key) => Ok(Some(aws::load(key, options).await?)),
@@ -106,6 +112,11 @@ pub async fn create_key(
         KeyRef::Aws(key) => Ok(aws::create(key, algorithm, options).await?),
         #[cfg(not(feature = "aws"))]
         KeyRef::Aws(_) => Err(not_built(key, "AWS KMS")),
+        #[cfg(feature = "azure")]
+        KeyRef::Azure(key) => Ok(azure::create(key, algorithm, options).await?),
+        #[cfg(not(feature = "azure"))]
+        KeyRef::Azure(_) => Err(not_built(key, "Azure Key Vault")),
+        KeyRef::Plugin(key) => Ok(plugin::create(key, algorithm, options).await?),
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Err(Error::NotMade {
             key: key.to_string(),
         }),
@@ -164,7 +175,9 @@ async fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
             }
         },
         KeyRef::Url(url) => fetch::fetch(url).await.map_err(failed)?,
-        KeyRef::Aws(_) => return Err(failed("it never leaves its provider".to_owned())),
+        KeyRef::Aws(_) | KeyRef::Azure(_) | KeyRef::Plugin(_) => {
+            return Err(failed("it never leaves its provider".to_owned()));
+        }
     };
     match content {
         Some(content) if content.len() <= MAX_KEY_FILE => Ok(content),

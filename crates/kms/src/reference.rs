@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use url::{Host, Url};
 
-use crate::{Error, aws};
+use crate::{Error, aws, azure, plugin};
 
 /// Where a key is.
 ///
@@ -29,6 +29,10 @@ pub enum KeyRef {
     Url(Url),
     /// A key in AWS KMS.
     Aws(aws::Key),
+    /// A key in Azure Key Vault.
+    Azure(azure::Key),
+    /// A key of a plugin, for a scheme that is not known here.
+    Plugin(plugin::Key),
 }
 
 /// A place for keys that is known, but not supported.
@@ -41,12 +45,7 @@ struct Provider {
 const VERIFY_WITH_FILE: &str =
     "save its public key to a file to verify with it, and sign with a key file";
 
-const PROVIDERS: [Provider; 8] = [
-    Provider {
-        schemes: &["azurekms"],
-        name: "Azure Key Vault",
-        alternative: "to verify, save the public key to a file (az keyvault key download); to sign, use a key file",
-    },
+const PROVIDERS: [Provider; 7] = [
     Provider {
         schemes: &["gcpkms"],
         name: "Google Cloud KMS",
@@ -86,24 +85,25 @@ const PROVIDERS: [Provider; 8] = [
 ];
 
 /// The schemes that are supported.
-const SUPPORTED: [&str; 5] = ["awskms", "env", "https", "http", "file"];
-
-/// Host names of Azure Key Vault and Managed HSM, in all its clouds.
-const AZURE_HOSTS: [&str; 6] = [
-    ".vault.azure.net",
-    ".vault.azure.cn",
-    ".vault.usgovcloudapi.net",
-    ".managedhsm.azure.net",
-    ".managedhsm.azure.cn",
-    ".managedhsm.usgovcloudapi.net",
-];
+const SUPPORTED: [&str; 6] = ["awskms", "azurekms", "env", "https", "http", "file"];
 
 /// Longest part of a reference that is repeated in an error.
 const MAX_SHOWN: usize = 200;
 
 impl KeyRef {
-    /// Understands a key reference. Nothing is read yet.
+    /// Understands a key reference. Nothing is read yet, but `PATH` is searched for a plugin where only that helps.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        let found = Self::parse_built_in(text);
+        match &found {
+            Err(Error::UnknownScheme { .. } | Error::NotSupported { .. }) => scheme(text)
+                .and_then(|(scheme, rest)| plugin::Key::find(&scheme, rest))
+                .map_or(found, |key| Ok(Self::Plugin(key))),
+            _ => found,
+        }
+    }
+
+    /// Understands a key reference to what is built in.
+    pub(crate) fn parse_built_in(text: &str) -> Result<Self, Error> {
         if text.is_empty() {
             return Err(bad(text, "it is empty"));
         }
@@ -115,6 +115,10 @@ impl KeyRef {
         }
         if let Some(scheme) = cloud_name(text) {
             return Err(unsupported(scheme, text));
+        }
+        let environment = std::env::var("AZURE_ENVIRONMENT").ok();
+        if let Some(key) = azure::Key::parse(text, environment.as_deref()) {
+            return key.map(Self::Azure).map_err(|reason| bad(text, &reason));
         }
         let Some((scheme, rest)) = scheme(text) else {
             return Ok(Self::File(text.into()));
@@ -167,15 +171,7 @@ fn scheme(text: &str) -> Option<(String, &str)> {
 
 /// Names as the cloud's console shows them, without a scheme.
 fn cloud_name(text: &str) -> Option<&'static Provider> {
-    let azure = Url::parse(text).is_ok_and(|url| {
-        url.host_str()
-            .is_some_and(|host| AZURE_HOSTS.iter().any(|azure| host.ends_with(azure)))
-            && matches!(url.scheme(), "https" | "http")
-    });
-    if azure {
-        return Some(&PROVIDERS[0]);
-    }
-    (text.starts_with("projects/") && text.contains("/cryptoKeys/")).then_some(&PROVIDERS[1])
+    (text.starts_with("projects/") && text.contains("/cryptoKeys/")).then_some(&PROVIDERS[0])
 }
 
 fn aws(text: &str, rest: &str) -> Result<KeyRef, Error> {
@@ -302,6 +298,8 @@ impl fmt::Display for KeyRef {
             Self::Env(name) => write!(f, "env://{name}"),
             Self::Url(url) => f.write_str(&without_secrets(url)),
             Self::Aws(key) => key.fmt(f),
+            Self::Azure(key) => key.fmt(f),
+            Self::Plugin(key) => key.fmt(f),
         }
     }
 }
@@ -353,6 +351,10 @@ mod tests {
             ("http://localhost:8080/k", "Url http://localhost:8080/k"),
             ("http://127.8.9.1/k", "Url http://127.8.9.1/k"),
             ("http://[::1]:80/k", "Url http://[::1]/k"),
+            (
+                "https://v-1.vault.azure.net/keys/k",
+                "Azure azurekms://v-1.vault.azure.net/k",
+            ),
         ];
         for (text, expected) in table {
             let found = match KeyRef::parse(text) {
@@ -360,6 +362,8 @@ mod tests {
                 Ok(key @ KeyRef::Env(_)) => format!("Env {key}"),
                 Ok(key @ KeyRef::Url(_)) => format!("Url {key}"),
                 Ok(key @ KeyRef::Aws(_)) => format!("Aws {key}"),
+                Ok(key @ KeyRef::Azure(_)) => format!("Azure {key}"),
+                Ok(key @ KeyRef::Plugin(_)) => format!("Plugin {key}"),
                 Err(error) => panic!("{text}: {error}"),
             };
             assert_eq!(found, expected, "{text}");
@@ -368,7 +372,6 @@ mod tests {
 
     #[test]
     fn what_is_said_of_references_that_cannot_be_used() {
-        let azure = "; to verify, save the public key to a file (az keyvault key download); to sign, use a key file";
         let google = "; to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
                       to sign, use a key file";
         let file = "; save its public key to a file to verify with it, and sign with a key file";
@@ -383,8 +386,7 @@ mod tests {
             ("http://example.com/k", format!("bad key reference \"http://example.com/k\": {http}")),
             ("http://u:p@example.com/k?t=1", format!("bad key reference \"http://example.com/k\": {http}")),
             ("http://127.0.0.1.example.com/", format!("bad key reference \"http://127.0.0.1.example.com/\": {http}")),
-            ("azurekms://v.vault.azure.net/k", format!("Azure Key Vault keys are not supported (\"azurekms://v.vault.azure.net/k\"){azure}")),
-            ("https://v.vault.azure.net/keys/k/1", format!("Azure Key Vault keys are not supported (\"https://v.vault.azure.net/keys/k/1\"){azure}")),
+            ("azurekms://v/k", "bad key reference \"azurekms://v/k\": \"v\" cannot be the name of a vault: it has 3 to 24 characters; the form is azurekms://VAULT/NAME or https://VAULT.vault.azure.net/keys/NAME".into()),
             ("gcpkms://projects/p", format!("Google Cloud KMS keys are not supported (\"gcpkms://projects/p\"){google}")),
             ("projects/p/locations/l/keyRings/r/cryptoKeys/k", format!("Google Cloud KMS keys are not supported (\"projects/p/locations/l/keyRings/r/cryptoKeys/k\"){google}")),
             ("hashivault://k", format!("HashiCorp Vault keys are not supported (\"hashivault://k\"){file}")),

@@ -13,6 +13,7 @@ mod error;
 mod flags;
 mod identity_flags;
 mod input;
+mod kms_plugin;
 mod outputs;
 mod password;
 mod policy_flags;
@@ -28,6 +29,9 @@ mod type_flags;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(scheme) = kms_plugin::scheme() {
+        return kms_plugin::run(&scheme);
+    }
     let mut terminal = terminal::Terminal::new();
     let arguments = compat::rewrite(std::env::args_os(), &terminal);
     let app = match app::parse(arguments) {

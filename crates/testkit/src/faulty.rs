@@ -2,10 +2,12 @@
 //!
 //! Invariant: a connection of it ends when the client closes it, so nothing outlives the test.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Bytes of a request's body that are kept: a test sends manifests, not images.
 const MAX_BODY: u64 = 16 << 20;
@@ -106,7 +108,20 @@ impl FaultyServer {
     ///
     /// If there is no port to listen on.
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("cannot listen on loopback");
+        Self::start_on("127.0.0.1:0", None, answer)
+    }
+
+    /// Listens on this address, with TLS if there is a configuration for it.
+    ///
+    /// # Panics
+    ///
+    /// If the address is taken.
+    pub fn start_on(
+        address: &str,
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).expect("cannot listen on loopback");
         let address = listener.local_addr().expect("a listener has an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let stopped = Arc::new(AtomicBool::new(false));
@@ -117,9 +132,15 @@ impl FaultyServer {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
+                let (answer, log, tls) = (Arc::clone(&answer), Arc::clone(&log), tls.clone());
                 // A client that goes away is its own affair.
-                std::thread::spawn(move || connection(&stream, &*answer, &log));
+                std::thread::spawn(move || match tls {
+                    None => connection(&stream, &*answer, &log),
+                    Some(tls) => {
+                        let session = ServerConnection::new(tls).map_err(std::io::Error::other)?;
+                        connection(StreamOwned::new(session, stream), &*answer, &log)
+                    }
+                });
             }
         });
         Self {
@@ -160,8 +181,8 @@ impl Drop for FaultyServer {
     }
 }
 
-fn connection(
-    stream: &TcpStream,
+fn connection<S: Read + Write>(
+    stream: S,
     answer: &Answer,
     log: &Mutex<Vec<Request>>,
 ) -> std::io::Result<()> {
@@ -171,7 +192,7 @@ fn connection(
             .unwrap_or_else(PoisonError::into_inner)
             .push(request.clone());
         let reply = answer(&request);
-        write(stream, &reply, request.method == "HEAD")?;
+        write(reader.get_mut(), &reply, request.method == "HEAD")?;
         if matches!(reply, Reply::Hang) {
             // Until the client gives up.
             reader.read_to_end(&mut Vec::new())?;
@@ -190,7 +211,7 @@ fn connection(
 }
 
 /// `None` at the end of the connection, or if what came is no request.
-fn read(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Request>> {
+fn read<S: Read>(reader: &mut BufReader<S>) -> std::io::Result<Option<Request>> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -221,7 +242,7 @@ fn read(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Request>> 
     Ok(Some(request))
 }
 
-fn write(mut stream: &TcpStream, reply: &Reply, only_head: bool) -> std::io::Result<()> {
+fn write<S: Write>(stream: &mut S, reply: &Reply, only_head: bool) -> std::io::Result<()> {
     let head = |status: u16, headers: &[(String, String)]| {
         let lines = headers.iter();
         let lines: String = lines
@@ -244,7 +265,8 @@ fn write(mut stream: &TcpStream, reply: &Reply, only_head: bool) -> std::io::Res
             if !only_head {
                 bytes.extend(body);
             }
-            stream.write_all(&bytes)
+            stream.write_all(&bytes)?;
+            stream.flush()
         }
         Reply::Endless(headers) => {
             let text = head(200, headers) + "transfer-encoding: chunked\r\n\r\n";

@@ -17,11 +17,13 @@
 mod faulty;
 mod http;
 mod images;
+pub mod key_vault;
 mod peer;
 mod program;
 mod registry;
 mod sandbox;
 mod server;
+mod tls;
 
 pub use faulty::{FaultyServer, Reply, Request};
 pub use http::{Response, get, post};
@@ -31,3 +33,4 @@ pub use program::{Finished, Program};
 pub use registry::{DockerRegistry, Login, SealmarkRegistry};
 pub use sandbox::Sandbox;
 pub use server::Server;
+pub use tls::Tls;
