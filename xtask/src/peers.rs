@@ -11,7 +11,8 @@ use std::time::Instant;
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
 use crate::{
-    cargo_deny, image, libraries, python, python_grpc, rekor_tiles, sigstore_python, sources,
+    cargo_deny, image, libraries, openbao, python, python_grpc, rekor_tiles, sigstore_python,
+    softhsm, sources,
 };
 
 /// A program that tests run.
@@ -169,6 +170,8 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     python_grpc::fetch(&root)?;
     sigstore_python::fetch(&root)?;
     rekor_tiles::fetch_in(&root, &mut archive)?;
+    softhsm::fetch_in(&root, &mut archive)?;
+    openbao::fetch(&root)?;
     image::build_in(&root, &mut archive)
 }
 
@@ -289,6 +292,12 @@ impl Archive {
         self.suite(&codename, architecture)?.unpack(&trees, package)
     }
 
+    /// Unpacks a package of the machine's own suite and architecture.
+    pub(crate) fn unpack_own(&mut self, package: &str) -> Outcome<Unpacked> {
+        let architecture = self.architecture.clone();
+        self.unpack(package, &architecture)
+    }
+
     /// Unpacks a package of another suite for the machine's own architecture.
     pub(crate) fn unpack_from(&mut self, suite: &str, package: &str) -> Outcome<Unpacked> {
         let architecture = self.architecture.clone();
@@ -360,7 +369,7 @@ impl Archive {
         if libraries.is_empty() && peer.arguments.is_empty() {
             link(&relative(root, &program)?, &bin.join(&name))?;
         } else {
-            wrap(root, peer, &program, &libraries, &bin.join(&name))?;
+            wrap_with(root, &program, &libraries, peer.arguments, &bin.join(&name))?;
         }
         process::succeed(Command::new(bin.join(&name)).args(peer.probe.split(' '))).map_err(
             |error| {
@@ -381,7 +390,13 @@ impl Archive {
 
 /// A script beside the links, for a program that needs libraries or arguments. It finds everything from its own place,
 /// so that the checkout can be moved.
-fn wrap(root: &Path, peer: &Peer, program: &Path, libraries: &[PathBuf], to: &Path) -> Outcome<()> {
+pub(crate) fn wrap_with(
+    root: &Path,
+    program: &Path,
+    libraries: &[PathBuf],
+    arguments: &str,
+    to: &Path,
+) -> Outcome<()> {
     let inside = |path: &Path| -> Outcome<String> {
         let relative = path
             .strip_prefix(root)
@@ -399,7 +414,7 @@ fn wrap(root: &Path, peer: &Peer, program: &Path, libraries: &[PathBuf], to: &Pa
             .collect::<Outcome<_>>()?;
         script += &format!("export LD_LIBRARY_PATH=\"{}\"\n", folders.join(":"));
     }
-    let arguments = peer.arguments.replace('@', "$peers");
+    let arguments = arguments.replace('@', "$peers");
     script += &format!("exec \"{}\" {arguments} \"$@\"\n", inside(program)?);
     // A link that was here before must not lead the script into another file.
     remove(to)?;
@@ -410,7 +425,7 @@ fn wrap(root: &Path, peer: &Peer, program: &Path, libraries: &[PathBuf], to: &Pa
 }
 
 /// `path` as seen from `.peers/bin`.
-fn relative(root: &Path, path: &Path) -> Outcome<PathBuf> {
+pub(crate) fn relative(root: &Path, path: &Path) -> Outcome<PathBuf> {
     let inside = path
         .strip_prefix(root)
         .map_err(|_| "a peer is outside .peers")?;

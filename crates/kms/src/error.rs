@@ -81,6 +81,24 @@ pub enum Error {
         /// What the check says.
         cause: String,
     },
+    /// A provider said why it does not do something.
+    #[error("{key} {what}: {reason}")]
+    Provider {
+        /// The reference, as it was understood.
+        key: String,
+        /// What failed: `cannot sign`.
+        what: &'static str,
+        /// The cause, and what to do.
+        reason: String,
+    },
+    /// Keys are made in providers, and in files by other means.
+    #[error(
+        "{key} is no place where a key can be made; without --kms the pair is written to files"
+    )]
+    NotMade {
+        /// The reference.
+        key: String,
+    },
     /// Such keys sign the data itself, and it is more than they can be sent.
     #[error("the data is larger than {} MiB, which is the most that a remote Ed25519 key can be sent; use an ECDSA or RSA key, which signs a digest", .limit >> 20)]
     MessageTooLarge {

@@ -3,17 +3,20 @@
 //! A [`KeyRef`] says where a key is, [`load_public`] and [`load_signer`] get it from there. Whatever comes from
 //! there is hostile until it has been parsed: sizes and times are bounded.
 
+#[allow(dead_code, reason = "each provider needs a part of it")]
+mod encode;
 mod error;
 mod fetch;
 mod load;
+pub mod pkcs11;
 mod reference;
 mod remote;
 mod signer;
 
 pub use error::Error;
-pub use load::{load_public, load_signer};
+pub use load::{create_key, load_public, load_signer};
 pub use reference::KeyRef;
 pub use remote::{
-    DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,
+    Ask, DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,
 };
 pub use signer::Signer;

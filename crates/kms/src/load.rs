@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use sealmark_keys::{MAX_KEY_FILE, PrivateKey, PublicKey};
+use sealmark_keys::{Algorithm, MAX_KEY_FILE, PrivateKey, PublicKey};
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
@@ -63,9 +63,45 @@ where
 }
 
 /// The key, if it is in a provider.
-async fn remote(key: &KeyRef, _options: &Options) -> Result<Option<RemoteKey>, Error> {
+async fn remote(key: &KeyRef, options: &Options) -> Result<Option<RemoteKey>, Error> {
+    let _ = options;
     match key {
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Ok(None),
+        #[cfg(feature = "pkcs11")]
+        KeyRef::Pkcs11(key) => crate::pkcs11::open(key, options).await.map(Some),
+        #[cfg(not(feature = "pkcs11"))]
+        KeyRef::Pkcs11(_) => Err(not_built(key, "PKCS#11")),
+    }
+}
+
+/// Makes a key where the reference says, which is in a provider.
+///
+/// # Errors
+/// [`Error::NotMade`] if keys are not made there, and what the provider says.
+pub async fn create_key(
+    key: &KeyRef,
+    algorithm: Algorithm,
+    options: &Options,
+) -> Result<RemoteKey, Error> {
+    let _ = (algorithm, options);
+    match key {
+        #[cfg(feature = "pkcs11")]
+        KeyRef::Pkcs11(key) => crate::pkcs11::create(key, algorithm, options).await,
+        #[cfg(not(feature = "pkcs11"))]
+        KeyRef::Pkcs11(_) => Err(not_built(key, "PKCS#11")),
+        KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Err(Error::NotMade {
+            key: key.to_string(),
+        }),
+    }
+}
+
+/// The build has not what is needed for the key.
+#[allow(dead_code, reason = "unless every feature is on")]
+fn not_built(key: &KeyRef, provider: &'static str) -> Error {
+    Error::NotSupported {
+        reference: format!("{:?}", key.to_string()),
+        provider,
+        alternative: "this program was built without it; a release has every provider",
     }
 }
 
@@ -111,6 +147,7 @@ async fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
             }
         },
         KeyRef::Url(url) => fetch::fetch(url).await.map_err(failed)?,
+        _ => return Err(failed("it never leaves its provider".to_owned())),
     };
     match content {
         Some(content) if content.len() <= MAX_KEY_FILE => Ok(content),

@@ -27,6 +27,8 @@ pub enum KeyRef {
     Env(String),
     /// A URL that gives a key file: `https`, or `http` on this machine.
     Url(Url),
+    /// On a token with a PKCS#11 module.
+    Pkcs11(crate::pkcs11::Reference),
 }
 
 /// A place for keys that is known, but not supported.
@@ -39,7 +41,7 @@ struct Provider {
 const VERIFY_WITH_FILE: &str =
     "save its public key to a file to verify with it, and sign with a key file";
 
-const PROVIDERS: [Provider; 9] = [
+const PROVIDERS: [Provider; 8] = [
     Provider {
         schemes: &["awskms"],
         name: "AWS KMS",
@@ -81,15 +83,10 @@ const PROVIDERS: [Provider; 9] = [
         name: "GitHub",
         alternative: "in a workflow, put the secret into the environment and give env://VARIABLE",
     },
-    Provider {
-        schemes: &["pkcs11"],
-        name: "PKCS#11 token",
-        alternative: VERIFY_WITH_FILE,
-    },
 ];
 
 /// The schemes that are supported.
-const SUPPORTED: [&str; 4] = ["env", "https", "http", "file"];
+const SUPPORTED: [&str; 5] = ["env", "https", "http", "file", "pkcs11"];
 
 /// Host names of Azure Key Vault and Managed HSM, in all its clouds.
 const AZURE_HOSTS: [&str; 6] = [
@@ -124,6 +121,12 @@ impl KeyRef {
                 .map(Self::File)
                 .ok_or_else(|| bad(text, "a file:// URL needs an absolute path: file:///PATH")),
             "http" | "https" => web(text),
+            "pkcs11" => {
+                let uri = text.split_once(':').map_or(rest, |(_, uri)| uri);
+                crate::pkcs11::Reference::parse(uri)
+                    .map(Self::Pkcs11)
+                    .map_err(|reason| bad(text, &reason))
+            }
             other => match PROVIDERS.iter().find(|p| p.schemes.contains(&other)) {
                 Some(provider) => Err(unsupported(provider, text)),
                 None => Err(Error::UnknownScheme {
@@ -288,6 +291,7 @@ impl fmt::Display for KeyRef {
             Self::File(path) => path.display().fmt(f),
             Self::Env(name) => write!(f, "env://{name}"),
             Self::Url(url) => f.write_str(&without_secrets(url)),
+            Self::Pkcs11(key) => key.fmt(f),
         }
     }
 }
@@ -339,12 +343,17 @@ mod tests {
             ("http://localhost:8080/k", "Url http://localhost:8080/k"),
             ("http://127.8.9.1/k", "Url http://127.8.9.1/k"),
             ("http://[::1]:80/k", "Url http://[::1]/k"),
+            (
+                "PKCS11:object=k;token=t?pin-value=1234",
+                "pkcs11:token=t;object=k",
+            ),
         ];
         for (text, expected) in table {
             let found = match KeyRef::parse(text) {
                 Ok(key @ KeyRef::File(_)) => format!("File {key}"),
                 Ok(key @ KeyRef::Env(_)) => format!("Env {key}"),
                 Ok(key @ KeyRef::Url(_)) => format!("Url {key}"),
+                Ok(key) => format!("{key}"),
                 Err(error) => panic!("{text}: {error}"),
             };
             assert_eq!(found, expected, "{text}");
@@ -381,7 +390,8 @@ mod tests {
             ("k8s://ns/s", "Kubernetes secret keys are not supported (\"k8s://ns/s\"); read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that".into()),
             ("gitlab://o/p", "GitLab keys are not supported (\"gitlab://o/p\"); in a job, give the variable: env://COSIGN_PRIVATE_KEY or env://COSIGN_PUBLIC_KEY".into()),
             ("github://o/r", "GitHub keys are not supported (\"github://o/r\"); in a workflow, put the secret into the environment and give env://VARIABLE".into()),
-            ("pkcs11:token=t?pin-value=1234", format!("PKCS#11 token keys are not supported (\"pkcs11:token=t?pin-value=…\"){file}")),
+            ("pkcs11://token=t", "bad key reference \"pkcs11://token=t\": a PKCS#11 URI has no slashes: pkcs11:token=NAME;object=NAME".into()),
+            ("pkcs11:token=t;pin-value=1234", "bad key reference \"pkcs11:token=t;pin-value=…\": pin-value comes after a question mark: …?pin-value=…".into()),
             ("awskm://k", format!("unknown key reference \"awskm://k\": did you mean awskms://? {known}")),
             ("azurkms://k", format!("unknown key reference \"azurkms://k\": did you mean azurekms://? {known}")),
             ("htps://k", format!("unknown key reference \"htps://k\": did you mean https://? {known}")),
@@ -409,7 +419,7 @@ mod tests {
             "htps://me:hunter2@example.com/k",
             "http://me:hunter2@example.com/k#hunter2",
             "hashivault://me:hunter2@vault/k",
-            "pkcs11:token=a?pin-value=hunter2",
+            "pkcs11:token=a;pin-value=hunter2",
         ] {
             let error = KeyRef::parse(text).unwrap_err().to_string();
             assert!(!error.contains("ter2"), "{error}");
