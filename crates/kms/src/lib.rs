@@ -12,6 +12,7 @@ pub mod pkcs11;
 mod reference;
 mod remote;
 mod signer;
+pub mod vault;
 
 pub use error::Error;
 pub use load::{create_key, load_public, load_signer};

@@ -71,6 +71,10 @@ async fn remote(key: &KeyRef, options: &Options) -> Result<Option<RemoteKey>, Er
         KeyRef::Pkcs11(key) => crate::pkcs11::open(key, options).await.map(Some),
         #[cfg(not(feature = "pkcs11"))]
         KeyRef::Pkcs11(_) => Err(not_built(key, "PKCS#11")),
+        #[cfg(feature = "vault")]
+        KeyRef::Vault(key) => crate::vault::open(key, options).await.map(Some),
+        #[cfg(not(feature = "vault"))]
+        KeyRef::Vault(_) => Err(not_built(key, "Vault")),
     }
 }
 
@@ -89,6 +93,10 @@ pub async fn create_key(
         KeyRef::Pkcs11(key) => crate::pkcs11::create(key, algorithm, options).await,
         #[cfg(not(feature = "pkcs11"))]
         KeyRef::Pkcs11(_) => Err(not_built(key, "PKCS#11")),
+        #[cfg(feature = "vault")]
+        KeyRef::Vault(key) => crate::vault::create(key, algorithm, options).await,
+        #[cfg(not(feature = "vault"))]
+        KeyRef::Vault(_) => Err(not_built(key, "Vault")),
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Err(Error::NotMade {
             key: key.to_string(),
         }),

@@ -29,6 +29,8 @@ pub enum KeyRef {
     Url(Url),
     /// On a token with a PKCS#11 module.
     Pkcs11(crate::pkcs11::Reference),
+    /// In a transit engine of Vault or OpenBao.
+    Vault(crate::vault::Reference),
 }
 
 /// A place for keys that is known, but not supported.
@@ -38,10 +40,7 @@ struct Provider {
     alternative: &'static str,
 }
 
-const VERIFY_WITH_FILE: &str =
-    "save its public key to a file to verify with it, and sign with a key file";
-
-const PROVIDERS: [Provider; 8] = [
+const PROVIDERS: [Provider; 6] = [
     Provider {
         schemes: &["awskms"],
         name: "AWS KMS",
@@ -57,16 +56,6 @@ const PROVIDERS: [Provider; 8] = [
         name: "Google Cloud KMS",
         alternative: "to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
                       to sign, use a key file",
-    },
-    Provider {
-        schemes: &["hashivault", "vault"],
-        name: "HashiCorp Vault",
-        alternative: VERIFY_WITH_FILE,
-    },
-    Provider {
-        schemes: &["openbao"],
-        name: "OpenBao",
-        alternative: VERIFY_WITH_FILE,
     },
     Provider {
         schemes: &["k8s"],
@@ -86,7 +75,16 @@ const PROVIDERS: [Provider; 8] = [
 ];
 
 /// The schemes that are supported.
-const SUPPORTED: [&str; 5] = ["env", "https", "http", "file", "pkcs11"];
+const SUPPORTED: [&str; 8] = [
+    "env",
+    "https",
+    "http",
+    "file",
+    "pkcs11",
+    "hashivault",
+    "vault",
+    "openbao",
+];
 
 /// Host names of Azure Key Vault and Managed HSM, in all its clouds.
 const AZURE_HOSTS: [&str; 6] = [
@@ -121,6 +119,15 @@ impl KeyRef {
                 .map(Self::File)
                 .ok_or_else(|| bad(text, "a file:// URL needs an absolute path: file:///PATH")),
             "http" | "https" => web(text),
+            "hashivault" | "vault" | "openbao" => {
+                let product = match scheme == "openbao" {
+                    true => crate::vault::Product::OpenBao,
+                    false => crate::vault::Product::Vault,
+                };
+                crate::vault::Reference::parse(product, rest)
+                    .map(Self::Vault)
+                    .map_err(|reason| bad(text, &reason))
+            }
             "pkcs11" => {
                 let uri = text.split_once(':').map_or(rest, |(_, uri)| uri);
                 crate::pkcs11::Reference::parse(uri)
@@ -292,6 +299,7 @@ impl fmt::Display for KeyRef {
             Self::Env(name) => write!(f, "env://{name}"),
             Self::Url(url) => f.write_str(&without_secrets(url)),
             Self::Pkcs11(key) => key.fmt(f),
+            Self::Vault(key) => key.fmt(f),
         }
     }
 }
@@ -347,6 +355,8 @@ mod tests {
                 "PKCS11:object=k;token=t?pin-value=1234",
                 "pkcs11:token=t;object=k",
             ),
+            ("vault://transit/keys/k", "hashivault://transit/k"),
+            ("openbao://k?version=2", "openbao://k/versions/2"),
         ];
         for (text, expected) in table {
             let found = match KeyRef::parse(text) {
@@ -366,7 +376,6 @@ mod tests {
         let azure = "; to verify, save the public key to a file (az keyvault key download); to sign, use a key file";
         let google = "; to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
                       to sign, use a key file";
-        let file = "; save its public key to a file to verify with it, and sign with a key file";
         let http = "http:// is allowed to this machine only, as anyone on the way could exchange the key; use https://";
         let known = "known are a file's path, env://VARIABLE and https://…";
         let table = [
@@ -385,8 +394,7 @@ mod tests {
             ("https://v.vault.azure.net/keys/k/1", format!("Azure Key Vault keys are not supported (\"https://v.vault.azure.net/keys/k/1\"){azure}")),
             ("gcpkms://projects/p", format!("Google Cloud KMS keys are not supported (\"gcpkms://projects/p\"){google}")),
             ("projects/p/locations/l/keyRings/r/cryptoKeys/k", format!("Google Cloud KMS keys are not supported (\"projects/p/locations/l/keyRings/r/cryptoKeys/k\"){google}")),
-            ("hashivault://k", format!("HashiCorp Vault keys are not supported (\"hashivault://k\"){file}")),
-            ("openbao://k", format!("OpenBao keys are not supported (\"openbao://k\"){file}")),
+            ("hashivault://a b", "bad key reference \"hashivault://a b\": \"a b\" is no name of a key, an engine or a namespace: letters, digits, _, - and . make one up".into()),
             ("k8s://ns/s", "Kubernetes secret keys are not supported (\"k8s://ns/s\"); read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that".into()),
             ("gitlab://o/p", "GitLab keys are not supported (\"gitlab://o/p\"); in a job, give the variable: env://COSIGN_PRIVATE_KEY or env://COSIGN_PUBLIC_KEY".into()),
             ("github://o/r", "GitHub keys are not supported (\"github://o/r\"); in a workflow, put the secret into the environment and give env://VARIABLE".into()),

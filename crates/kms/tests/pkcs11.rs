@@ -266,7 +266,6 @@ fn keys_that_other_tools_have_put_there_are_found_by_label_by_id_and_by_certific
             ("id=%01;type=public", Scheme::EcdsaSha256),
             // No public key object, as on many cards.
             ("object=card", Scheme::EcdsaSha256),
-            ("id=%03", Scheme::RsaPssSha256),
             ("object=twice;id=%05", Scheme::EcdsaSha384),
         ] {
             wait(async {
@@ -290,6 +289,13 @@ fn keys_that_other_tools_have_put_there_are_found_by_label_by_id_and_by_certific
                 "cannot be found: several keys are meant: object=twice;id=%04, object=twice;id=%05; add id= to the URI"
             ),
             "{several}"
+        );
+        let pss = refusal(&uri("object=pss"), &options);
+        assert!(
+            pss.contains(
+                "cannot sign: the token lets this private key be used with CKM_RSA_PKCS_PSS only"
+            ),
+            "{pss}"
         );
         let none = refusal(&uri("object=relase"), &options);
         assert!(

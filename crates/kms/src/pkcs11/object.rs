@@ -65,7 +65,10 @@ pub(super) fn find(
         }
         Object { handle, label, id }
     };
-    Ok(handles.into_iter().map(describe).collect())
+    let mut objects: Vec<Object> = handles.into_iter().map(describe).collect();
+    // Tokens give them in any order.
+    objects.sort_by(|a, b| (&a.label, &a.id).cmp(&(&b.label, &b.id)));
+    Ok(objects)
 }
 
 /// Objects, for a message.

@@ -91,7 +91,12 @@ pub(super) fn sign(
     scheme: Scheme,
     data: &[u8],
 ) -> Result<Vec<u8>, String> {
-    let wanted = [AttributeType::AlwaysAuthenticate, AttributeType::Sign];
+    let mechanism = mechanism(scheme)?;
+    let wanted = [
+        AttributeType::AlwaysAuthenticate,
+        AttributeType::Sign,
+        AttributeType::AllowedMechanisms,
+    ];
     for attribute in session
         .get_attributes(key.handle, &wanted)
         .unwrap_or_default()
@@ -106,12 +111,23 @@ pub(super) fn sign(
             Attribute::Sign(false) => {
                 return Err("the key is not there to sign with: its CKA_SIGN is false".to_owned());
             }
+            // What the token shows of it before a login may have lacked this.
+            Attribute::AllowedMechanisms(allowed)
+                if !allowed.is_empty() && !allowed.contains(&mechanism.mechanism_type()) =>
+            {
+                let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+                return Err(format!(
+                    "the token lets this private key be used with {} only, and its public key does not say so: give the \
+                     public key the same CKA_ALLOWED_MECHANISMS",
+                    allowed.join(", ")
+                ));
+            }
             _ => {}
         }
     }
     let input = input(scheme, data);
     let raw = session
-        .sign(&mechanism(scheme)?, key.handle, &input)
+        .sign(&mechanism, key.handle, &input)
         .map_err(|error| words(&error))?;
     match scheme {
         Scheme::EcdsaSha256 | Scheme::EcdsaSha384 | Scheme::EcdsaSha512 => {
