@@ -7,6 +7,7 @@
 mod encode;
 mod error;
 mod fetch;
+pub mod google;
 mod load;
 pub mod pkcs11;
 mod reference;

@@ -67,6 +67,10 @@ async fn remote(key: &KeyRef, options: &Options) -> Result<Option<RemoteKey>, Er
     let _ = options;
     match key {
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Ok(None),
+        #[cfg(feature = "google")]
+        KeyRef::Google(key) => crate::google::open(key, options).await.map(Some),
+        #[cfg(not(feature = "google"))]
+        KeyRef::Google(_) => Err(not_built(key, "Google Cloud KMS")),
         #[cfg(feature = "pkcs11")]
         KeyRef::Pkcs11(key) => crate::pkcs11::open(key, options).await.map(Some),
         #[cfg(not(feature = "pkcs11"))]
@@ -89,6 +93,10 @@ pub async fn create_key(
 ) -> Result<RemoteKey, Error> {
     let _ = (algorithm, options);
     match key {
+        #[cfg(feature = "google")]
+        KeyRef::Google(key) => crate::google::create(key, algorithm, options).await,
+        #[cfg(not(feature = "google"))]
+        KeyRef::Google(_) => Err(not_built(key, "Google Cloud KMS")),
         #[cfg(feature = "pkcs11")]
         KeyRef::Pkcs11(key) => crate::pkcs11::create(key, algorithm, options).await,
         #[cfg(not(feature = "pkcs11"))]

@@ -11,6 +11,7 @@ mod module;
 mod object;
 #[cfg(feature = "pkcs11")]
 mod pin;
+#[cfg_attr(not(feature = "pkcs11"), allow(dead_code, reason = "only parsed then"))]
 pub(crate) mod reference;
 #[cfg(feature = "pkcs11")]
 mod sign;

@@ -27,6 +27,8 @@ pub enum KeyRef {
     Env(String),
     /// A URL that gives a key file: `https`, or `http` on this machine.
     Url(Url),
+    /// In Google Cloud KMS.
+    Google(crate::google::Reference),
     /// On a token with a PKCS#11 module.
     Pkcs11(crate::pkcs11::Reference),
     /// In a transit engine of Vault or OpenBao.
@@ -40,7 +42,7 @@ struct Provider {
     alternative: &'static str,
 }
 
-const PROVIDERS: [Provider; 6] = [
+const PROVIDERS: [Provider; 5] = [
     Provider {
         schemes: &["awskms"],
         name: "AWS KMS",
@@ -50,12 +52,6 @@ const PROVIDERS: [Provider; 6] = [
         schemes: &["azurekms"],
         name: "Azure Key Vault",
         alternative: "to verify, save the public key to a file (az keyvault key download); to sign, use a key file",
-    },
-    Provider {
-        schemes: &["gcpkms"],
-        name: "Google Cloud KMS",
-        alternative: "to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
-                      to sign, use a key file",
     },
     Provider {
         schemes: &["k8s"],
@@ -70,12 +66,12 @@ const PROVIDERS: [Provider; 6] = [
     Provider {
         schemes: &["github"],
         name: "GitHub",
-        alternative: "in a workflow, put the secret into the environment and give env://VARIABLE",
+        alternative: "GitHub gives a secret to workflows alone, and never back: put it into the environment there, and give env://VARIABLE",
     },
 ];
 
 /// The schemes that are supported.
-const SUPPORTED: [&str; 8] = [
+const SUPPORTED: [&str; 9] = [
     "env",
     "https",
     "http",
@@ -84,6 +80,7 @@ const SUPPORTED: [&str; 8] = [
     "hashivault",
     "vault",
     "openbao",
+    "gcpkms",
 ];
 
 /// Host names of Azure Key Vault and Managed HSM, in all its clouds.
@@ -108,6 +105,9 @@ impl KeyRef {
         if let Some(scheme) = cloud_name(text) {
             return Err(unsupported(scheme, text));
         }
+        if crate::google::reference::is_one(text) {
+            return google(text);
+        }
         let Some((scheme, rest)) = scheme(text) else {
             return Ok(Self::File(text.into()));
         };
@@ -119,6 +119,7 @@ impl KeyRef {
                 .map(Self::File)
                 .ok_or_else(|| bad(text, "a file:// URL needs an absolute path: file:///PATH")),
             "http" | "https" => web(text),
+            "gcpkms" => google(&format!("gcpkms://{rest}")),
             "hashivault" | "vault" | "openbao" => {
                 let product = match scheme == "openbao" {
                     true => crate::vault::Product::OpenBao,
@@ -177,7 +178,13 @@ fn cloud_name(text: &str) -> Option<&'static Provider> {
     if azure {
         return Some(&PROVIDERS[1]);
     }
-    (text.starts_with("projects/") && text.contains("/cryptoKeys/")).then_some(&PROVIDERS[2])
+    None
+}
+
+fn google(text: &str) -> Result<KeyRef, Error> {
+    crate::google::Reference::parse(text)
+        .map(KeyRef::Google)
+        .map_err(|reason| bad(text, &reason))
 }
 
 fn variable(text: &str, name: &str) -> Result<KeyRef, Error> {
@@ -298,6 +305,7 @@ impl fmt::Display for KeyRef {
             Self::File(path) => path.display().fmt(f),
             Self::Env(name) => write!(f, "env://{name}"),
             Self::Url(url) => f.write_str(&without_secrets(url)),
+            Self::Google(key) => key.fmt(f),
             Self::Pkcs11(key) => key.fmt(f),
             Self::Vault(key) => key.fmt(f),
         }
@@ -355,6 +363,10 @@ mod tests {
                 "PKCS11:object=k;token=t?pin-value=1234",
                 "pkcs11:token=t;object=k",
             ),
+            (
+                "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+                "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k",
+            ),
             ("vault://transit/keys/k", "hashivault://transit/k"),
             ("openbao://k?version=2", "openbao://k/versions/2"),
         ];
@@ -374,8 +386,6 @@ mod tests {
     fn what_is_said_of_references_that_cannot_be_used() {
         let aws = "; to verify, save the public key to a file (aws kms get-public-key); to sign, use a key file";
         let azure = "; to verify, save the public key to a file (az keyvault key download); to sign, use a key file";
-        let google = "; to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
-                      to sign, use a key file";
         let http = "http:// is allowed to this machine only, as anyone on the way could exchange the key; use https://";
         let known = "known are a file's path, env://VARIABLE and https://…";
         let table = [
@@ -392,12 +402,11 @@ mod tests {
             ("arn:aws:kms:us-west-2:1:key/2", format!("AWS KMS keys are not supported (\"arn:aws:kms:us-west-2:1:key/2\"){aws}")),
             ("azurekms://v.vault.azure.net/k", format!("Azure Key Vault keys are not supported (\"azurekms://v.vault.azure.net/k\"){azure}")),
             ("https://v.vault.azure.net/keys/k/1", format!("Azure Key Vault keys are not supported (\"https://v.vault.azure.net/keys/k/1\"){azure}")),
-            ("gcpkms://projects/p", format!("Google Cloud KMS keys are not supported (\"gcpkms://projects/p\"){google}")),
-            ("projects/p/locations/l/keyRings/r/cryptoKeys/k", format!("Google Cloud KMS keys are not supported (\"projects/p/locations/l/keyRings/r/cryptoKeys/k\"){google}")),
+            ("gcpkms://projects/p", "bad key reference \"gcpkms://projects/p\": locations is missing: gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY[/cryptoKeyVersions/VERSION]".into()),
             ("hashivault://a b", "bad key reference \"hashivault://a b\": \"a b\" is no name of a key, an engine or a namespace: letters, digits, _, - and . make one up".into()),
             ("k8s://ns/s", "Kubernetes secret keys are not supported (\"k8s://ns/s\"); read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that".into()),
             ("gitlab://o/p", "GitLab keys are not supported (\"gitlab://o/p\"); in a job, give the variable: env://COSIGN_PRIVATE_KEY or env://COSIGN_PUBLIC_KEY".into()),
-            ("github://o/r", "GitHub keys are not supported (\"github://o/r\"); in a workflow, put the secret into the environment and give env://VARIABLE".into()),
+            ("github://o/r", "GitHub keys are not supported (\"github://o/r\"); GitHub gives a secret to workflows alone, and never back: put it into the environment there, and give env://VARIABLE".into()),
             ("pkcs11://token=t", "bad key reference \"pkcs11://token=t\": a PKCS#11 URI has no slashes: pkcs11:token=NAME;object=NAME".into()),
             ("pkcs11:token=t;pin-value=1234", "bad key reference \"pkcs11:token=t;pin-value=…\": pin-value comes after a question mark: …?pin-value=…".into()),
             ("awskm://k", format!("unknown key reference \"awskm://k\": did you mean awskms://? {known}")),

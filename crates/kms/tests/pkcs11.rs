@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use sealmark_formats::Digest;
 use sealmark_keys::{Algorithm, Scheme};
 use sealmark_kms::{Error, Input, KeyRef, Options, RemoteKey, Signer, create_key};
-use sealmark_testkit::{Finished, Peer, Sandbox, skip};
+use sealmark_testkit::{Finished, Peer, Sandbox, SoftHsm, skip};
 use zeroize::Zeroizing;
 
 const PIN: &str = "482910";
@@ -21,56 +21,33 @@ const HOME: &str = "SEALMARK_TEST_TOKENS";
 
 /// Tells `story` in a process that has a token `story`; `words` are those of pkcs11-tool, one call each.
 fn tell(name: &str, words: &[&str], story: impl Fn(&Path, &Path)) {
-    let peers = ["softhsm2-util", "libsofthsm2.so", "pkcs11-tool", "openssl"];
-    for name in peers {
-        if Peer::find(name).is_none() {
-            return skip(name);
-        }
+    if Peer::find("openssl").is_none() {
+        return skip("openssl");
     }
-    let module = Peer::folder()
-        .join("libsofthsm2.so")
-        .canonicalize()
-        .unwrap();
     if let Some(home) = std::env::var_os(HOME) {
+        let module = Peer::folder()
+            .join("libsofthsm2.so")
+            .canonicalize()
+            .unwrap();
         return story(Path::new(&home), &module);
     }
-    let home = Sandbox::new();
-    std::fs::create_dir(home.join("tokens")).unwrap();
-    let configuration = format!(
-        "directories.tokendir = {}\nlog.level = ERROR\n",
-        home.join("tokens").display()
-    );
-    let configuration = home.write("softhsm2.conf", configuration);
-    let run = |program: &Path| home.command(program).env("SOFTHSM2_CONF", &configuration);
-    init(&home, &configuration, "story");
-    openssl_certificate(&home);
+    let Some(hsm) = SoftHsm::start("story", PIN) else {
+        return;
+    };
+    openssl_certificate(&hsm.home);
     for line in words {
-        run(&Peer::find("pkcs11-tool").unwrap())
-            .arg("--module")
-            .arg(&module)
-            .args(["--token-label", "story", "--login", "--pin", PIN])
-            .args(line.split(' '))
-            .run()
-            .success();
+        hsm.tool(line).success();
     }
-    run(&std::env::current_exe().unwrap())
+    let (variable, configuration) = hsm.environment();
+    hsm.home
+        .command(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads", "1"])
-        .env(HOME, home.path())
+        .env(variable, configuration)
+        .env(HOME, hsm.home.path())
         .env("SEALMARK_PEERS", Peer::folder().canonicalize().unwrap())
         .run()
         .success()
         .stdout_has("1 passed");
-}
-
-fn init(home: &Sandbox, configuration: &Path, label: &str) {
-    home.command(Peer::find("softhsm2-util").unwrap())
-        .env("SOFTHSM2_CONF", configuration)
-        .arg("--module")
-        .arg(Peer::folder().join("libsofthsm2.so"))
-        .args(["--init-token", "--free", "--label", label])
-        .args(["--so-pin", "12345678", "--pin", PIN])
-        .run()
-        .success();
 }
 
 /// `key.der` and `cert.der`: a key with a certificate.

@@ -11,79 +11,33 @@ use std::sync::{Arc, Mutex};
 use sealmark_formats::Digest;
 use sealmark_keys::Algorithm;
 use sealmark_kms::{Input, KeyRef, Options, Signer, create_key};
-use sealmark_testkit::{Finished, Peer, Sandbox, Server, require_or_skip};
+use sealmark_testkit::{OpenBao, Peer};
 
 /// The key that the process is to sign with.
 const KEY: &str = "SEALMARK_TEST_KEY";
+/// Variables beside those of the server.
+type Environment<'a> = &'a [(&'a str, &'a str)];
 /// Or a key is made first, of each kind.
 const MAKE: &str = "make";
 
-struct OpenBao {
-    home: Sandbox,
-    address: String,
-    _server: Server,
-}
-
-impl OpenBao {
-    fn start() -> Self {
-        let home = Sandbox::new();
-        // For the port that it was given, the server says only which one it has taken after it.
-        let port = |line: &str| {
-            let (_, rest) = line.split_once("cluster address: \"127.0.0.1:")?;
-            rest.split('"').next()?.parse::<u16>().ok()
-        };
-        let (server, port) = home
-            .command(Peer::find("bao").unwrap())
-            .args([
-                "server",
-                "-dev",
-                "-dev-no-store-token",
-                "-dev-root-token-id=root",
-            ])
-            .arg("-dev-listen-address=127.0.0.1:0")
-            .serve(port);
-        let bao = Self {
-            home,
-            address: format!("http://127.0.0.1:{}", port - 1),
-            _server: server,
-        };
-        let start = std::time::Instant::now();
-        while bao.run(&["token", "lookup"]).exit_code() != Some(0) {
-            assert!(start.elapsed().as_secs() < 60, "it does not answer");
-        }
-        bao.run(&["secrets", "enable", "transit"]).success();
-        bao
+/// Signs with a key in a process that has these variables beside those of the server; what that said.
+fn ask(bao: &OpenBao, story: &str, key: &str, environment: Environment<'_>) -> String {
+    let mut program = bao
+        .home
+        .command(std::env::current_exe().unwrap())
+        .args(["--exact", story, "--nocapture"])
+        .env(KEY, key)
+        .env("SEALMARK_PEERS", Peer::folder().canonicalize().unwrap())
+        .env("VAULT_ADDR", &bao.address)
+        .env("VAULT_TOKEN", "root");
+    for (name, value) in environment {
+        program = program.env(name, value);
     }
-
-    /// Its own command line.
-    fn run(&self, words: &[&str]) -> Finished {
-        self.home
-            .command(Peer::find("bao").unwrap())
-            .env("BAO_ADDR", &self.address)
-            .env("BAO_TOKEN", "root")
-            .args(words)
-            .run()
-    }
-
-    /// Signs with a key in a process that has these variables beside those of the server; what that said.
-    fn ask(&self, story: &str, key: &str, environment: &[(&str, &str)]) -> String {
-        let mut program = self
-            .home
-            .command(std::env::current_exe().unwrap())
-            .args(["--exact", story, "--nocapture"])
-            .env(KEY, key)
-            .env("SEALMARK_PEERS", Peer::folder().canonicalize().unwrap())
-            .env("VAULT_ADDR", &self.address)
-            .env("VAULT_TOKEN", "root");
-        for (name, value) in environment {
-            program = program.env(name, value);
-        }
-        let finished = program.run();
-        let said = finished.stdout();
-        assert!(said.contains("SAID "), "{finished}");
-        assert!(!said.contains("hunter2"), "{said}");
-        said
-    }
+    let finished = program.run();
+    let said = finished.stdout();
+    assert!(said.contains("SAID "), "{finished}");
+    assert!(!said.contains("hunter2"), "{said}");
+    said
 }
 
 /// The process of its own: signs, and prints what came of it.
@@ -171,9 +125,8 @@ fn every_kind_of_key_is_made_there_and_signs() {
     if let Ok(key) = std::env::var(KEY) {
         return sign(&key);
     }
-    require_or_skip!("bao");
-    let bao = OpenBao::start();
-    let said = bao.ask("every_kind_of_key_is_made_there_and_signs", MAKE, &[]);
+    let Some(bao) = OpenBao::start() else { return };
+    let said = ask(&bao, "every_kind_of_key_is_made_there_and_signs", MAKE, &[]);
     assert!(said.contains("SAID it signed"), "{said}");
     assert!(said.contains("NOTE token from VAULT_TOKEN"), "{said}");
     assert!(
@@ -192,8 +145,7 @@ fn engines_versions_namespaces_and_tokens_are_found_where_they_are() {
     if let Ok(key) = std::env::var(KEY) {
         return sign(&key);
     }
-    require_or_skip!("bao");
-    let bao = OpenBao::start();
+    let Some(bao) = OpenBao::start() else { return };
     for words in [
         vec!["write", "-f", "transit/keys/release", "type=ecdsa-p256"],
         vec!["write", "-f", "transit/keys/release/rotate"],
@@ -212,7 +164,7 @@ fn engines_versions_namespaces_and_tokens_are_found_where_they_are() {
         bao.run(&words).success();
     }
     bao.home.write("home/.vault-token", "root\n");
-    let table: [(&str, &[(&str, &str)], &str); 9] = [
+    let table: [(&str, Environment<'_>, &str); 9] = [
         (
             "hashivault://release",
             &[],
@@ -260,7 +212,7 @@ fn engines_versions_namespaces_and_tokens_are_found_where_they_are() {
         ),
     ];
     for (key, environment, note) in table {
-        let said = bao.ask(STORY, key, environment);
+        let said = ask(&bao, STORY, key, environment);
         assert!(
             said.contains("SAID it signed") && said.contains(note),
             "{key}: {said}"
@@ -276,8 +228,7 @@ fn a_refusal_says_what_is_missing() {
     if let Ok(key) = std::env::var(KEY) {
         return sign(&key);
     }
-    require_or_skip!("bao");
-    let bao = OpenBao::start();
+    let Some(bao) = OpenBao::start() else { return };
     let policy = bao.home.write("reader.hcl", READ_ONLY);
     for words in [
         vec!["write", "-f", "transit/keys/release", "type=ecdsa-p256"],
@@ -295,8 +246,8 @@ fn a_refusal_says_what_is_missing() {
         "-ttl=1h",
     ];
     let reader = bao.run(&token).success().stdout();
-    let reader: &[(&str, &str)] = &[("VAULT_TOKEN", reader.trim())];
-    let table: [(&str, &[(&str, &str)], &[&str]); 11] = [
+    let reader: Environment<'_> = &[("VAULT_TOKEN", reader.trim())];
+    let table: [(&str, Environment<'_>, &[&str]); 11] = [
         (
             "hashivault://release",
             reader,
@@ -364,13 +315,13 @@ fn a_refusal_says_what_is_missing() {
         ),
     ];
     for (key, environment, messages) in table {
-        let said = bao.ask(STORY, key, environment);
+        let said = ask(&bao, STORY, key, environment);
         for message in messages {
             assert!(said.contains(message), "{key}: {said}");
         }
     }
     bao.run(&["operator", "seal"]).success();
-    let said = bao.ask(STORY, "hashivault://release", &[]);
+    let said = ask(&bao, STORY, "hashivault://release", &[]);
     assert!(
         said.contains("cannot be read: the server is sealed: somebody who has its unseal keys"),
         "{said}"

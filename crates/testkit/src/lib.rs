@@ -17,6 +17,7 @@
 mod faulty;
 mod http;
 mod images;
+mod key_places;
 mod peer;
 mod program;
 mod registry;
@@ -26,6 +27,7 @@ mod server;
 pub use faulty::{FaultyServer, Reply, Request};
 pub use http::{Response, get, post};
 pub use images::{Images, images};
+pub use key_places::{OpenBao, SoftHsm};
 pub use peer::{Peer, skip};
 pub use program::{Finished, Program};
 pub use registry::{DockerRegistry, Login, SealmarkRegistry};

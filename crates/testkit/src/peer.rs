@@ -28,7 +28,7 @@ impl Peer {
     }
 
     /// The program with this name: `cosign3`, `cosign2`, `rekor-cli`, `rekor-tiles` (its server on a directory), `oras`,
-    /// `skopeo`, `umoci`, `docker-registry`, `openssl`, `python-tuf` (Python with the reference client of TUF).
+    /// `skopeo`, `umoci`, `docker-registry`, `openssl`, `bao` (OpenBao), `softhsm2-util`, `libsofthsm2.so`, `pkcs11-tool`, `python-tuf` (Python with the reference client of TUF).
     pub fn find(name: &str) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").filter(|_| SYSTEM.contains(&name));
         let mut folders = vec![Self::folder()];

@@ -223,27 +223,24 @@ fn key(
 }
 
 impl TokenKey {
-    /// Does `work` with the session and this key, logged in.
-    async fn logged_in<T: Send + 'static>(
+    fn failed(&self, what: &'static str, reason: String) -> Error {
+        Error::Provider {
+            key: self.name.clone(),
+            what,
+            reason,
+        }
+    }
+
+    /// Does `work` with the session and this key.
+    async fn work<T: Send + 'static>(
         &self,
         what: &'static str,
         work: impl FnOnce(&Self, &State) -> Result<T, String> + Send + 'static,
     ) -> Result<T, Error> {
-        let failed = |reason| Error::Provider {
-            key: self.name.clone(),
-            what,
-            reason,
-        };
-        log_in(&self.module, &self.token, &self.reference, &self.options)
-            .await
-            .map_err(failed)?;
         let this = self.clone();
         let timeout = self.options.timeout;
-        let done = self
-            .module
-            .call(timeout, move |state| work(&this, state))
-            .await;
-        done.map_err(failed)
+        let done = self.module.call(timeout, move |state| work(&this, state));
+        done.await.map_err(|reason| self.failed(what, reason))
     }
 }
 
@@ -257,12 +254,20 @@ fn bytes(input: Input<'_>) -> Vec<u8> {
 impl KeyService for TokenKey {
     fn sign<'a>(&'a self, scheme: Scheme, input: Input<'a>) -> Pending<'a, Vec<u8>> {
         let data = bytes(input);
-        Box::pin(self.logged_in("cannot sign", move |this, state| {
-            let session = &state.session(&this.token)?.session;
-            let (label, id) = (this.label.as_deref(), this.id.as_deref());
-            let key = sign::private_key(session, &this.public, label, id)?;
-            sign::sign(session, &key, scheme, &data)
-        }))
+        const WHAT: &str = "cannot sign";
+        Box::pin(async move {
+            let logged_in = log_in(&self.module, &self.token, &self.reference, &self.options);
+            logged_in
+                .await
+                .map_err(|reason| self.failed(WHAT, reason))?;
+            let sign = move |this: &Self, state: &State| {
+                let session = &state.session(&this.token)?.session;
+                let (label, id) = (this.label.as_deref(), this.id.as_deref());
+                let key = sign::private_key(session, &this.public, label, id)?;
+                sign::sign(session, &key, scheme, &data)
+            };
+            self.work(WHAT, sign).await
+        })
     }
 
     fn verify<'a>(
@@ -272,7 +277,8 @@ impl KeyService for TokenKey {
         signature: &'a [u8],
     ) -> Pending<'a, bool> {
         let (data, signature) = (bytes(input), signature.to_vec());
-        Box::pin(self.logged_in("cannot verify", move |this, state| {
+        // What everybody may see needs no PIN.
+        Box::pin(self.work("cannot verify", move |this, state| {
             let session = &state.session(&this.token)?.session;
             let (label, id) = (this.label.as_deref(), this.id.as_deref());
             let class = cryptoki::object::ObjectClass::PUBLIC_KEY;
