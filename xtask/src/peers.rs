@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
-use crate::{cargo_deny, image, libraries, localstack, node, python, rekor_tiles, sources};
+use crate::{
+    cargo_deny, image, libraries, localstack, node, openbao, python, rekor_tiles, softhsm, sources,
+};
 
 /// A program that tests run.
 struct Peer {
@@ -188,6 +190,8 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     node::fetch(&root)?;
     localstack::fetch(&root)?;
     rekor_tiles::fetch_in(&root, &mut archive)?;
+    softhsm::fetch_in(&root, &mut archive)?;
+    openbao::fetch(&root)?;
     image::build_in(&root, &mut archive)
 }
 
@@ -308,6 +312,12 @@ impl Archive {
         self.suite(&codename, architecture)?.unpack(&trees, package)
     }
 
+    /// Unpacks a package of the machine's own suite and architecture.
+    pub(crate) fn unpack_own(&mut self, package: &str) -> Outcome<Unpacked> {
+        let architecture = self.architecture.clone();
+        self.unpack(package, &architecture)
+    }
+
     /// Unpacks a package of another suite for the machine's own architecture.
     pub(crate) fn unpack_from(&mut self, suite: &str, package: &str) -> Outcome<Unpacked> {
         let architecture = self.architecture.clone();
@@ -379,7 +389,10 @@ impl Archive {
         if libraries.is_empty() && peer.arguments.is_empty() {
             link(&relative(root, &program)?, &bin.join(&name))?;
         } else {
-            wrap(root, peer, &package.tree, &program, &libraries, &name)?;
+            let tree = relative(root, &package.tree)?;
+            let tree = tree.display().to_string().replacen("..", "$peers", 1);
+            let arguments = peer.arguments.replace('%', &tree);
+            wrap_with(root, &program, &libraries, &arguments, &bin.join(&name))?;
         }
         process::succeed(Command::new(bin.join(&name)).args(peer.probe.split(' '))).map_err(
             |error| {
@@ -398,14 +411,14 @@ impl Archive {
     }
 }
 
-/// A script in place of the link, for a program that needs libraries or arguments.
-fn wrap(
+/// A script beside the links, for a program that needs libraries or arguments. It finds everything from its own place,
+/// so that the checkout can be moved.
+pub(crate) fn wrap_with(
     root: &Path,
-    peer: &Peer,
-    tree: &Path,
     program: &Path,
     libraries: &[PathBuf],
-    name: &str,
+    arguments: &str,
+    to: &Path,
 ) -> Outcome<()> {
     let inside = |path: &Path| -> Outcome<String> {
         let relative = path
@@ -421,12 +434,9 @@ fn wrap(
             .collect::<Outcome<_>>()?;
         text += &format!("export LD_LIBRARY_PATH=\"{}\"\n", folders.join(":"));
     }
-    let arguments = peer
-        .arguments
-        .replace('@', "$peers")
-        .replace('%', &inside(tree)?);
+    let arguments = arguments.replace('@', "$peers");
     text += &format!("exec \"{}\" {arguments} \"$@\"\n", inside(program)?);
-    write_script(&root.join("bin").join(name), &text)
+    write_script(to, &text)
 }
 
 /// Puts a script `alias-VERSION` into `.peers/bin`, and a link `alias` to it. In `text`, `$peers` is the folder `.peers`.
@@ -453,7 +463,7 @@ fn write_script(to: &Path, text: &str) -> Outcome<()> {
 }
 
 /// `path` as seen from `.peers/bin`.
-fn relative(root: &Path, path: &Path) -> Outcome<PathBuf> {
+pub(crate) fn relative(root: &Path, path: &Path) -> Outcome<PathBuf> {
     let inside = path
         .strip_prefix(root)
         .map_err(|_| "a peer is outside .peers")?;

@@ -16,7 +16,7 @@ pub enum Error {
     },
     /// The reference has a scheme that is not known.
     #[error(
-        "unknown key reference {reference}: {}known are a file's path, env://VARIABLE, https://… and awskms:///…",
+        "unknown key reference {reference}: {}known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11",
         .nearest.map(|n| format!("did you mean {n}://? ")).unwrap_or_default()
     )]
     UnknownScheme {
@@ -80,6 +80,24 @@ pub enum Error {
         scheme: String,
         /// What the check says.
         cause: String,
+    },
+    /// A provider said why it does not do something.
+    #[error("{key} {what}: {reason}")]
+    Provider {
+        /// The reference, as it was understood.
+        key: String,
+        /// What failed: `cannot sign`.
+        what: &'static str,
+        /// The cause, and what to do.
+        reason: String,
+    },
+    /// Keys are made in providers, and in files by other means.
+    #[error(
+        "{key} is no place where a key can be made; without --kms the pair is written to files"
+    )]
+    NotMade {
+        /// The reference.
+        key: String,
     },
     /// Such keys sign the data itself, and it is more than they can be sent.
     #[error("the data is larger than {} MiB, which is the most that a remote Ed25519 key can be sent; use an ECDSA or RSA key, which signs a digest", .limit >> 20)]

@@ -12,7 +12,9 @@ pub mod azure;
 mod encode;
 mod error;
 mod fetch;
+pub mod google;
 mod load;
+pub mod pkcs11;
 pub mod plugin;
 #[cfg_attr(
     not(feature = "azure"),
@@ -22,11 +24,12 @@ mod program;
 mod reference;
 mod remote;
 mod signer;
+pub mod vault;
 
 pub use error::Error;
 pub use load::{create_key, load_public, load_signer, load_verifier};
 pub use reference::KeyRef;
 pub use remote::{
-    DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,
+    Ask, DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,
 };
 pub use signer::Signer;

@@ -94,6 +94,18 @@ pub(crate) async fn remote(key: &KeyRef, options: &Options) -> Result<Option<Rem
         KeyRef::Aws(key) => Ok(Some(aws::load(key, options).await?)),
         #[cfg(not(feature = "aws"))]
         KeyRef::Aws(_) => Err(not_built(key, "AWS KMS")),
+        #[cfg(feature = "google")]
+        KeyRef::Google(key) => crate::google::open(key, options).await.map(Some),
+        #[cfg(not(feature = "google"))]
+        KeyRef::Google(_) => Err(not_built(key, "Google Cloud KMS")),
+        #[cfg(feature = "pkcs11")]
+        KeyRef::Pkcs11(key) => crate::pkcs11::open(key, options).await.map(Some),
+        #[cfg(not(feature = "pkcs11"))]
+        KeyRef::Pkcs11(_) => Err(not_built(key, "PKCS#11")),
+        #[cfg(feature = "vault")]
+        KeyRef::Vault(key) => crate::vault::open(key, options).await.map(Some),
+        #[cfg(not(feature = "vault"))]
+        KeyRef::Vault(_) => Err(not_built(key, "Vault")),
     }
 }
 
@@ -117,6 +129,18 @@ pub async fn create_key(
         #[cfg(not(feature = "azure"))]
         KeyRef::Azure(_) => Err(not_built(key, "Azure Key Vault")),
         KeyRef::Plugin(key) => Ok(plugin::create(key, algorithm, options).await?),
+        #[cfg(feature = "google")]
+        KeyRef::Google(key) => crate::google::create(key, algorithm, options).await,
+        #[cfg(not(feature = "google"))]
+        KeyRef::Google(_) => Err(not_built(key, "Google Cloud KMS")),
+        #[cfg(feature = "pkcs11")]
+        KeyRef::Pkcs11(key) => crate::pkcs11::create(key, algorithm, options).await,
+        #[cfg(not(feature = "pkcs11"))]
+        KeyRef::Pkcs11(_) => Err(not_built(key, "PKCS#11")),
+        #[cfg(feature = "vault")]
+        KeyRef::Vault(key) => crate::vault::create(key, algorithm, options).await,
+        #[cfg(not(feature = "vault"))]
+        KeyRef::Vault(_) => Err(not_built(key, "Vault")),
         KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Err(Error::NotMade {
             key: key.to_string(),
         }),
@@ -175,7 +199,12 @@ async fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
             }
         },
         KeyRef::Url(url) => fetch::fetch(url).await.map_err(failed)?,
-        KeyRef::Aws(_) | KeyRef::Azure(_) | KeyRef::Plugin(_) => {
+        KeyRef::Aws(_)
+        | KeyRef::Azure(_)
+        | KeyRef::Google(_)
+        | KeyRef::Pkcs11(_)
+        | KeyRef::Plugin(_)
+        | KeyRef::Vault(_) => {
             return Err(failed("it never leaves its provider".to_owned()));
         }
     };

@@ -33,6 +33,12 @@ pub enum KeyRef {
     Azure(azure::Key),
     /// A key of a plugin, for a scheme that is not known here.
     Plugin(plugin::Key),
+    /// In Google Cloud KMS.
+    Google(crate::google::Reference),
+    /// On a token with a PKCS#11 module.
+    Pkcs11(crate::pkcs11::Reference),
+    /// In a transit engine of Vault or OpenBao.
+    Vault(crate::vault::Reference),
 }
 
 /// A place for keys that is known, but not supported.
@@ -42,26 +48,7 @@ struct Provider {
     alternative: &'static str,
 }
 
-const VERIFY_WITH_FILE: &str =
-    "save its public key to a file to verify with it, and sign with a key file";
-
-const PROVIDERS: [Provider; 7] = [
-    Provider {
-        schemes: &["gcpkms"],
-        name: "Google Cloud KMS",
-        alternative: "to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
-                      to sign, use a key file",
-    },
-    Provider {
-        schemes: &["hashivault", "vault"],
-        name: "HashiCorp Vault",
-        alternative: VERIFY_WITH_FILE,
-    },
-    Provider {
-        schemes: &["openbao"],
-        name: "OpenBao",
-        alternative: VERIFY_WITH_FILE,
-    },
+const PROVIDERS: [Provider; 3] = [
     Provider {
         schemes: &["k8s"],
         name: "Kubernetes secret",
@@ -75,17 +62,24 @@ const PROVIDERS: [Provider; 7] = [
     Provider {
         schemes: &["github"],
         name: "GitHub",
-        alternative: "in a workflow, put the secret into the environment and give env://VARIABLE",
-    },
-    Provider {
-        schemes: &["pkcs11"],
-        name: "PKCS#11 token",
-        alternative: VERIFY_WITH_FILE,
+        alternative: "GitHub gives a secret to workflows alone, and never back: put it into the environment there, and give env://VARIABLE",
     },
 ];
 
 /// The schemes that are supported.
-const SUPPORTED: [&str; 6] = ["awskms", "azurekms", "env", "https", "http", "file"];
+const SUPPORTED: [&str; 11] = [
+    "awskms",
+    "azurekms",
+    "env",
+    "https",
+    "http",
+    "file",
+    "gcpkms",
+    "hashivault",
+    "openbao",
+    "pkcs11",
+    "vault",
+];
 
 /// Longest part of a reference that is repeated in an error.
 const MAX_SHOWN: usize = 200;
@@ -113,12 +107,12 @@ impl KeyRef {
         {
             return aws(text, text);
         }
-        if let Some(scheme) = cloud_name(text) {
-            return Err(unsupported(scheme, text));
-        }
         let environment = std::env::var("AZURE_ENVIRONMENT").ok();
         if let Some(key) = azure::Key::parse(text, environment.as_deref()) {
             return key.map(Self::Azure).map_err(|reason| bad(text, &reason));
+        }
+        if crate::google::reference::is_one(text) {
+            return google(text);
         }
         let Some((scheme, rest)) = scheme(text) else {
             return Ok(Self::File(text.into()));
@@ -132,6 +126,22 @@ impl KeyRef {
                 .map(Self::File)
                 .ok_or_else(|| bad(text, "a file:// URL needs an absolute path: file:///PATH")),
             "http" | "https" => web(text),
+            "gcpkms" => google(&format!("gcpkms://{rest}")),
+            "hashivault" | "vault" | "openbao" => {
+                let product = match scheme == "openbao" {
+                    true => crate::vault::Product::OpenBao,
+                    false => crate::vault::Product::Vault,
+                };
+                crate::vault::Reference::parse(product, rest)
+                    .map(Self::Vault)
+                    .map_err(|reason| bad(text, &reason))
+            }
+            "pkcs11" => {
+                let uri = text.split_once(':').map_or(rest, |(_, uri)| uri);
+                crate::pkcs11::Reference::parse(uri)
+                    .map(Self::Pkcs11)
+                    .map_err(|reason| bad(text, &reason))
+            }
             other => match PROVIDERS.iter().find(|p| p.schemes.contains(&other)) {
                 Some(provider) => Err(unsupported(provider, text)),
                 None => Err(Error::UnknownScheme {
@@ -169,14 +179,15 @@ fn scheme(text: &str) -> Option<(String, &str)> {
         .then(|| ("pkcs11".to_owned(), rest))
 }
 
-/// Names as the cloud's console shows them, without a scheme.
-fn cloud_name(text: &str) -> Option<&'static Provider> {
-    (text.starts_with("projects/") && text.contains("/cryptoKeys/")).then_some(&PROVIDERS[0])
-}
-
 fn aws(text: &str, rest: &str) -> Result<KeyRef, Error> {
     let key = aws::Key::parse(rest).map_err(|reason| bad(text, &reason))?;
     Ok(KeyRef::Aws(key))
+}
+
+fn google(text: &str) -> Result<KeyRef, Error> {
+    crate::google::Reference::parse(text)
+        .map(KeyRef::Google)
+        .map_err(|reason| bad(text, &reason))
 }
 
 fn variable(text: &str, name: &str) -> Result<KeyRef, Error> {
@@ -300,6 +311,9 @@ impl fmt::Display for KeyRef {
             Self::Aws(key) => key.fmt(f),
             Self::Azure(key) => key.fmt(f),
             Self::Plugin(key) => key.fmt(f),
+            Self::Google(key) => key.fmt(f),
+            Self::Pkcs11(key) => key.fmt(f),
+            Self::Vault(key) => key.fmt(f),
         }
     }
 }
@@ -353,17 +367,25 @@ mod tests {
             ("http://[::1]:80/k", "Url http://[::1]/k"),
             (
                 "https://v-1.vault.azure.net/keys/k",
-                "Azure azurekms://v-1.vault.azure.net/k",
+                "azurekms://v-1.vault.azure.net/k",
             ),
+            (
+                "PKCS11:object=k;token=t?pin-value=1234",
+                "pkcs11:token=t;object=k",
+            ),
+            (
+                "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+                "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k",
+            ),
+            ("vault://transit/keys/k", "hashivault://transit/k"),
+            ("openbao://k?version=2", "openbao://k/versions/2"),
         ];
         for (text, expected) in table {
             let found = match KeyRef::parse(text) {
                 Ok(key @ KeyRef::File(_)) => format!("File {key}"),
                 Ok(key @ KeyRef::Env(_)) => format!("Env {key}"),
                 Ok(key @ KeyRef::Url(_)) => format!("Url {key}"),
-                Ok(key @ KeyRef::Aws(_)) => format!("Aws {key}"),
-                Ok(key @ KeyRef::Azure(_)) => format!("Azure {key}"),
-                Ok(key @ KeyRef::Plugin(_)) => format!("Plugin {key}"),
+                Ok(key) => format!("{key}"),
                 Err(error) => panic!("{text}: {error}"),
             };
             assert_eq!(found, expected, "{text}");
@@ -372,11 +394,8 @@ mod tests {
 
     #[test]
     fn what_is_said_of_references_that_cannot_be_used() {
-        let google = "; to verify, save the public key to a file (gcloud kms keys versions get-public-key); \
-                      to sign, use a key file";
-        let file = "; save its public key to a file to verify with it, and sign with a key file";
         let http = "http:// is allowed to this machine only, as anyone on the way could exchange the key; use https://";
-        let known = "known are a file's path, env://VARIABLE, https://… and awskms:///…";
+        let known = "known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11";
         let table = [
             ("", "bad key reference \"\": it is empty".to_owned()),
             ("env://", "bad key reference \"env://\": the variable's name is missing: env://VARIABLE".into()),
@@ -387,14 +406,13 @@ mod tests {
             ("http://u:p@example.com/k?t=1", format!("bad key reference \"http://example.com/k\": {http}")),
             ("http://127.0.0.1.example.com/", format!("bad key reference \"http://127.0.0.1.example.com/\": {http}")),
             ("azurekms://v/k", "bad key reference \"azurekms://v/k\": \"v\" cannot be the name of a vault: it has 3 to 24 characters; the form is azurekms://VAULT/NAME or https://VAULT.vault.azure.net/keys/NAME".into()),
-            ("gcpkms://projects/p", format!("Google Cloud KMS keys are not supported (\"gcpkms://projects/p\"){google}")),
-            ("projects/p/locations/l/keyRings/r/cryptoKeys/k", format!("Google Cloud KMS keys are not supported (\"projects/p/locations/l/keyRings/r/cryptoKeys/k\"){google}")),
-            ("hashivault://k", format!("HashiCorp Vault keys are not supported (\"hashivault://k\"){file}")),
-            ("openbao://k", format!("OpenBao keys are not supported (\"openbao://k\"){file}")),
+            ("gcpkms://projects/p", "bad key reference \"gcpkms://projects/p\": locations is missing: gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY[/cryptoKeyVersions/VERSION]".into()),
+            ("hashivault://a b", "bad key reference \"hashivault://a b\": \"a b\" is no name of a key, an engine or a namespace: letters, digits, _, - and . make one up".into()),
             ("k8s://ns/s", "Kubernetes secret keys are not supported (\"k8s://ns/s\"); read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that".into()),
             ("gitlab://o/p", "GitLab keys are not supported (\"gitlab://o/p\"); in a job, give the variable: env://COSIGN_PRIVATE_KEY or env://COSIGN_PUBLIC_KEY".into()),
-            ("github://o/r", "GitHub keys are not supported (\"github://o/r\"); in a workflow, put the secret into the environment and give env://VARIABLE".into()),
-            ("pkcs11:token=t?pin-value=1234", format!("PKCS#11 token keys are not supported (\"pkcs11:token=t?pin-value=…\"){file}")),
+            ("github://o/r", "GitHub keys are not supported (\"github://o/r\"); GitHub gives a secret to workflows alone, and never back: put it into the environment there, and give env://VARIABLE".into()),
+            ("pkcs11://token=t", "bad key reference \"pkcs11://token=t\": a PKCS#11 URI has no slashes: pkcs11:token=NAME;object=NAME".into()),
+            ("pkcs11:token=t;pin-value=1234", "bad key reference \"pkcs11:token=t;pin-value=…\": pin-value comes after a question mark: …?pin-value=…".into()),
             ("awskm://k", format!("unknown key reference \"awskm://k\": did you mean awskms://? {known}")),
             ("azurkms://k", format!("unknown key reference \"azurkms://k\": did you mean azurekms://? {known}")),
             ("htps://k", format!("unknown key reference \"htps://k\": did you mean https://? {known}")),
@@ -422,7 +440,7 @@ mod tests {
             "htps://me:hunter2@example.com/k",
             "http://me:hunter2@example.com/k#hunter2",
             "hashivault://me:hunter2@vault/k",
-            "pkcs11:token=a?pin-value=hunter2",
+            "pkcs11:token=a;pin-value=hunter2",
         ] {
             let error = KeyRef::parse(text).unwrap_err().to_string();
             assert!(!error.contains("ter2"), "{error}");

@@ -21,6 +21,9 @@ use sealmark_keys::{PublicKey, Scheme};
 
 use crate::Error;
 
+/// Asks a person for a secret, with this text; may block.
+pub type Ask = Arc<dyn Fn(&str) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> + Send + Sync>;
+
 /// How long one request to a provider may take.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that is sent to be signed where a digest cannot be (Ed25519): as much as a provider takes, and a signer holds.
@@ -38,6 +41,8 @@ pub struct Options {
     pub on_request: Option<OnRequest>,
     /// Called for each choice: the normalised reference, the credential and whose it is, the version of the key.
     pub note: Option<OnNote>,
+    /// Called where a provider needs a secret that nothing else gives, such as a PIN; none if there is nobody to ask.
+    pub ask: Option<Ask>,
 }
 
 impl Default for Options {
@@ -46,6 +51,7 @@ impl Default for Options {
             timeout: DEFAULT_TIMEOUT,
             on_request: None,
             note: None,
+            ask: None,
         }
     }
 }

@@ -66,6 +66,11 @@ fn prompt(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
         })
 }
 
+/// Asks for another secret than the password of a key file: the PIN of a token.
+pub(crate) fn secret(text: &str) -> Result<Zeroizing<Vec<u8>>, sealmark_kms::Error> {
+    prompt(text).map_err(|error| sealmark_kms::Error::Password(error.to_string()))
+}
+
 fn from_standard_input() -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut password = Zeroizing::new(Vec::new());
     io::stdin()

@@ -208,6 +208,9 @@ pub(crate) fn key_options(terminal: &Terminal) -> sealmark_kms::Options {
         note: terminal
             .is_verbose()
             .then(|| Arc::new(|line: &str| terminal::note(line)) as sealmark_kms::OnNote),
+        ask: terminal
+            .is_interactive()
+            .then(|| Arc::new(crate::password::secret) as sealmark_kms::Ask),
     }
 }
 

@@ -17,6 +17,7 @@
 mod faulty;
 mod http;
 mod images;
+mod key_places;
 pub mod key_vault;
 mod peer;
 mod program;
@@ -28,6 +29,7 @@ mod tls;
 pub use faulty::{FaultyServer, Reply, Request};
 pub use http::{Response, get, post};
 pub use images::{Images, images};
+pub use key_places::{OpenBao, SoftHsm};
 pub use peer::{Peer, skip};
 pub use program::{Finished, Program};
 pub use registry::{DockerRegistry, Login, SealmarkRegistry};
