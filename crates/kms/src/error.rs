@@ -105,14 +105,6 @@ pub enum Error {
         /// The bound, in bytes.
         limit: usize,
     },
-    /// Keys are made in providers, and in files by other means.
-    #[error(
-        "{key} is no place where a key can be made; without --kms the pair is written to files"
-    )]
-    NotMade {
-        /// The reference.
-        key: String,
-    },
     /// AWS KMS could not be asked, or refused.
     #[cfg(feature = "aws")]
     #[error(transparent)]
@@ -120,14 +112,6 @@ pub enum Error {
     /// A provider could not be asked, or refused.
     #[error(transparent)]
     Service(#[from] sealmark_http::Error),
-    /// Keys are made in providers, and in files by other means.
-    #[error(
-        "{key} is no place where a key can be made; without --kms the pair is written to files"
-    )]
-    NotMade {
-        /// The reference.
-        key: String,
-    },
     /// A key in Azure could not be had or used.
     #[cfg(feature = "azure")]
     #[error(transparent)]

@@ -119,7 +119,7 @@ fn a_key_that_is_said_to_be_elsewhere() {
     for (key, message) in [
         (
             "awskm:///alias/release",
-            "unknown key reference \"awskm:///alias/release\": did you mean awskms://? known are a file's path, env://VARIABLE, https://… and awskms:///…",
+            "unknown key reference \"awskm:///alias/release\": did you mean awskms://? known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11",
         ),
         (
             "azurekms://vault.vault.azure.net/release",
@@ -127,7 +127,7 @@ fn a_key_that_is_said_to_be_elsewhere() {
         ),
         (
             "foo://bar",
-            "unknown key reference \"foo://bar\": known are a file's path, env://VARIABLE, https://… and awskms:///…",
+            "unknown key reference \"foo://bar\": known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11",
         ),
         (
             "env://",
