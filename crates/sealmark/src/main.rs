@@ -14,6 +14,7 @@ mod identity_flags;
 mod input;
 mod outputs;
 mod password;
+mod person;
 mod policy_flags;
 mod printable;
 mod report;

@@ -107,6 +107,17 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The certificate expired before everything was signed.
+    #[error(
+        "the certificate of this run was good until {until}, and there is no other one: {cause}. What was signed before \
+         is complete; sign the rest in another run"
+    )]
+    Renewal {
+        /// When it expired.
+        until: String,
+        /// Why there is no other one.
+        cause: Box<Error>,
+    },
     /// Nobody says who signs.
     #[error("{0}")]
     Identity(String),

@@ -1,7 +1,7 @@
 //! Who signs: an identity token (OpenID Connect), and where it comes from.
 //!
-//! Order, as cosign has it: a token that was given; what the place where this runs offers ([`ambient`]); a person who
-//! logs in ([`login`]).
+//! Order, as cosign has it ([`Source`]): a token that was given; what the place where this runs offers ([`ambient`]);
+//! a person or a program that logs in ([`login`]).
 //!
 //! Invariant: a token is a secret. It is in no error, no log and no `Debug`, and goes to the certificate authority
 //! alone.
@@ -12,6 +12,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use sealmark_formats::excerpt;
 use sealmark_identity::{MAX_TOKEN, Token};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -19,6 +20,9 @@ use crate::http::sanitise;
 
 pub mod ambient;
 pub mod login;
+mod source;
+
+pub use source::{Flow, Source};
 
 /// The audience that Sigstore's authorities expect, and the client that people log in with.
 pub const AUDIENCE: &str = "sigstore";
@@ -131,6 +135,25 @@ impl IdentityToken {
         self.challenge().contains('@') && self.claim("email").is_some()
     }
 
+    /// What it says, and what nobody has checked yet.
+    pub fn unverified(&self) -> &Token {
+        &self.token
+    }
+
+    /// Whether it is for this audience, as far as it says so itself.
+    pub fn is_for(&self, audience: &str) -> bool {
+        match self.token.unverified_claim("aud") {
+            Some(Value::String(one)) => one == audience,
+            Some(Value::Array(several)) => several.iter().any(|one| one == audience),
+            _ => false,
+        }
+    }
+
+    /// The token itself, for whoever asked for nothing else.
+    pub fn reveal(&self) -> &str {
+        &self.secret
+    }
+
     pub(crate) fn claim(&self, name: &str) -> Option<&str> {
         let claim = self.token.unverified_claim(name)?.as_str();
         claim.filter(|text| !text.is_empty())
@@ -180,8 +203,8 @@ mod tests {
 
     use super::*;
 
-    pub(crate) fn token(claims: &serde_json::Value) -> String {
-        let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    pub(crate) fn token(claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         format!(
             "{}.{}.c2lnbmF0dXJl",
             part(&json!({"alg": "ES256"})),
@@ -189,7 +212,7 @@ mod tests {
         )
     }
 
-    fn claims(email: &str, verified: bool) -> serde_json::Value {
+    fn claims(email: &str, verified: bool) -> Value {
         json!({
             "iss": "https://issuer.example", "sub": "s1", "aud": "sigstore", "email": email,
             "email_verified": verified, "exp": Timestamp::now().as_second() + 60,

@@ -196,26 +196,26 @@ async fn as_bundle(
         payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
         signatures: Vec::new(),
     };
-    let signature = request.signatory.signer().sign(&envelope.pae()).await?;
+    let signatory = &request.signatory.current().await?;
+    let signature = signatory.signer().sign(&envelope.pae()).await?;
     envelope.signatures.push(dsse::Signature {
         sig: signature.clone(),
         keyid: None,
     });
     let payload = envelope.payload.clone();
-    let witnessed = request
-        .signatory
+    let witnessed = signatory
         .witness(log::Signed::Envelope {
             envelope: &envelope,
             signature: &signature,
         })
         .await?;
     let content = bundle::Content::Dsse(envelope);
-    let mut bundle = Bundle::new(request.signatory.material(), content);
+    let mut bundle = Bundle::new(signatory.material(), content);
     bundle.timestamps = witnessed.timestamps;
     bundle.log_entries = witnessed.log_entries;
     let json = bundle.to_json();
     let content = Content::from_bundle(&json);
-    let seen = check_fresh(request.signatory, subject, content)?;
+    let seen = check_fresh(signatory, subject, content)?;
     let state = match request.upload {
         false => State::NotUploaded,
         true => {

@@ -41,11 +41,12 @@ pub(super) async fn as_legacy(
             state: already_there(evidence, &subject.digest, "tag"),
         });
     }
-    let signature = request.signatory.signer().sign(&payload).await?;
-    let detached = legacy_signature(request.signatory, payload.clone(), signature.clone()).await?;
+    let signatory = &request.signatory.current().await?;
+    let signature = signatory.signer().sign(&payload).await?;
+    let detached = legacy_signature(signatory, payload.clone(), signature.clone()).await?;
     let annotations = legacy_annotations(&detached);
     let content = Content::SimpleSigning(detached);
-    let seen = check_fresh(request.signatory, subject, content)?;
+    let seen = check_fresh(signatory, subject, content)?;
     let state = match request.upload {
         false => State::NotUploaded,
         true => {
