@@ -181,6 +181,7 @@ impl TokenFlags {
             given: self.identity_token.clone(),
             provider: self.oidc_provider.clone(),
             ambient: !self.oidc_disable_ambient_providers,
+            only_ambient: false,
             flow: self.fulcio_auth_flow.map(Into::into),
             client: login::Client {
                 id: self.oidc_client_id.clone(),

@@ -19,6 +19,7 @@ use crate::Error;
 use crate::http::sanitise;
 
 pub mod ambient;
+pub mod examine;
 pub mod login;
 mod source;
 
@@ -44,26 +45,35 @@ impl IdentityToken {
     /// # Errors
     /// [`Error::Identity`] if it is none, is out of date, or does not say whose it is.
     pub fn new(secret: &str, origin: impl Into<String>) -> Result<Self, Error> {
-        let origin = origin.into();
-        let wrong =
-            |reason: String| Error::Identity(format!("the identity token from {origin}: {reason}"));
-        let secret = Zeroizing::new(secret.trim().to_owned());
-        let token = Token::parse(&secret).map_err(|error| wrong(error.to_string()))?;
-        let it = Self {
+        Self::parse(secret, origin)?.usable()
+    }
+
+    /// Reads a token that may be of no use to anybody any more.
+    ///
+    /// # Errors
+    /// [`Error::Identity`] if it is none.
+    pub fn parse(secret: &str, origin: impl Into<String>) -> Result<Self, Error> {
+        let (origin, secret) = (origin.into(), Zeroizing::new(secret.trim().to_owned()));
+        let token = Token::parse(&secret).map_err(|error| wrong(&origin, &error.to_string()))?;
+        Ok(Self {
             secret,
             token,
-            origin: origin.clone(),
-        };
-        if it.claim("iss").is_none() || it.claim("sub").is_none() {
-            return Err(wrong(
-                "it does not say who vouches for whom (iss, sub)".to_owned(),
-            ));
+            origin,
+        })
+    }
+
+    /// The token, if it says whose it is and has not expired.
+    fn usable(self) -> Result<Self, Error> {
+        if self.claim("iss").is_none() || self.claim("sub").is_none() {
+            let reason = "it does not say who vouches for whom (iss, sub)";
+            return Err(wrong(&self.origin, reason));
         }
         let now = Timestamp::now().as_second();
-        if let Some(ago) = it.expires().map(|end| now - end).filter(|ago| *ago >= 0) {
-            return Err(wrong(format!("it expired {ago} s ago; get a new one")));
+        if let Some(ago) = self.expires().map(|end| now - end).filter(|ago| *ago >= 0) {
+            let reason = format!("it expired {ago} s ago; get a new one");
+            return Err(wrong(&self.origin, &reason));
         }
-        Ok(it)
+        Ok(self)
     }
 
     /// Reads a token that was given: itself, or the name of a file with it.
@@ -71,11 +81,19 @@ impl IdentityToken {
     /// # Errors
     /// As [`new`](Self::new), or if the file cannot be read.
     pub fn given(text: &str, flag: &str) -> Result<Self, Error> {
+        Self::read(text, flag)?.usable()
+    }
+
+    /// As [`given`](Self::given), but the token may be of no use to anybody any more.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), or if the file cannot be read.
+    pub fn read(text: &str, flag: &str) -> Result<Self, Error> {
         // No file is called like a token, whatever its algorithm; and what is not a token is not repeated.
         if text.starts_with("eyJ") && text.matches('.').count() == 2 {
-            return Self::new(text, flag);
+            return Self::parse(text, flag);
         }
-        Self::from_file(Path::new(text), flag)
+        Self::in_file(Path::new(text), flag)
     }
 
     /// Reads the token in a file.
@@ -83,6 +101,10 @@ impl IdentityToken {
     /// # Errors
     /// As [`given`](Self::given).
     pub fn from_file(path: &Path, why: &str) -> Result<Self, Error> {
+        Self::in_file(path, why)?.usable()
+    }
+
+    fn in_file(path: &Path, why: &str) -> Result<Self, Error> {
         use std::io::Read as _;
         let mut text = Zeroizing::new(String::new());
         std::fs::File::open(path)
@@ -100,7 +122,7 @@ impl IdentityToken {
                     cause.kind()
                 ))
             })?;
-        Self::new(&text, path.display().to_string())
+        Self::parse(&text, path.display().to_string())
     }
 
     /// The token itself. For the certificate authority alone.
@@ -166,6 +188,10 @@ impl IdentityToken {
     }
 }
 
+fn wrong(origin: &str, reason: &str) -> Error {
+    Error::Identity(format!("the identity token from {origin}: {reason}"))
+}
+
 /// What the token says, but not what it is.
 impl fmt::Display for IdentityToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -196,7 +222,7 @@ impl fmt::Debug for IdentityToken {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;

@@ -31,6 +31,8 @@ pub struct Source {
     pub provider: Option<String>,
     /// Whether the place where this runs is asked.
     pub ambient: bool,
+    /// Whether nothing but that place counts. Otherwise `SIGSTORE_ID_TOKEN` comes before it.
+    pub only_ambient: bool,
     /// How somebody logs in if no other token is found; `None` for a person in a browser, if one can be reached.
     pub flow: Option<Flow>,
     /// Whom the identity provider knows this program as; its id is the audience of tokens.
@@ -50,6 +52,15 @@ pub struct Source {
 }
 
 impl Source {
+    /// From now on only the place where this runs is asked: its provider of this name, or all.
+    pub fn take_only_from(&mut self, provider: Option<String>) {
+        self.given = None;
+        self.ambient = true;
+        self.provider = provider;
+        self.flow = Some(Flow::Token);
+        self.only_ambient = true;
+    }
+
     /// A token: what was given, what the place offers, or of whoever logs in.
     ///
     /// # Errors
@@ -60,7 +71,7 @@ impl Source {
         }
         let variable: &Variable = &*self.variable;
         let in_environment = variable("SIGSTORE_ID_TOKEN").filter(|token| !token.is_empty());
-        if let (Some(token), None) = (in_environment, &self.provider) {
+        if let (Some(token), None, false) = (in_environment, &self.provider, self.only_ambient) {
             return IdentityToken::given(&token, "SIGSTORE_ID_TOKEN");
         }
         let place = Place::new(variable);
