@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::refused;
 use super::world::{JANE, SEALMARK, World};
 
+/// What was signed with a timestamp and without a log is verified so.
+const TSA_ALONE: [&str; 2] = ["--insecure-ignore-tlog", "--use-signed-timestamps"];
+
 /// A way to a service, on which a test does harm.
 struct Way {
     target: String,
@@ -79,7 +82,7 @@ fn sign(world: &World, services: &[&str], files: &[&str]) -> Finished {
     world.sealmark(&sign).args(services).args(files).run()
 }
 
-fn verified(world: &World, bundle: &str, file: &str) {
+fn verified(world: &World, bundle: &str, file: &str, more: &[&str]) {
     let words = [
         "verify-blob",
         "--trusted-root",
@@ -89,7 +92,8 @@ fn verified(world: &World, bundle: &str, file: &str) {
     ];
     let who = ["--certificate-identity", JANE, "--certificate-oidc-issuer"];
     let verify = world.sandbox.command(SEALMARK).args(words).args(who);
-    verify.args([&world.issuer_url(), file]).run().success();
+    let verify = verify.args([&world.issuer_url(), file]);
+    verify.args(more).run().success();
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn services_that_are_busy_twice_are_asked_three_times() {
     ];
     sign(&world, services.as_flattened(), &["app.txt"]).success();
     assert_eq!([posts(&ca), posts(&log), posts(&tsa)], [3, 3, 3]);
-    verified(&world, "b.json", "app.txt");
+    verified(&world, "b.json", "app.txt", &[]);
 }
 
 #[test]
@@ -135,7 +139,7 @@ fn an_entry_whose_answer_was_lost_is_not_made_twice() {
     ];
     sign(&world, &services, &["app.txt"]).success();
     assert_eq!(posts(&log), 2);
-    verified(&world, "b.json", "app.txt");
+    verified(&world, "b.json", "app.txt", &[]);
     let answer = sealmark_testkit::get(world.log.trim_start_matches("http://"), "/api/v1/log");
     let info: Value = serde_json::from_slice(&answer.expect("the log answers").body).unwrap();
     assert_eq!(info["treeSize"], 1, "{info}");
@@ -184,7 +188,7 @@ fn an_authority_that_has_not_heard_of_v2_is_asked_over_v1() {
         sign(&world, &services, &["app.txt"]).success();
         let paths: Vec<String> = old.requests().into_iter().map(|it| it.path).collect();
         assert_eq!(paths, ["/api/v2/signingCert", "/api/v1/signingCert"]);
-        verified(&world, "b.json", "app.txt");
+        verified(&world, "b.json", "app.txt", &[]);
     }
 }
 
@@ -223,7 +227,7 @@ fn a_run_that_outlives_its_certificate_gets_another_one_for_the_same_identity() 
     let signed = signed.stderr_has("so another one is asked for");
     assert_eq!(posts(&ca), 2, "{signed}");
     for file in ["app.txt", "other.txt"] {
-        verified(&world, &format!("{file}.sigstore.json"), file);
+        verified(&world, &format!("{file}.sigstore.json"), file, &TSA_ALONE);
     }
     let all = world.sandbox.read("all.pem");
     assert_eq!(all.matches("BEGIN CERTIFICATE").count(), 2);
@@ -248,7 +252,7 @@ fn a_run_that_outlives_its_certificate_and_its_token_says_so_and_keeps_what_is_d
         .stderr_has("the certificate of this run was good until")
         .stderr_has("the identity token from SIGSTORE_ID_TOKEN: it expired")
         .stderr_has("sign the rest in another run");
-    verified(&world, "app.txt.sigstore.json", "app.txt");
+    verified(&world, "app.txt.sigstore.json", "app.txt", &TSA_ALONE);
     let unsigned = world.sandbox.join("other.txt.sigstore.json");
     assert!(!unsigned.exists(), "{finished}");
 
