@@ -116,7 +116,7 @@ pub enum Error {
         /// When it expired.
         until: String,
         /// Why there is no other one.
-        cause: Box<Error>,
+        cause: Box<Self>,
     },
     /// Nobody says who signs.
     #[error("{0}")]

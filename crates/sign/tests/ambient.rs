@@ -96,14 +96,15 @@ impl Here {
 
     /// The origin of the token that is found.
     fn origin(&self) -> String {
-        let looked = self.look(None).unwrap();
+        let looked = self.look(None).expect("nothing fails");
         let token = looked.token.expect("there is one");
         assert!(token.is_for("sigstore"), "{token}");
         token.origin().to_owned()
     }
 
     fn error(&self, provider: Option<&str>) -> String {
-        self.look(provider).unwrap_err().to_string()
+        let looked = self.look(provider);
+        looked.expect_err("nothing is found").to_string()
     }
 }
 
@@ -376,8 +377,9 @@ mod agent {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let header = |name: &str| request.headers().get(name).cloned();
         assert_eq!(request.uri().path(), "/SpiffeWorkloadAPI/FetchJWTSVID");
-        assert_eq!(header("workload.spiffe.io").unwrap(), "true");
-        assert_eq!(header("content-type").unwrap(), "application/grpc");
+        assert_eq!(header("workload.spiffe.io").expect("it is sent"), "true");
+        let kind = header("content-type").expect("it is sent");
+        assert_eq!(kind, "application/grpc");
         let body = request.into_body().collect().await.expect("it comes whole");
         // One field, the audience, by hand: tag 1, a text of 8 bytes.
         assert_eq!(body.to_bytes().as_ref(), b"\0\0\0\0\x0a\x0a\x08sigstore");

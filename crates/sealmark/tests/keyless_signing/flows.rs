@@ -32,7 +32,7 @@ fn sign_in(world: &World, place: impl FnOnce(Program) -> Program) {
         .args(words)
         .args(jane(world));
     verify.arg("app.txt").run().success();
-    std::fs::remove_file(world.sandbox.join("b.json")).unwrap();
+    std::fs::remove_file(world.sandbox.join("b.json")).expect("it is ours");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn provider(world: &World) -> FaultyServer {
                 let found = query
                     .split('&')
                     .find_map(|pair| pair.strip_prefix("nonce="));
-                *nonce.lock().unwrap() = found.unwrap_or_default().to_owned();
+                *nonce.lock().expect("nobody panicked") = found.unwrap_or_default().to_owned();
                 Reply::status(200)
                     .with("connection", "close")
                     .body("the code is c0-pied")
@@ -143,7 +143,7 @@ fn provider(world: &World) -> FaultyServer {
                 }
             }
             "/token" if form.contains("code=c0-pied&redirect_uri=urn%3Aietf") => {
-                token(json!({"nonce": *nonce.lock().unwrap()}))
+                token(json!({"nonce": *nonce.lock().expect("nobody panicked")}))
             }
             "/token" => Reply::status(400)
                 .body(r#"{"error":"invalid_grant","error_description":"no such code"}"#),

@@ -59,7 +59,9 @@ impl Endpoint {
         if let Some(address) = text.strip_prefix("tcp://") {
             return Ok(Self::Address(address.trim_end_matches('/').to_owned()));
         }
-        let path = text.strip_prefix("unix://").or(text.strip_prefix("unix:"));
+        let path = text
+            .strip_prefix("unix://")
+            .or_else(|| text.strip_prefix("unix:"));
         let path = Path::new(path.unwrap_or(text));
         match path.is_absolute() {
             true => Ok(Self::Socket(path.to_owned())),
