@@ -139,6 +139,12 @@ fn where_nothing_is_everything_was_looked_for_and_says_how_that_was_seen() {
             "{error}"
         );
     }
+    for (short, name) in [
+        ("github", "github-actions"),
+        ("google", "google-workload-identity"),
+    ] {
+        assert!(here.error(Some(short)).contains(name));
+    }
     let error = here.error(Some("gutHub"));
     assert!(error.contains("there is none of this name, but github-actions, gitlab-ci"));
 }

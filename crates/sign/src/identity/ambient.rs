@@ -122,7 +122,13 @@ pub async fn token(
     options: &Options,
 ) -> Result<Looked, Error> {
     let mut looked = Looked::default();
-    let named = |name: &&str| provider.is_none_or(|wanted| wanted == *name);
+    // The short names are those of cosign's help.
+    let named = |name: &&str| match provider {
+        None => true,
+        Some("github") => *name == "github-actions",
+        Some("google") => name.starts_with("google-"),
+        Some(wanted) => wanted == *name,
+    };
     let wanted: Vec<&'static str> = PROVIDERS.into_iter().filter(|name| named(name)).collect();
     for name in wanted {
         match one(name, place, audience, options).await? {
