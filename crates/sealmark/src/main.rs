@@ -15,6 +15,7 @@ mod identity_flags;
 mod input;
 mod outputs;
 mod password;
+mod person;
 mod policy_flags;
 mod printable;
 mod report;
