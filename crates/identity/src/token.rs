@@ -242,6 +242,16 @@ impl Token {
         self.claims.get(name)
     }
 
+    /// All claims, as the token has them. Nothing says yet that they are true.
+    pub fn unverified_claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// How it is signed, as the token says (`alg`).
+    pub fn algorithm(&self) -> &str {
+        &self.algorithm
+    }
+
     /// What the issuer signed: header and claims. It tells tokens apart, while one may have several signatures that are good:
     /// whoever has one of ECDSA can make a second.
     pub fn signed_part(&self) -> &str {

@@ -22,6 +22,13 @@ pub async fn version_of(http: &Http) -> Result<u32, Error> {
     if second.status == 200 && second.text().is_ok_and(|text| Note::parse(text).is_ok()) {
         return Ok(2);
     }
+    // A log that is away is a log nevertheless.
+    if matches!(second.status, 429 | 500..=599) {
+        return Err(second.refused());
+    }
+    if matches!(first.status, 429 | 500..=599) {
+        return Err(first.refused());
+    }
     Err(Error::NotALog {
         request: format!("GET {}", http.shown()),
         reason: format!(

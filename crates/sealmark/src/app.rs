@@ -89,6 +89,9 @@ pub(crate) enum Command {
     TrustedRoot(commands::trusted_root::Arguments),
     /// Make a signing configuration: which services to sign with
     SigningConfig(commands::signing_config::Arguments),
+    /// Say what is in an identity token, and why a certificate authority would refuse it
+    #[command(visible_alias = "get-identity-token")]
+    Token(commands::token::Arguments),
     /// Log in to a registry
     Login(commands::login::Arguments),
     /// Write into transparency logs, read them, and prove what they say

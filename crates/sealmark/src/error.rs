@@ -40,6 +40,9 @@ pub(crate) enum Error {
     /// Signing failed.
     #[error("{0}")]
     Sign(#[from] sealmark_sign::Error),
+    /// An identity token is not one that certificates are given for.
+    #[error("a certificate authority would refuse this token: {0}")]
+    Token(String),
     /// A service that this program runs failed.
     #[error("{0}")]
     Server(#[from] sealmark_server::Error),

@@ -1,19 +1,19 @@
 //! Flags of the commands that sign about who signs: a key, or an identity.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_kms::{KeyRef, Signer};
 use sealmark_sign::Signatory;
-use sealmark_sign::http::Options;
-use sealmark_sign::identity::ambient::{self, Place};
-use sealmark_sign::identity::{AUDIENCE, IdentityToken, login};
+use sealmark_sign::identity::{self, AUDIENCE, IdentityToken, Source, login};
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::confirm;
 use crate::error::Error;
-use crate::password::Password;
+use crate::password;
+use crate::person::AtTerminal;
 use crate::service_flags::{self, Chosen, ServiceFlags};
 use crate::terminal::Terminal;
 
@@ -21,27 +21,8 @@ use crate::terminal::Terminal;
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Identity options (without --key)")]
 pub(crate) struct IdentityFlags {
-    /// Identity token, or a file with it; better in SIGSTORE_ID_TOKEN than on the command line
-    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
-    identity_token: Option<String>,
-    /// How an identity is proven: normal, device or token
-    #[arg(long, value_enum, value_name = "FLOW")]
-    fulcio_auth_flow: Option<Flow>,
-    /// Audience of the token, which is the client that people log in with
-    #[arg(long, value_name = "ID", default_value = AUDIENCE, hide_default_value = true)]
-    oidc_client_id: String,
-    /// File with the secret of the client that people log in with
-    #[arg(long, value_name = "FILE")]
-    oidc_client_secret_file: Option<PathBuf>,
-    /// Where the browser brings the answer: http://localhost:PORT/PATH
-    #[arg(long, value_name = "URL")]
-    oidc_redirect_url: Option<String>,
-    /// Take the token from this place alone: github-actions, buildkite-agent, envvar, filesystem, …
-    #[arg(long, value_name = "NAME")]
-    oidc_provider: Option<String>,
-    /// Do not look for a token in the place where this runs
-    #[arg(long)]
-    oidc_disable_ambient_providers: bool,
+    #[command(flatten)]
+    tokens: TokenFlags,
     /// Algorithm of the key that is made for this run
     #[arg(
         long,
@@ -53,6 +34,33 @@ pub(crate) struct IdentityFlags {
     signing_algorithm: SigningAlgorithm,
 }
 
+/// Where an identity token is from.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Identity options (without --key)")]
+pub(crate) struct TokenFlags {
+    /// Identity token, or a file with it; better in SIGSTORE_ID_TOKEN than on the command line
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) identity_token: Option<String>,
+    /// How an identity is proven: normal, device, token or client_credentials
+    #[arg(long, value_enum, value_name = "FLOW")]
+    fulcio_auth_flow: Option<Flow>,
+    /// Audience of the token, which is the client that people log in with
+    #[arg(long, value_name = "ID", default_value = AUDIENCE, hide_default_value = true)]
+    pub(crate) oidc_client_id: String,
+    /// File with the secret of the client that people log in with
+    #[arg(long, value_name = "FILE")]
+    oidc_client_secret_file: Option<PathBuf>,
+    /// Where the browser brings the answer: http://localhost:PORT/PATH, or urn:ietf:wg:oauth:2.0:oob for a code to copy
+    #[arg(long, value_name = "URL")]
+    oidc_redirect_url: Option<String>,
+    /// Take the token from this place alone: github-actions, buildkite-agent, envvar, filesystem, spiffe, …
+    #[arg(long, value_name = "NAME")]
+    pub(crate) oidc_provider: Option<String>,
+    /// Do not look for a token in the place where this runs
+    #[arg(long)]
+    oidc_disable_ambient_providers: bool,
+}
+
 /// How an identity is proven.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 enum Flow {
@@ -62,9 +70,32 @@ enum Flow {
     Device,
     /// With a token that was given, or that the place offers
     Token,
+    /// With the secret of the client: for programs
+    #[value(name = "client_credentials")]
+    ClientCredentials,
 }
 
-/// The algorithms that cosign makes keys of for one run.
+impl From<Flow> for identity::Flow {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Flow::Normal => Self::Browser,
+            Flow::Device => Self::Device,
+            Flow::Token => Self::Token,
+            Flow::ClientCredentials => Self::ClientCredentials,
+        }
+    }
+}
+
+/// How the person at the terminal may be bothered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// Whether nobody is asked if an identity may become public.
+    pub(crate) yes: bool,
+    /// Whether standard input is something else than the person.
+    pub(crate) input_is_taken: bool,
+}
+
+/// The algorithms that cosign makes keys of for one run, and Ed25519, by the names that Sigstore has for them.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum SigningAlgorithm {
     #[value(name = "ecdsa-sha2-256-nistp256")]
@@ -79,6 +110,8 @@ enum SigningAlgorithm {
     Rsa3072,
     #[value(name = "rsa-sign-pkcs1-4096-sha256")]
     Rsa4096,
+    #[value(name = "ed25519")]
+    Ed25519,
 }
 
 impl IdentityFlags {
@@ -86,20 +119,23 @@ impl IdentityFlags {
     pub(crate) async fn signatory(
         &self,
         key: Option<&str>,
-        password: Password,
         services: &ServiceFlags,
-        yes: bool,
+        manners: Manners,
         terminal: &Terminal,
     ) -> Result<Signatory, Error> {
         let options = service_flags::options(terminal);
         let progress = service_flags::progress();
         if let Some(key) = key {
-            if self.identity_token.is_some() {
+            if self.tokens.identity_token.is_some() {
                 return Err(Error::Usage(
                     "--key and --identity-token: sign with a key, or for an identity".to_owned(),
                 ));
             }
             let key = KeyRef::parse(key)?;
+            let password = match manners.input_is_taken {
+                true => password::for_key_without_standard_input,
+                false => password::for_key,
+            };
             let signer =
                 sealmark_kms::load_signer(&key, password, &service_flags::key_options(terminal))
                     .await?;
@@ -109,69 +145,31 @@ impl IdentityFlags {
         }
         let chosen = services.choose(true, terminal).await?;
         chosen.services.for_certificates()?;
-        let token = self.token(&chosen, terminal).await?;
-        consent(&token, &chosen, yes, terminal)?;
+        let issuer = chosen.services.issuer.clone();
+        let source = self
+            .tokens
+            .source(issuer, manners.input_is_taken, terminal)?;
+        let token = source.token().await?;
+        consent(&token, &chosen, manners.yes, terminal)?;
         let signer = Signer::from(PrivateKey::generate(self.signing_algorithm.into())?);
         let signatory = Signatory::from(signer);
         let signatory = signatory.witnessed_by(chosen.services, chosen.trust, options, progress);
-        Ok(signatory.certified_for(&token).await?)
+        let certified = signatory.certified_for(&token).await?;
+        Ok(certified.renewing_from(source))
     }
+}
 
-    async fn token(&self, chosen: &Chosen, terminal: &Terminal) -> Result<IdentityToken, Error> {
-        let options = service_flags::options(terminal);
-        if let Some(token) = &self.identity_token {
-            return Ok(IdentityToken::given(token, "--identity-token")?);
-        }
-        let variable = |name: &str| std::env::var(name).ok();
-        let given = variable("SIGSTORE_ID_TOKEN").filter(|token| !token.is_empty());
-        if let (Some(token), None) = (given, &self.oidc_provider) {
-            return Ok(IdentityToken::given(&token, "SIGSTORE_ID_TOKEN")?);
-        }
-        let place = Place::new(&variable);
-        if !self.oidc_disable_ambient_providers {
-            let provider = self.oidc_provider.as_deref();
-            let audience = &self.oidc_client_id;
-            if let Some(token) = ambient::token(&place, provider, audience, &options).await? {
-                terminal.detail(format!("identity token from {}", token.origin()));
-                return Ok(token);
-            }
-        }
-        let interactive = terminal.is_interactive();
-        let flow = match self.fulcio_auth_flow {
-            Some(Flow::Token) => None,
-            Some(flow) => Some(flow),
-            None => interactive.then_some(Flow::Normal),
-        };
-        match (flow, chosen.services.issuer.as_deref()) {
-            (Some(flow), Some(issuer)) => self.log_in(flow, issuer, &options).await,
-            (Some(_), None) => Err(Error::Usage(
-                "nobody says who signs, and no identity provider is named to log in at: give --oidc-issuer, or a token \
-                 with --identity-token"
-                    .to_owned(),
-            )),
-            (None, _) => {
-                let advice = ambient::advice(&place).map(|text| format!("; {text}"));
-                Err(Error::Usage(format!(
-                    "nobody says who signs: give an identity token with --identity-token or in SIGSTORE_ID_TOKEN, or log \
-                     in on another device with --fulcio-auth-flow device{}",
-                    advice.unwrap_or_default()
-                )))
-            }
-        }
-    }
-
-    async fn log_in(
+impl TokenFlags {
+    /// Where the token is from; people log in at `issuer`.
+    pub(crate) fn source(
         &self,
-        flow: Flow,
-        issuer: &str,
-        options: &Options,
-    ) -> Result<IdentityToken, Error> {
-        let redirect = self
-            .oidc_redirect_url
-            .as_deref()
-            .map(Url::parse)
-            .transpose();
+        issuer: Option<String>,
+        input_is_taken: bool,
+        terminal: &Terminal,
+    ) -> Result<Source, Error> {
+        let redirect = self.oidc_redirect_url.as_deref().map(Url::parse);
         let redirect = redirect
+            .transpose()
             .map_err(|error| Error::Usage(format!("--oidc-redirect-url is not a URL: {error}")))?;
         let secret = match &self.oidc_client_secret_file {
             Some(path) => {
@@ -181,34 +179,25 @@ impl IdentityFlags {
             }
             None => None,
         };
-        let client = login::Client {
-            id: self.oidc_client_id.clone(),
-            secret,
-            redirect,
-        };
-        let progress = service_flags::progress();
-        Ok(match flow {
-            Flow::Device => login::on_device(issuer, &client, options, &progress).await?,
-            _ => login::in_browser(issuer, &client, options, &progress, open_browser).await?,
+        Ok(Source {
+            given: self.identity_token.clone(),
+            provider: self.oidc_provider.clone(),
+            ambient: !self.oidc_disable_ambient_providers,
+            only_ambient: false,
+            flow: self.fulcio_auth_flow.map(Into::into),
+            client: login::Client {
+                id: self.oidc_client_id.clone(),
+                secret,
+                redirect,
+            },
+            issuer,
+            person: Arc::new(AtTerminal { input_is_taken }),
+            is_interactive: terminal.is_interactive(),
+            variable: Arc::new(|name: &str| std::env::var(name).ok()),
+            options: service_flags::options(terminal),
+            progress: service_flags::progress(),
         })
     }
-}
-
-/// Opens a browser; where that fails, the person has been told the URL.
-fn open_browser(url: &Url) {
-    let program = match cfg!(target_os = "macos") {
-        true => "open",
-        false => "xdg-open",
-    };
-    let mut command = std::process::Command::new(program);
-    let quiet = std::process::Stdio::null;
-    command
-        .arg(url.as_str())
-        .stdin(quiet())
-        .stdout(quiet())
-        .stderr(quiet());
-    // Whoever waits for it waits for the browser to be closed.
-    let _ = command.spawn();
 }
 
 /// Tells, once, what will be public for ever, and asks whoever can be asked.
@@ -245,6 +234,7 @@ impl From<SigningAlgorithm> for Algorithm {
             SigningAlgorithm::Rsa2048 => Self::Rsa2048,
             SigningAlgorithm::Rsa3072 => Self::Rsa3072,
             SigningAlgorithm::Rsa4096 => Self::Rsa4096,
+            SigningAlgorithm::Ed25519 => Self::Ed25519,
         }
     }
 }

@@ -16,6 +16,7 @@ mod input;
 mod kms_plugin;
 mod outputs;
 mod password;
+mod person;
 mod policy_flags;
 mod printable;
 mod remote_check;

@@ -89,9 +89,6 @@ fn from_standard_input() -> Result<Zeroizing<Vec<u8>>, Error> {
     Ok(password)
 }
 
-/// Asks for the password of an existing key, in the form that loading one wants.
-pub(crate) type Password = fn() -> Result<Zeroizing<Vec<u8>>, sealmark_kms::Error>;
-
 /// [`existing`] in the form that loading a key asks for.
 pub(crate) fn for_key() -> Result<Zeroizing<Vec<u8>>, sealmark_kms::Error> {
     existing().map_err(|error| sealmark_kms::Error::Password(error.to_string()))

@@ -25,6 +25,30 @@ target = urllib.parse.urljoin(page.url, action)
 print(opener.open(target, urllib.parse.urlencode(form).encode()).status)
 "#;
 
+/// Jane, who reads what a program says, logs in where it tells her to, and types the code if she is shown one.
+const READER: &str = r#"#!/usr/bin/env python3
+import html, http.cookiejar, re, subprocess, sys, urllib.parse, urllib.request
+opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+for line in child.stderr:
+    sys.stderr.write(line)
+    found = re.search(r'http://\S+/oidc/(authorize|device)\?\S+', line)
+    if found:
+        page = opener.open(found.group(0))
+        text = page.read().decode()
+        action = html.unescape(re.search('<form method="post" action="([^"]*)"', text).group(1))
+        form = dict(re.findall('<input type="hidden" name="([^"]*)" value="([^"]*)"', text))
+        form.update(re.findall('<input [^>]*name="(user_code)"[^>]* value="([^"]*)"', text))
+        form.update(email="WHO", decision="yes")
+        target = urllib.parse.urljoin(page.url, action)
+        text = opener.open(target, urllib.parse.urlencode(form).encode()).read().decode()
+        code = re.search('<code>([^<]*)</code>', text)
+        if code:
+            child.stdin.write(code.group(1) + chr(10))
+        child.stdin.close()
+sys.exit(child.wait())
+"#;
+
 struct Instance {
     url: String,
     server: Server,
@@ -123,6 +147,47 @@ fn people_log_in_with_the_client_that_they_have() {
         .args(["--bundle", "bundle.json", "blob"]);
     browsing(&bench, python, "").run().success();
     verify(&bench, &instance);
+}
+
+#[test]
+fn people_log_in_with_sealmark_in_a_browser_on_a_device_and_with_a_code() {
+    let bench = Bench::new();
+    let instance = Instance::start(&bench, &[]);
+    bench.sandbox.write("blob", "what is signed");
+    bench.sandbox.write("reader.py", READER.replace("WHO", WHO));
+    let words = [
+        "sign-blob",
+        "--yes",
+        "--bundle=bundle.json",
+        "--trusted-root=instance/trusted_root.json",
+        "--signing-config=instance/signing_config_rekor_v2.json",
+        "blob",
+    ];
+    let program = bench.sandbox.command(SEALMARK).args(words);
+    browsing(&bench, program.arg("--fulcio-auth-flow=normal"), "")
+        .run()
+        .success()
+        .stderr_has("to log in, a browser opens");
+    verify(&bench, &instance);
+    for (flow, said) in [
+        ("--fulcio-auth-flow=device", "in a browser on any device"),
+        ("--fulcio-auth-flow=normal", "no browser can be opened here"),
+    ] {
+        let reader = bench
+            .sandbox
+            .command("python3")
+            .args(["reader.py", SEALMARK]);
+        reader
+            .args(words)
+            .arg(flow)
+            // She is at the other end of this, without a screen here.
+            .env("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
+            .run()
+            .success()
+            .stderr_has(said)
+            .stderr_has(&format!("certificate for {WHO}"));
+        verify(&bench, &instance);
+    }
 }
 
 #[test]

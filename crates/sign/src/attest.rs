@@ -167,12 +167,14 @@ pub async fn attest_file(
     digest: &Digest,
 ) -> Result<AttestedFile, Error> {
     let statement = made(claim, name, digest)?;
+    let signatory = &signatory.current().await?;
     let made = make_bundle(signatory, statement.json).await?;
     let artifact = Artifact::by_digest(digest.clone());
     let content = Content::from_bundle(&made.json);
     let kind = kind(&statement.predicate_type);
     let seen = check::fresh(signatory, kind, &artifact, content, name)?;
     Ok(AttestedFile {
+        verifier_pem: signatory.verifier_pem(),
         digest: digest.clone(),
         signature: made.signature,
         log_entries: made.bundle.log_entries,

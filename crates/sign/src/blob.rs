@@ -30,6 +30,8 @@ pub struct Signed {
     pub timestamps: Vec<Vec<u8>>,
     /// Who else has seen the signature.
     pub seen: Vec<Sighting>,
+    /// The certificate or the public key that it verifies with, PEM.
+    pub verifier_pem: String,
 }
 
 /// A file whose bytes can be read again and again.
@@ -96,6 +98,8 @@ async fn finish(
     bytes: Option<&FileBytes<'_>>,
     what: &str,
 ) -> Result<Signed, Error> {
+    // A large file may have taken longer to read than the certificate is good.
+    let signatory = &signatory.current().await?;
     let message = MessageSignature {
         digest: Some(digest.clone()),
         signature: signature.clone(),
@@ -126,6 +130,7 @@ async fn finish(
         log_entries: made.log_entries,
         timestamps: made.timestamps,
         seen,
+        verifier_pem: signatory.verifier_pem(),
     })
 }
 

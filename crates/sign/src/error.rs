@@ -50,6 +50,17 @@ pub enum Error {
     /// A service could not be asked, or did not do what was asked.
     #[error(transparent)]
     Service(#[from] sealmark_http::Error),
+    /// The certificate expired before everything was signed.
+    #[error(
+        "the certificate of this run was good until {until}, and there is no other one: {cause}. What was signed before \
+         is complete; sign the rest in another run"
+    )]
+    Renewal {
+        /// When it expired.
+        until: String,
+        /// Why there is no other one.
+        cause: Box<Self>,
+    },
     /// A statement that was given cannot be signed.
     #[error("the statement cannot be signed: {0}")]
     Statement(String),

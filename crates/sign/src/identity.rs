@@ -1,7 +1,7 @@
 //! Who signs: an identity token (OpenID Connect), and where it comes from.
 //!
-//! Order, as cosign has it: a token that was given; what the place where this runs offers ([`ambient`]); a person who
-//! logs in ([`login`]).
+//! Order, as cosign has it ([`Source`]): a token that was given; what the place where this runs offers ([`ambient`]);
+//! a person or a program that logs in ([`login`]).
 //!
 //! Invariant: a token is a secret. It is in no error, no log and no `Debug`, and goes to the certificate authority
 //! alone.
@@ -12,13 +12,18 @@ use std::path::Path;
 use jiff::Timestamp;
 use sealmark_formats::excerpt;
 use sealmark_identity::{MAX_TOKEN, Token};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::Error;
 use sealmark_http::sanitise;
 
 pub mod ambient;
+pub mod examine;
 pub mod login;
+mod source;
+
+pub use source::{Flow, Source};
 
 /// The audience that Sigstore's authorities expect, and the client that people log in with.
 pub const AUDIENCE: &str = "sigstore";
@@ -40,26 +45,35 @@ impl IdentityToken {
     /// # Errors
     /// [`Error::Identity`] if it is none, is out of date, or does not say whose it is.
     pub fn new(secret: &str, origin: impl Into<String>) -> Result<Self, Error> {
-        let origin = origin.into();
-        let wrong =
-            |reason: String| Error::Identity(format!("the identity token from {origin}: {reason}"));
-        let secret = Zeroizing::new(secret.trim().to_owned());
-        let token = Token::parse(&secret).map_err(|error| wrong(error.to_string()))?;
-        let it = Self {
+        Self::parse(secret, origin)?.usable()
+    }
+
+    /// Reads a token that may be of no use to anybody any more.
+    ///
+    /// # Errors
+    /// [`Error::Identity`] if it is none.
+    pub fn parse(secret: &str, origin: impl Into<String>) -> Result<Self, Error> {
+        let (origin, secret) = (origin.into(), Zeroizing::new(secret.trim().to_owned()));
+        let token = Token::parse(&secret).map_err(|error| wrong(&origin, &error.to_string()))?;
+        Ok(Self {
             secret,
             token,
-            origin: origin.clone(),
-        };
-        if it.claim("iss").is_none() || it.claim("sub").is_none() {
-            return Err(wrong(
-                "it does not say who vouches for whom (iss, sub)".to_owned(),
-            ));
+            origin,
+        })
+    }
+
+    /// The token, if it says whose it is and has not expired.
+    fn usable(self) -> Result<Self, Error> {
+        if self.claim("iss").is_none() || self.claim("sub").is_none() {
+            let reason = "it does not say who vouches for whom (iss, sub)";
+            return Err(wrong(&self.origin, reason));
         }
         let now = Timestamp::now().as_second();
-        if let Some(ago) = it.expires().map(|end| now - end).filter(|ago| *ago >= 0) {
-            return Err(wrong(format!("it expired {ago} s ago; get a new one")));
+        if let Some(ago) = self.expires().map(|end| now - end).filter(|ago| *ago >= 0) {
+            let reason = format!("it expired {ago} s ago; get a new one");
+            return Err(wrong(&self.origin, &reason));
         }
-        Ok(it)
+        Ok(self)
     }
 
     /// Reads a token that was given: itself, or the name of a file with it.
@@ -67,11 +81,19 @@ impl IdentityToken {
     /// # Errors
     /// As [`new`](Self::new), or if the file cannot be read.
     pub fn given(text: &str, flag: &str) -> Result<Self, Error> {
+        Self::read(text, flag)?.usable()
+    }
+
+    /// As [`given`](Self::given), but the token may be of no use to anybody any more.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), or if the file cannot be read.
+    pub fn read(text: &str, flag: &str) -> Result<Self, Error> {
         // No file is called like a token, whatever its algorithm; and what is not a token is not repeated.
         if text.starts_with("eyJ") && text.matches('.').count() == 2 {
-            return Self::new(text, flag);
+            return Self::parse(text, flag);
         }
-        Self::from_file(Path::new(text), flag)
+        Self::in_file(Path::new(text), flag)
     }
 
     /// Reads the token in a file.
@@ -79,6 +101,10 @@ impl IdentityToken {
     /// # Errors
     /// As [`given`](Self::given).
     pub fn from_file(path: &Path, why: &str) -> Result<Self, Error> {
+        Self::in_file(path, why)?.usable()
+    }
+
+    fn in_file(path: &Path, why: &str) -> Result<Self, Error> {
         use std::io::Read as _;
         let mut text = Zeroizing::new(String::new());
         std::fs::File::open(path)
@@ -96,7 +122,7 @@ impl IdentityToken {
                     cause.kind()
                 ))
             })?;
-        Self::new(&text, path.display().to_string())
+        Self::parse(&text, path.display().to_string())
     }
 
     /// The token itself. For the certificate authority alone.
@@ -131,6 +157,25 @@ impl IdentityToken {
         self.challenge().contains('@') && self.claim("email").is_some()
     }
 
+    /// What it says, and what nobody has checked yet.
+    pub fn unverified(&self) -> &Token {
+        &self.token
+    }
+
+    /// Whether it is for this audience, as far as it says so itself.
+    pub fn is_for(&self, audience: &str) -> bool {
+        match self.token.unverified_claim("aud") {
+            Some(Value::String(one)) => one == audience,
+            Some(Value::Array(several)) => several.iter().any(|one| one == audience),
+            _ => false,
+        }
+    }
+
+    /// The token itself, for whoever asked for nothing else.
+    pub fn reveal(&self) -> &str {
+        &self.secret
+    }
+
     pub(crate) fn claim(&self, name: &str) -> Option<&str> {
         let claim = self.token.unverified_claim(name)?.as_str();
         claim.filter(|text| !text.is_empty())
@@ -141,6 +186,10 @@ impl IdentityToken {
         exp.as_i64()
             .or_else(|| exp.as_f64().map(|seconds| seconds as i64))
     }
+}
+
+fn wrong(origin: &str, reason: &str) -> Error {
+    Error::Identity(format!("the identity token from {origin}: {reason}"))
 }
 
 /// What the token says, but not what it is.
@@ -173,15 +222,15 @@ impl fmt::Debug for IdentityToken {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
 
     use super::*;
 
-    pub(crate) fn token(claims: &serde_json::Value) -> String {
-        let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    pub(crate) fn token(claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         format!(
             "{}.{}.c2lnbmF0dXJl",
             part(&json!({"alg": "ES256"})),
@@ -189,7 +238,7 @@ mod tests {
         )
     }
 
-    fn claims(email: &str, verified: bool) -> serde_json::Value {
+    fn claims(email: &str, verified: bool) -> Value {
         json!({
             "iss": "https://issuer.example", "sub": "s1", "aud": "sigstore", "email": email,
             "email_verified": verified, "exp": Timestamp::now().as_second() + 60,

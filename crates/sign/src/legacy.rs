@@ -147,6 +147,7 @@ async fn witnessed(
     payload: Vec<u8>,
     signature: Vec<u8>,
 ) -> Result<Detached, Error> {
+    let signatory = &signatory.current().await?;
     let witnessed = signatory.witness(signed).await?;
     let no_room = |what: &str| {
         Error::Services(format!(

@@ -267,6 +267,7 @@ pub(crate) async fn make_bundle(
     signatory: &Signatory,
     payload: Vec<u8>,
 ) -> Result<MadeBundle, Error> {
+    let signatory = &signatory.current().await?;
     let (envelope, signature) = sign_envelope(signatory, payload).await?;
     let payload = envelope.payload.clone();
     let witnessed = signatory

@@ -3,21 +3,31 @@
 //! One [`Signatory`] serves all artifacts of a run: a key of the user's, or a key that is made for this run with a
 //! certificate for an identity. Every signature is shown to each timestamp authority and then to each log of the
 //! [`Services`], and nothing counts that the trusted material does not prove.
+//!
+//! A certificate is good for minutes, and a run may take longer: whoever makes a signature takes
+//! [`Signatory::current`] just before others see it, whose certificate is good then. The key stays the same, and so
+//! does the identity: a new certificate for anybody else is refused.
 
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sealmark_formats::bundle::{LogEntry, Material};
 use sealmark_kms::Signer;
 use sealmark_verify::policy::{self, Match};
 use sealmark_verify::{Demand, Kind, Policy, Requirement, TrustedMaterial};
+use tokio::sync::Mutex;
 
 use crate::fulcio::{self, Issued};
-use crate::identity::IdentityToken;
+use crate::identity::{IdentityToken, Source};
 use crate::log::{self, Signed};
 use crate::services::Services;
 use crate::{Error, timestamp};
 use sealmark_http::Options;
+
+/// A certificate that is good for less than this, in seconds, is not used any more: a log that is busy may take as long.
+/// Of one that was short-lived from the start, it is a fourth of its life.
+const LEAST_LEFT: u64 = 60;
 
 /// Called with a line for people about what is being done.
 pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
@@ -27,10 +37,18 @@ pub type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct Signatory {
     signer: Signer,
     issued: Option<Issued>,
+    renewal: Option<Arc<Renewal>>,
     services: Services,
-    trust: TrustedMaterial,
+    trust: Arc<TrustedMaterial>,
     options: Options,
     progress: Progress,
+}
+
+/// Where further certificates come from. All copies of a [`Signatory`] share it.
+struct Renewal {
+    source: Source,
+    /// The newest certificate. Locked while another one is asked for: one is enough for all.
+    newest: Mutex<Issued>,
 }
 
 /// What others said about a signature.
@@ -46,8 +64,9 @@ impl From<Signer> for Signatory {
         Self {
             signer,
             issued: None,
+            renewal: None,
             services: Services::default(),
-            trust: TrustedMaterial::default(),
+            trust: Arc::default(),
             options: Options::default(),
             progress: Arc::new(|_| {}),
         }
@@ -75,7 +94,7 @@ impl Signatory {
         progress: Progress,
     ) -> Self {
         self.services = services;
-        self.trust = trust;
+        self.trust = Arc::new(trust);
         self.options = options;
         self.progress = progress;
         self
@@ -87,6 +106,21 @@ impl Signatory {
     /// [`Error::Services`] if the services do not suffice for such a certificate; what [`fulcio::certificate`] says;
     /// [`Error::Untrusted`].
     pub async fn certified_for(mut self, token: &IdentityToken) -> Result<Self, Error> {
+        self.issued = Some(self.certify(token).await?);
+        Ok(self)
+    }
+
+    /// Has the certificate renewed with a token of `source` when it is about to expire.
+    #[must_use]
+    pub fn renewing_from(mut self, source: Source) -> Self {
+        self.renewal = self.issued.clone().map(|issued| {
+            let newest = Mutex::new(issued);
+            Arc::new(Renewal { source, newest })
+        });
+        self
+    }
+
+    async fn certify(&self, token: &IdentityToken) -> Result<Issued, Error> {
         let ca = self.services.for_certificates()?.to_owned();
         (self.progress)(&format!(
             "asking {ca} for a certificate for {} of {}",
@@ -102,8 +136,46 @@ impl Signatory {
             issued.issuer(),
             issued.certificate.validity().not_after
         ));
-        self.issued = Some(issued);
-        Ok(self)
+        Ok(issued)
+    }
+
+    /// The same signatory with a certificate that is good for long enough to show a signature to everybody.
+    ///
+    /// # Errors
+    /// [`Error::Renewal`] if the certificate is about to expire, and no other one for the same identity can be had.
+    pub async fn current(&self) -> Result<Self, Error> {
+        let mut current = self.clone();
+        let Some(renewal) = &self.renewal else {
+            return Ok(current);
+        };
+        let mut newest = renewal.newest.lock().await;
+        if is_about_to_expire(&newest, now()) {
+            *newest = self.renew(renewal, &newest).await?;
+        }
+        current.issued = Some(newest.clone());
+        Ok(current)
+    }
+
+    async fn renew(&self, renewal: &Renewal, old: &Issued) -> Result<Issued, Error> {
+        let until = old.certificate.validity().not_after.to_string();
+        (self.progress)(&format!(
+            "the certificate is good only until {until}, so another one is asked for"
+        ));
+        let failed = |cause: Error| Error::Renewal {
+            until: until.clone(),
+            cause: Box::new(cause),
+        };
+        let token = renewal.source.token().await.map_err(failed)?;
+        let new = self.certify(&token).await.map_err(failed)?;
+        let who = |issued: &Issued| format!("{} of {}", issued.subject(), issued.issuer());
+        match who(&new) == who(old) {
+            true => Ok(new),
+            false => Err(failed(Error::Identity(format!(
+                "the new one is for {}, and what was signed before is by {}",
+                who(&new),
+                who(old)
+            )))),
+        }
     }
 
     /// Signs.
@@ -192,4 +264,18 @@ impl Signatory {
     pub(crate) fn trust(&self) -> &TrustedMaterial {
         &self.trust
     }
+}
+
+fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
+}
+
+fn is_about_to_expire(issued: &Issued, now: u64) -> bool {
+    let validity = issued.certificate.validity();
+    let (from, to) = (
+        validity.not_before.unix_seconds(),
+        validity.not_after.unix_seconds(),
+    );
+    let least = LEAST_LEFT.min(to.saturating_sub(from) / 4);
+    to.saturating_sub(now) <= least
 }

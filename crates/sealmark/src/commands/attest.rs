@@ -11,9 +11,8 @@ use super::sign::{LayoutFlag, SignedJson, SignerJson, print};
 use crate::claim_flags::ClaimFlags;
 use crate::error::Error;
 use crate::flags::{self, Format, RegistryFlags};
-use crate::identity_flags::IdentityFlags;
+use crate::identity_flags::{IdentityFlags, Manners};
 use crate::outputs;
-use crate::password::{self, Password};
 use crate::service_flags::ServiceFlags;
 use crate::terminal::Terminal;
 
@@ -86,15 +85,13 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let outputs: Vec<_> = arguments.bundle.as_deref().into_iter().collect();
     outputs::check(&inputs, &outputs)?;
     let given = arguments.claim.read(terminal)?;
-    let password: Password = match arguments.claim.reads_standard_input() {
-        true => password::for_key_without_standard_input,
-        false => password::for_key,
+    let manners = Manners {
+        yes: arguments.yes,
+        input_is_taken: arguments.claim.reads_standard_input(),
     };
     let client = arguments.registry.client(terminal)?;
     let (identity, services) = (&arguments.identity, &arguments.services);
-    let signatory = identity
-        .signatory(key, password, services, arguments.yes, terminal)
-        .await?;
+    let signatory = identity.signatory(key, services, manners, terminal).await?;
     let mut results = Vec::new();
     for reference in &images {
         let request = attest::Request {

@@ -13,10 +13,9 @@ use super::sign::{SignerJson, seen};
 use crate::claim_flags::ClaimFlags;
 use crate::error::Error;
 use crate::flags::Format;
-use crate::identity_flags::IdentityFlags;
+use crate::identity_flags::{IdentityFlags, Manners};
 use crate::input::Input;
 use crate::outputs;
-use crate::password::{self, Password};
 use crate::service_flags::ServiceFlags;
 use crate::terminal::Terminal;
 
@@ -96,14 +95,12 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     }
     let digest = arguments.digest(file)?;
     let given = arguments.claim.read(terminal)?;
-    let password: Password = match file == "-" || arguments.claim.reads_standard_input() {
-        true => password::for_key_without_standard_input,
-        false => password::for_key,
+    let manners = Manners {
+        yes: arguments.yes,
+        input_is_taken: file == "-" || arguments.claim.reads_standard_input(),
     };
     let (identity, services) = (&arguments.identity, &arguments.services);
-    let signatory = identity
-        .signatory(key, password, services, arguments.yes, terminal)
-        .await?;
+    let signatory = identity.signatory(key, services, manners, terminal).await?;
     let name = Path::new(file).file_name().and_then(|name| name.to_str());
     let name = match (
         name,

@@ -21,6 +21,7 @@ pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;
 pub(crate) mod signing_config;
+pub(crate) mod token;
 pub(crate) mod tree;
 pub(crate) mod triangulate;
 pub(crate) mod trusted_root;
@@ -91,6 +92,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Initialize(arguments) => initialize::run(arguments, terminal).await,
         Command::TrustedRoot(arguments) => trusted_root::run(arguments, terminal).await,
         Command::SigningConfig(arguments) => signing_config::run(arguments, terminal).await,
+        Command::Token(arguments) => token::run(arguments, terminal).await,
         Command::Login(arguments) => login::run(arguments, terminal).await,
         Command::Log(arguments) => log::run(arguments, terminal).await,
         Command::Registry(arguments) => registry::run(arguments, terminal).await,

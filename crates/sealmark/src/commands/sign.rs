@@ -10,9 +10,8 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::flags::{self, AnnotationFlags, Format, RegistryFlags};
-use crate::identity_flags::IdentityFlags;
+use crate::identity_flags::{IdentityFlags, Manners};
 use crate::outputs;
-use crate::password;
 use crate::printable::printable;
 use crate::service_flags::ServiceFlags;
 use crate::terminal::Terminal;
@@ -136,9 +135,11 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     )?;
     let client = arguments.registry.client(terminal)?;
     let (identity, services) = (&arguments.identity, &arguments.services);
-    let signatory = identity
-        .signatory(key, password::for_key, services, arguments.yes, terminal)
-        .await?;
+    let manners = Manners {
+        yes: arguments.yes,
+        input_is_taken: false,
+    };
+    let signatory = identity.signatory(key, services, manners, terminal).await?;
     let signer = signatory.signer();
     terminal.detail(format!(
         "signing with {} key {}",

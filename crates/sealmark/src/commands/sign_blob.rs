@@ -13,10 +13,9 @@ use serde::Serialize;
 use super::sign::{SignerJson, seen};
 use crate::error::Error;
 use crate::flags::Format;
-use crate::identity_flags::IdentityFlags;
+use crate::identity_flags::{IdentityFlags, Manners};
 use crate::input::Input;
 use crate::outputs;
-use crate::password::{self, Password};
 use crate::service_flags::ServiceFlags;
 use crate::terminal::Terminal;
 
@@ -48,7 +47,7 @@ pub(crate) struct Arguments {
     /// =false: write the signature as raw bytes instead of base64
     #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     b64: bool,
-    /// Write the certificate for the identity to this file, PEM
+    /// Write the certificate for the identity to this file, PEM; if a long run needs several, all of them
     #[arg(long, value_name = "FILE")]
     output_certificate: Option<PathBuf>,
     /// Do not ask whether an identity may become public
@@ -95,25 +94,18 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         .map(PathBuf::as_path)
         .collect();
     outputs::check(&inputs, &outputs)?;
-    let reads_standard_input = arguments.files.iter().any(|name| name == "-");
-    let password: Password = match reads_standard_input {
-        true => password::for_key_without_standard_input,
-        false => password::for_key,
+    let manners = Manners {
+        yes: arguments.yes,
+        input_is_taken: arguments.files.iter().any(|name| name == "-"),
     };
     let (identity, services) = (&arguments.identity, &arguments.services);
-    let signatory = identity
-        .signatory(key, password, services, arguments.yes, terminal)
-        .await?;
-    if let Some(path) = &arguments.output_certificate {
-        match signatory.issued() {
-            Some(issued) => write(path, issued.certificate.to_pem().as_bytes())?,
-            None => {
-                return Err(Error::Usage(
-                    "--output-certificate: a signature with a key has no certificate".to_owned(),
-                ));
-            }
-        }
+    let signatory = identity.signatory(key, services, manners, terminal).await?;
+    if arguments.output_certificate.is_some() && signatory.issued().is_none() {
+        return Err(Error::Usage(
+            "--output-certificate: a signature with a key has no certificate".to_owned(),
+        ));
     }
+    let mut certificates: Vec<String> = Vec::new();
     let legacy = arguments.legacy_bundle || arguments.new_bundle_format == Some(false);
     let mut results = Vec::new();
     for (name, target) in arguments.files.iter().zip(&targets) {
@@ -121,9 +113,15 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         look_for_claims(name, &input, terminal)?;
         let signed = sign(&signatory, &input).await?;
         let bundle = match legacy {
-            true => legacy_bundle(&signatory, &signed)?,
+            true => legacy_bundle(&signed)?,
             false => signed.bundle.clone(),
         };
+        if let Some(path) = &arguments.output_certificate
+            && !certificates.contains(&signed.verifier_pem)
+        {
+            certificates.push(signed.verifier_pem.clone());
+            write(path, certificates.concat().as_bytes())?;
+        }
         let base64 = base64::engine::general_purpose::STANDARD.encode(&signed.signature);
         if let Some(target) = target {
             write(target, &bundle)?;
@@ -261,7 +259,7 @@ async fn sign(signatory: &Signatory, input: &Input) -> Result<Signed, Error> {
     })
 }
 
-fn legacy_bundle(signatory: &Signatory, signed: &Signed) -> Result<Vec<u8>, Error> {
+fn legacy_bundle(signed: &Signed) -> Result<Vec<u8>, Error> {
     let no_room = |what: &str| {
         Error::Usage(format!(
             "a bundle as cosign 1 and 2 wrote it has no room for {what}; write it without --legacy-bundle"
@@ -279,7 +277,7 @@ fn legacy_bundle(signatory: &Signatory, signed: &Signed) -> Result<Vec<u8>, Erro
     }
     let bundle = BlobBundle {
         signature: signed.signature.clone(),
-        certificate: signatory.verifier_pem().into_bytes(),
+        certificate: signed.verifier_pem.clone().into_bytes(),
         rekor_bundle,
     };
     Ok(bundle.to_json())

@@ -1,5 +1,7 @@
 //! Signing for an identity, and with a key into a log: with services of our own, and verified by everybody.
 
+mod faults;
+mod flows;
 mod world;
 
 use base64::Engine;

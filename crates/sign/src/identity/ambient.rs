@@ -1,28 +1,34 @@
 //! Identity that the place offers where this runs: a CI system, a cloud, a cluster.
 //!
-//! Which providers there are, and what shows that one is there, is as in cosign. What is there and cannot be used says
-//! why; what is not there says nothing.
+//! Providers are asked in the order of [`PROVIDERS`], which is cosign's with GitLab and CircleCI beside the other CI
+//! systems. The first that is there decides: if it gives no token, that is the error, and no other identity is taken
+//! instead. What is not there says how that was seen, for whoever wonders why nobody was found.
 
+mod ci;
+mod google;
+mod program;
+mod spiffe;
+
+use std::fmt;
 use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
-use serde_json::json;
-use url::Url;
-use zeroize::Zeroizing;
 
 use super::IdentityToken;
 use crate::Error;
-use sealmark_http::{Options, Service};
+use sealmark_http::{Options, sanitise};
 
 /// Where a pod finds the token that Kubernetes projects for Sigstore.
 const TOKEN_FILE: &str = "/var/run/sigstore/cosign/oidc-token";
 /// Says that this is a machine of Google's.
 const PRODUCT_NAME: &str = "/sys/class/dmi/id/product_name";
+/// Where SPIRE's agent listens unless it is told otherwise.
+const SPIRE_SOCKET: &str = "/tmp/spire-agent/public/api.sock";
 
-/// The providers in the order in which they are asked, with cosign's names.
-pub const PROVIDERS: [&str; 7] = [
+/// The providers in the order in which they are asked, with cosign's names for those that it has.
+pub const PROVIDERS: [&str; 9] = [
     "github-actions",
+    "gitlab-ci",
     "buildkite-agent",
+    "circleci",
     "envvar",
     "filesystem",
     "google-workload-identity",
@@ -30,23 +36,45 @@ pub const PROVIDERS: [&str; 7] = [
     "spiffe",
 ];
 
+/// Looks up a variable of the environment.
+pub type Variable = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// What a provider finds out about the place.
 pub struct Place<'a> {
     /// Looks up a variable of the environment.
-    pub variable: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    pub variable: &'a Variable,
     /// The projected token, elsewhere than usual in tests.
     pub token_file: PathBuf,
     /// Where Linux says what machine this is.
     pub product_name: PathBuf,
+    /// Where SPIRE's agent listens if no variable says so.
+    pub spire_socket: PathBuf,
+}
+
+/// What became of the search.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// The token of the first provider that is there.
+    pub token: Option<IdentityToken>,
+    /// Those that were asked before, and what shows that they are not here.
+    pub absent: Vec<(&'static str, String)>,
+}
+
+/// What one provider says.
+enum Found {
+    Token(IdentityToken),
+    /// It is not here, which shows by this.
+    Absent(String),
 }
 
 impl<'a> Place<'a> {
     /// This machine, with these variables.
-    pub fn new(variable: &'a (dyn Fn(&str) -> Option<String> + Sync)) -> Self {
+    pub fn new(variable: &'a Variable) -> Self {
         Self {
             variable,
             token_file: PathBuf::from(TOKEN_FILE),
             product_name: PathBuf::from(PRODUCT_NAME),
+            spire_socket: PathBuf::from(SPIRE_SOCKET),
         }
     }
 
@@ -58,24 +86,32 @@ impl<'a> Place<'a> {
         self.get(name).is_some()
     }
 
-    fn is_google(&self) -> bool {
-        let product = std::fs::read_to_string(&self.product_name).unwrap_or_default();
-        self.has("GCE_METADATA_HOST") || product.trim().starts_with("Google")
+    /// The variables of these names that are not set.
+    fn without(&self, names: &[&str]) -> Found {
+        let missing = names.iter().filter(|name| !self.has(name));
+        let missing: Vec<&str> = missing.copied().collect();
+        Found::Absent(match missing.as_slice() {
+            [one] => format!("{one} is not set"),
+            several => format!("{} are not set", several.join(" and ")),
+        })
     }
 }
 
-#[derive(Deserialize)]
-struct GitHub {
-    value: String,
-}
-
-#[derive(Deserialize)]
-struct Buildkite {
-    token: String,
+impl Looked {
+    /// What was looked for, a line each, for an error; nothing if nothing was.
+    pub fn lines(&self) -> String {
+        let lines = self.absent.iter();
+        let lines: String = lines
+            .map(|(name, reason)| format!("\n  {name}: {reason}"))
+            .collect();
+        match lines.is_empty() {
+            true => lines,
+            false => format!("\nlooked for, in this order:{lines}"),
+        }
+    }
 }
 
 /// The token that the place offers, for this audience: by the provider with this name, or by the first that is there.
-/// `None` if none is.
 ///
 /// # Errors
 /// If the provider that is there gives none, or the one that was named is not there or not known.
@@ -84,46 +120,67 @@ pub async fn token(
     provider: Option<&str>,
     audience: &str,
     options: &Options,
-) -> Result<Option<IdentityToken>, Error> {
-    if let Some(name) = provider {
-        if !PROVIDERS.contains(&name) {
-            return Err(Error::Identity(format!(
-                "--oidc-provider {name}: there is none of this name, but {}",
-                PROVIDERS.join(", ")
-            )));
-        }
-        let token = one(name, place, audience, options).await?;
-        return token.map(Some).ok_or_else(|| {
-            Error::Identity(format!(
-                "--oidc-provider {name}: nothing shows that it is here{}",
-                advice(place)
-                    .map(|text| format!("; {text}"))
-                    .unwrap_or_default()
-            ))
-        });
-    }
-    for name in PROVIDERS {
-        if let Some(token) = one(name, place, audience, options).await? {
-            return Ok(Some(token));
+) -> Result<Looked, Error> {
+    let mut looked = Looked::default();
+    // The short names are those of cosign's help.
+    let named = |name: &&str| match provider {
+        None => true,
+        Some("github") => *name == "github-actions",
+        Some("google") => name.starts_with("google-"),
+        Some(wanted) => wanted == *name,
+    };
+    let wanted: Vec<&'static str> = PROVIDERS.into_iter().filter(|name| named(name)).collect();
+    for name in wanted {
+        match one(name, place, audience, options).await? {
+            Found::Token(token) => {
+                looked.token = Some(token);
+                return Ok(looked);
+            }
+            Found::Absent(reason) => looked.absent.push((name, reason)),
         }
     }
-    Ok(None)
+    let Some(provider) = provider else {
+        return Ok(looked);
+    };
+    Err(Error::Identity(match looked.absent.first() {
+        Some((name, reason)) => format!(
+            "--oidc-provider {name}: nothing shows that it is here: {reason}{}",
+            advice(place)
+                .map(|text| format!("; {text}"))
+                .unwrap_or_default()
+        ),
+        None => format!(
+            "--oidc-provider {}: there is none of this name, but {}",
+            sanitise(provider),
+            PROVIDERS.join(", ")
+        ),
+    }))
 }
 
 /// What to do in CI systems that offer an identity only to those who ask for it.
 pub fn advice(place: &Place<'_>) -> Option<&'static str> {
-    if place.has("GITLAB_CI") {
-        return Some(
+    let all = [
+        (
+            "GITLAB_CI",
             "in GitLab CI, let the job declare `id_tokens: SIGSTORE_ID_TOKEN: aud: sigstore`",
-        );
-    }
-    if place.has("GITHUB_ACTIONS") {
-        return Some("in GitHub Actions, give the job the permission `id-token: write`");
-    }
-    place.has("CIRCLECI").then_some(
-        "in CircleCI, get a token with `circleci run oidc get --claims '{\"aud\":\"sigstore\"}'` and give it in \
-         SIGSTORE_ID_TOKEN",
-    )
+        ),
+        (
+            "GITHUB_ACTIONS",
+            "in GitHub Actions, give the job the permission `id-token: write`",
+        ),
+        (
+            "CIRCLECI",
+            "in CircleCI, use an image with the program `circleci`, or get a token with `circleci run oidc get --claims \
+             '{\"aud\":\"sigstore\"}'` and give it in SIGSTORE_ID_TOKEN",
+        ),
+        (
+            "KUBERNETES_SERVICE_HOST",
+            "in Kubernetes, project a service account token with `audience: sigstore` to \
+             /var/run/sigstore/cosign/oidc-token",
+        ),
+    ];
+    let here = all.into_iter().find(|(variable, _)| place.has(variable));
+    here.map(|(_, advice)| advice)
 }
 
 async fn one(
@@ -131,111 +188,33 @@ async fn one(
     place: &Place<'_>,
     audience: &str,
     options: &Options,
-) -> Result<Option<IdentityToken>, Error> {
+) -> Result<Found, Error> {
     match name {
-        "github-actions" => github(place, audience, options).await,
-        "buildkite-agent" => buildkite(place, audience, options).await,
+        "github-actions" => ci::github(place, audience, options).await,
+        "gitlab-ci" => ci::gitlab(place, audience),
+        "buildkite-agent" => ci::buildkite(place, audience, options).await,
+        "circleci" => ci::circleci(place, audience, options).await,
         "envvar" => match place.get("SIGSTORE_ID_TOKEN") {
-            Some(token) => IdentityToken::new(&token, "SIGSTORE_ID_TOKEN").map(Some),
-            None => Ok(None),
+            Some(token) => IdentityToken::new(&token, "SIGSTORE_ID_TOKEN").map(Found::Token),
+            None => Ok(place.without(&["SIGSTORE_ID_TOKEN"])),
         },
         "filesystem" => file(&place.token_file),
-        "google-workload-identity" if !place.has("GOOGLE_SERVICE_ACCOUNT_NAME") => {
-            google(place, audience, options).await
-        }
-        "google-impersonate" if place.has("GOOGLE_SERVICE_ACCOUNT_NAME") => Err(Error::Identity(
-            "GOOGLE_SERVICE_ACCOUNT_NAME is set, and signing as another account of Google's is not supported: get a \
-             token with `gcloud auth print-identity-token --audiences=sigstore --impersonate-service-account=…` and \
-             give it in SIGSTORE_ID_TOKEN"
-                .to_owned(),
-        )),
-        "spiffe" if place.has("SPIFFE_ENDPOINT_SOCKET") => Err(Error::Identity(
-            "SPIFFE_ENDPOINT_SOCKET is set, and SPIFFE's workload API (gRPC over a socket) is not supported: get a \
-             token with `spire-agent api fetch jwt -audience sigstore` and give it in SIGSTORE_ID_TOKEN"
-                .to_owned(),
-        )),
-        _ => Ok(None),
+        "google-workload-identity" => google::workload_identity(place, audience, options).await,
+        "google-impersonate" => google::impersonate(place, audience, options).await,
+        _ => spiffe::token(place, audience, options).await,
     }
 }
 
-async fn github(
-    place: &Place<'_>,
-    audience: &str,
-    options: &Options,
-) -> Result<Option<IdentityToken>, Error> {
-    let (Some(url), Some(secret)) = (
-        place.get("ACTIONS_ID_TOKEN_REQUEST_URL"),
-        place
-            .get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-            .map(Zeroizing::new),
-    ) else {
-        return Ok(None);
-    };
-    let service = Service::new("GitHub Actions' identity provider", &url, options)?;
-    let mut url = service.url().clone();
-    url.query_pairs_mut().append_pair("audience", audience);
-    let get = service.get(&url, |request| request.bearer_auth(secret.as_str()));
-    let answer: GitHub = get.await?.good()?.json()?;
-    IdentityToken::new(&Zeroizing::new(answer.value), "GitHub Actions").map(Some)
-}
-
-async fn buildkite(
-    place: &Place<'_>,
-    audience: &str,
-    options: &Options,
-) -> Result<Option<IdentityToken>, Error> {
-    let (Some(secret), Some(job)) = (
-        place
-            .get("BUILDKITE_AGENT_ACCESS_TOKEN")
-            .map(Zeroizing::new),
-        place.get("BUILDKITE_JOB_ID"),
-    ) else {
-        return Ok(None);
-    };
-    let base = place.get("BUILDKITE_AGENT_ENDPOINT");
-    let base = base.unwrap_or_else(|| "https://agent.buildkite.com/v3".to_owned());
-    let service = Service::new("Buildkite's identity provider", &base, options)?;
-    let mut url: Url = service.url().clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(["jobs", &job, "oidc", "tokens"]);
-    }
-    let body = json!({"audience": audience}).to_string();
-    let post = service.post(&url, |request| {
-        request
-            .header("authorization", format!("Token {}", secret.as_str()))
-            .header("content-type", "application/json")
-            .body(body.clone())
-    });
-    let answer: Buildkite = post.await?.good()?.json()?;
-    IdentityToken::new(&Zeroizing::new(answer.token), "Buildkite").map(Some)
-}
-
-fn file(path: &Path) -> Result<Option<IdentityToken>, Error> {
+fn file(path: &Path) -> Result<Found, Error> {
     match path.exists() {
-        true => IdentityToken::from_file(path, "the token that is projected here").map(Some),
-        false => Ok(None),
+        true => {
+            IdentityToken::from_file(path, "the token that is projected here").map(Found::Token)
+        }
+        false => Ok(Found::Absent(format!("there is no {}", path.display()))),
     }
 }
 
-async fn google(
-    place: &Place<'_>,
-    audience: &str,
-    options: &Options,
-) -> Result<Option<IdentityToken>, Error> {
-    if !place.is_google() {
-        return Ok(None);
-    }
-    let host = place.get("GCE_METADATA_HOST");
-    let host = host.unwrap_or_else(|| "metadata.google.internal".to_owned());
-    let base =
-        format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/identity");
-    let service = Service::new("Google's metadata server", &base, options)?;
-    let mut url = service.url().clone();
-    url.query_pairs_mut()
-        .append_pair("audience", audience)
-        .append_pair("format", "full");
-    let get = service.get(&url, |request| request.header("Metadata-Flavor", "Google"));
-    let answer = get.await?.good()?;
-    let token = Zeroizing::new(String::from_utf8_lossy(&answer.body).into_owned());
-    IdentityToken::new(&token, "Google's metadata server").map(Some)
+/// The token that a provider gave.
+fn given(secret: &str, origin: impl fmt::Display) -> Result<Found, Error> {
+    IdentityToken::new(secret, origin.to_string()).map(Found::Token)
 }

@@ -1,8 +1,11 @@
-//! A person who logs in: in a browser here (RFC 8252, with PKCE, RFC 7636), or on another device (RFC 8628).
+//! Logging in at an identity provider: a person in a browser here (RFC 8252, with PKCE, RFC 7636), in one elsewhere that
+//! shows a code to copy, or on another device (RFC 8628); a program with a secret (RFC 6749, section 4.4).
 //!
 //! Invariants: the token is for this login, as its nonce says where the provider was sent one; the answer of the browser
 //! is to this question, as its state says; all waiting ends.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
@@ -10,8 +13,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sealmark_formats::Digest;
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -19,6 +20,10 @@ use super::IdentityToken;
 use crate::Error;
 use crate::signatory::Progress;
 use sealmark_http::{Options, Service, sanitise};
+
+mod listener;
+
+use self::listener::{answer_of, listen};
 
 const KIND: &str = "identity provider";
 const SCOPE: &str = "openid email";
@@ -28,10 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// The time between them if the provider does not say (RFC 8628, section 3.2).
 const INTERVAL: u64 = 5;
-/// The first line of what a browser sends, with a code and a state in it.
-const MAX_REQUEST_LINE: usize = 8 << 10;
-/// Where the browser brings its answer.
-const CALLBACK: &str = "/auth/callback";
+/// Where the browser is sent if nobody here can be: the provider shows a code. As cosign and Google have it.
+const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
+/// The longest code that is typed or pasted, in bytes.
+const MAX_CODE: usize = 4 << 10;
 
 /// A client that people log in with.
 #[derive(Clone)]
@@ -40,8 +45,33 @@ pub struct Client {
     pub id: String,
     /// Its secret, which programs for people have not.
     pub secret: Option<Zeroizing<String>>,
-    /// Where the browser brings the answer, if not to any free port: `http://localhost:PORT/PATH`.
+    /// Where the browser brings the answer, if not to any free port: `http://localhost:PORT/PATH`, or
+    /// `urn:ietf:wg:oauth:2.0:oob` for a code that is shown there and asked for here.
     pub redirect: Option<Url>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .field("redirect", &self.redirect)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The person who logs in, as far as a program can reach one.
+pub trait Person: Send + Sync {
+    /// Whether there may be a browser here.
+    fn has_browser(&self) -> bool;
+
+    /// Opens a browser at the URL; `false` if that turns out not to work. May take some time to say so.
+    fn open(&self, url: &Url) -> bool;
+
+    /// Asks for the code that the provider showed.
+    ///
+    /// # Errors
+    /// Why nobody can be asked.
+    fn code(&self) -> Result<Zeroizing<String>, String>;
 }
 
 /// What is needed of the provider's metadata (OpenID Connect Discovery, section 3).
@@ -171,48 +201,79 @@ pub async fn on_device(
     in_time(issuer, asking).await
 }
 
-/// Logs a person in in a browser on this machine, which `open` opens; `progress` tells where, should that fail.
+/// Logs a person in in a browser on this machine, or, where there is none, in one elsewhere that shows a code; `progress`
+/// tells where.
 ///
 /// # Errors
-/// As [`on_device`]; if nobody can listen for the browser's answer.
+/// As [`on_device`]; if nobody can listen for the browser's answer, or there is no code.
 pub async fn in_browser(
     issuer: &str,
     client: &Client,
     options: &Options,
     progress: &Progress,
-    open: impl FnOnce(&Url),
+    person: Arc<dyn Person>,
 ) -> Result<IdentityToken, Error> {
     let service = Service::new(KIND, issuer, options)?;
     let metadata = discover(&service).await?;
-    let Some(place) = metadata.authorization_endpoint else {
+    let Some(place) = &metadata.authorization_endpoint else {
         return Err(Error::Identity(format!(
             "the identity provider {issuer} lets nobody log in in a browser; give a token with --identity-token"
         )));
     };
     let tokens = endpoint(&service, &metadata.token_endpoint)?;
-    let mut place = endpoint(&service, &place)?;
-    let (listener, redirect) = listen(client.redirect.as_ref()).await?;
+    let place = endpoint(&service, place)?;
     let (proof, state, nonce) = (Proof::new()?, random()?, random()?);
-    place
-        .query_pairs_mut()
-        .append_pair("response_type", "code")
-        .append_pair("client_id", &client.id)
-        .append_pair("redirect_uri", redirect.as_str())
-        .append_pair("scope", SCOPE)
-        .append_pair("state", &state)
-        .append_pair("nonce", &nonce)
-        .append_pair("access_type", "online")
-        .append_pair("code_challenge", &proof.challenge)
-        .append_pair("code_challenge_method", "S256");
-    progress(&format!(
-        "to log in, a browser opens; if it does not, open {place}"
-    ));
-    open(&place);
-    let code = in_time(issuer, answer_of(&listener, redirect.path(), &state)).await?;
+    let question = |redirect: &str| {
+        let mut url = place.clone();
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &client.id)
+            .append_pair("redirect_uri", redirect)
+            .append_pair("scope", SCOPE)
+            .append_pair("state", &state)
+            .append_pair("nonce", &nonce)
+            .append_pair("access_type", "online")
+            .append_pair("code_challenge", &proof.challenge)
+            .append_pair("code_challenge_method", "S256");
+        url
+    };
+    let is_out_of_band = |url: &Url| url.as_str() == OUT_OF_BAND;
+    let there = client.redirect.as_ref().is_some_and(is_out_of_band) || !person.has_browser();
+    let here = match there {
+        true => None,
+        false => {
+            let (listener, redirect) = listen(client.redirect.as_ref()).await?;
+            let url = question(redirect.as_str());
+            progress(&format!(
+                "to log in, a browser opens; if it does not, open {url}"
+            ));
+            let browser = Arc::clone(&person);
+            let mut opened = in_a_thread(move || browser.open(&url));
+            let answer = in_time(issuer, answer_of(&listener, redirect.path(), &state));
+            let code = tokio::select! {
+                biased;
+                code = answer => Some(code?),
+                Ok(false) = &mut opened => None,
+            };
+            code.map(|code| (code, redirect.to_string()))
+        }
+    };
+    let (code, redirect) = match here {
+        Some(answer) => answer,
+        None => {
+            let url = question(OUT_OF_BAND);
+            progress(&format!(
+                "no browser can be opened here. To log in, open this in a browser anywhere, and enter the code that it \
+                 shows:\n  {url}"
+            ));
+            let code = in_time(issuer, code_of(person)).await?;
+            (code, OUT_OF_BAND.to_owned())
+        }
+    };
     let mut form = client.form();
     form.push(("grant_type", "authorization_code"));
     form.push(("code", &code));
-    form.push(("redirect_uri", redirect.as_str()));
+    form.push(("redirect_uri", &redirect));
     form.push(("code_verifier", &proof.verifier));
     let answer = post(&service, &tokens, &form).await?.good()?;
     let tokens: Tokens = answer.json()?;
@@ -222,6 +283,74 @@ pub async fn in_browser(
         _ => Err(answer
             .malformed("its token is of another login: it has not the nonce that was sent")
             .into()),
+    }
+}
+
+/// Logs this program in with the client's secret: no person is there.
+///
+/// # Errors
+/// Of the network; if the client has no secret, or the provider refuses or gives no identity token.
+pub async fn with_secret(
+    issuer: &str,
+    client: &Client,
+    options: &Options,
+) -> Result<IdentityToken, Error> {
+    let Some(secret) = &client.secret else {
+        return Err(Error::Identity(
+            "the flow client_credentials needs the client's secret: give --oidc-client-secret-file"
+                .to_owned(),
+        ));
+    };
+    let service = Service::new(KIND, issuer, options)?;
+    let metadata = discover(&service).await?;
+    let tokens = endpoint(&service, &metadata.token_endpoint)?;
+    let grant = [("grant_type", "client_credentials"), ("scope", SCOPE)];
+    let form = [client.form(), grant.to_vec()].concat();
+    let mut answer = post(&service, &tokens, &form).await?;
+    if matches!(answer.status, 400 | 401) {
+        // Providers know one way or the other to bring the secret (RFC 6749, section 2.3.1).
+        let body = encoded(&grant);
+        let encode = |text: &str| -> String {
+            url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+        };
+        let (id, secret) = (encode(&client.id), Zeroizing::new(encode(secret)));
+        let basic = service.post(&tokens, |request| {
+            let request = request.header("content-type", "application/x-www-form-urlencoded");
+            let request = request.basic_auth(&id, Some(secret.as_str()));
+            request.body(body.as_bytes().to_vec())
+        });
+        answer = basic.await?;
+    }
+    let answer = answer.good()?;
+    let tokens: Result<Tokens, _> = answer.json();
+    let tokens = tokens.map_err(|_| {
+        answer.malformed("it has no id_token: this provider gives programs no identity tokens")
+    })?;
+    IdentityToken::new(&Zeroizing::new(tokens.id_token), issuer)
+}
+
+/// Does what waits for a person. The thread may be left behind: a read from a terminal cannot be called off.
+fn in_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::sync::oneshot::Receiver<T> {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // Whoever waited may have given up.
+        let _ = send.send(work());
+    });
+    receive
+}
+
+async fn code_of(person: Arc<dyn Person>) -> Result<Zeroizing<String>, Error> {
+    let code = in_a_thread(move || person.code()).await;
+    let code = code.unwrap_or_else(|_| Err("nobody can be asked".to_owned()));
+    let code = code.map_err(|reason| Error::Identity(format!("no code was entered: {reason}")))?;
+    match code.trim() {
+        "" => Err(Error::Identity("no code was entered".to_owned())),
+        text if text.len() > MAX_CODE => Err(Error::Identity(
+            "what was entered is too long for a code".to_owned(),
+        )),
+        text => Ok(Zeroizing::new(text.to_owned())),
     }
 }
 
@@ -256,16 +385,17 @@ async fn post(
     url: &Url,
     form: &[(&str, &str)],
 ) -> Result<sealmark_http::Answer, sealmark_http::Error> {
-    let body = Zeroizing::new(
-        url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish(),
-    );
+    let body = encoded(form);
     let post = service.post(url, |request| {
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         request.body(body.as_bytes().to_vec())
     });
     post.await
+}
+
+fn encoded(form: &[(&str, &str)]) -> Zeroizing<String> {
+    let mut text = url::form_urlencoded::Serializer::new(String::new());
+    Zeroizing::new(text.extend_pairs(form).finish())
 }
 
 impl Client {
@@ -276,111 +406,4 @@ impl Client {
         }
         form
     }
-}
-
-/// A port of this machine for the browser's answer, and the URL of it that providers expect: by name.
-async fn listen(wanted: Option<&Url>) -> Result<(TcpListener, Url), Error> {
-    let port = wanted.and_then(Url::port).unwrap_or(0);
-    let is_here = |url: &Url| {
-        url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1"))
-    };
-    if let Some(url) = wanted.filter(|url| !is_here(url)) {
-        return Err(Error::Identity(format!(
-            "--oidc-redirect-url {url}: the browser must bring its answer here, to http://localhost:PORT/PATH"
-        )));
-    }
-    let failed = |error: std::io::Error| {
-        Error::Identity(format!(
-            "cannot listen for the browser's answer on port {port}: {error}"
-        ))
-    };
-    let listener = TcpListener::bind(("127.0.0.1", port))
-        .await
-        .map_err(failed)?;
-    let port = listener.local_addr().map_err(failed)?.port();
-    let host = wanted.and_then(Url::host_str).unwrap_or("localhost");
-    let path = wanted.map(Url::path).unwrap_or(CALLBACK);
-    let text = format!("http://{host}:{port}{path}");
-    let url = Url::parse(&text).map_err(|error| Error::Identity(format!("{text}: {error}")))?;
-    Ok((listener, url))
-}
-
-/// Waits for the browser; others who knock are sent away.
-async fn answer_of(
-    listener: &TcpListener,
-    path: &str,
-    state: &str,
-) -> Result<Zeroizing<String>, Error> {
-    loop {
-        let Ok((mut stream, _)) = listener.accept().await else {
-            continue;
-        };
-        // One who says nothing must not keep the browser waiting.
-        let read = tokio::time::timeout(Duration::from_secs(5), request_target(&mut stream)).await;
-        let Ok(Some(target)) = read else { continue };
-        let base = Url::parse("http://localhost").ok();
-        let Some(url) = base.and_then(|base| base.join(&target).ok()) else {
-            continue;
-        };
-        let parameter = |name: &str| {
-            let mut pairs = url.query_pairs();
-            pairs
-                .find(|(found, _)| found == name)
-                .map(|(_, value)| value.into_owned())
-        };
-        if url.path() != path || parameter("state").as_deref() != Some(state) {
-            reply(
-                &mut stream,
-                "404 Not Found",
-                "This is not the answer that sealmark waits for.",
-            )
-            .await;
-            continue;
-        }
-        match parameter("code") {
-            Some(code) => {
-                reply(
-                    &mut stream,
-                    "200 OK",
-                    "You are logged in. You can close this page.",
-                )
-                .await;
-                return Ok(Zeroizing::new(code));
-            }
-            None => {
-                reply(&mut stream, "200 OK", "You are not logged in.").await;
-                let reason = parameter("error_description").or_else(|| parameter("error"));
-                return Err(Error::Identity(format!(
-                    "the identity provider did not log you in: {}",
-                    sanitise(&reason.unwrap_or_else(|| "it does not say why".to_owned()))
-                )));
-            }
-        }
-    }
-}
-
-/// The target of `GET TARGET HTTP/1.1`.
-async fn request_target(stream: &mut TcpStream) -> Option<String> {
-    let mut line = Vec::new();
-    while !line.contains(&b'\n') && line.len() < MAX_REQUEST_LINE {
-        let mut piece = [0; 1024];
-        match stream.read(&mut piece).await.ok()? {
-            0 => return None,
-            count => line.extend_from_slice(&piece[..count]),
-        }
-    }
-    let text = String::from_utf8(line).ok()?;
-    let target = text.strip_prefix("GET ")?.split(' ').next()?;
-    Some(target.to_owned())
-}
-
-async fn reply(stream: &mut TcpStream, status: &str, text: &str) {
-    let answer = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\
-         Cache-Control: no-store\r\n\r\n{text}",
-        text.len()
-    );
-    // A browser that is gone needs no answer.
-    let _ = stream.write_all(answer.as_bytes()).await;
-    let _ = stream.shutdown().await;
 }

@@ -1,9 +1,10 @@
 //! `demo`: the main job, on this machine alone.
 //!
-//! An embedded registry in a temporary folder, images made here, and then the very commands that a user would type,
+//! An embedded registry and an embedded private Sigstore in a temporary folder, images made here, and the very commands that a user would type,
 //! run as processes of their own. Every step states what must come of it; if something else does, the demo fails.
 
 mod images;
+mod keyless;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ struct Step {
 struct Stage<'a> {
     terminal: &'a mut Terminal,
     directory: &'a Path,
+    /// What commands have in `SIGSTORE_ID_TOKEN`.
+    token: Option<String>,
     steps: Vec<Step>,
 }
 
@@ -69,6 +72,7 @@ pub(crate) async fn run(_: Arguments, terminal: &mut Terminal) -> Result<(), Err
     let mut stage = Stage {
         terminal,
         directory: directory.path(),
+        token: None,
         steps: Vec::new(),
     };
     let result = stage.play(&address.to_string()).await;
@@ -214,7 +218,7 @@ impl Stage<'_> {
         self.say("Someone changes the file.")?;
         self.write("release.txt", "another release\n")?;
         self.command("refuse a changed file", 12, &verify).await?;
-        Ok(())
+        keyless::play(self, &client, address).await
     }
 
     /// What anyone with the right to push can do: attach a signature to an image it was not made for.
@@ -279,7 +283,12 @@ impl Stage<'_> {
         };
         let program = std::env::current_exe().map_err(failed)?;
         let started = Instant::now();
-        let output = tokio::process::Command::new(program)
+        let mut process = tokio::process::Command::new(program);
+        match &self.token {
+            Some(token) => process.env("SIGSTORE_ID_TOKEN", token),
+            None => process.env_remove("SIGSTORE_ID_TOKEN"),
+        };
+        let output = process
             .args(arguments)
             .current_dir(self.directory)
             .env("COSIGN_PASSWORD", PASSWORD)
