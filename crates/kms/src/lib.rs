@@ -13,7 +13,6 @@ mod signer;
 pub use error::Error;
 pub use load::{load_public, load_signer};
 pub use reference::KeyRef;
-pub use remote::{
-    DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,
-};
+pub use remote::{DEFAULT_TIMEOUT, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey};
+pub use sealmark_keys::Input;
 pub use signer::Signer;

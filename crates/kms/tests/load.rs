@@ -256,7 +256,7 @@ fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-async fn public_at(url: &str) -> Result<sealmark_keys::PublicKey, Error> {
+async fn public_at(url: &str) -> Result<PublicKey, Error> {
     load_public(&KeyRef::parse(url).unwrap()).await
 }
 
