@@ -8,6 +8,9 @@ use crate::{KeyType, MAX_KEY_FILE, Scheme};
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The secret is not in this process, and what has it did not do what was asked.
+    #[error("{0}")]
+    Elsewhere(String),
     /// The key file is larger than any key.
     #[error(
         "the key file is larger than {} KiB, which no key is; is it the right file?",

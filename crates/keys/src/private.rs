@@ -6,6 +6,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use sealmark_formats::Digest;
 use zeroize::Zeroizing;
 
 use crate::engine::private::KeyPair;
@@ -22,8 +23,34 @@ pub use sign::StreamSigner;
 /// A key that signs. Clones share one copy of the secret.
 #[derive(Clone)]
 pub struct PrivateKey {
-    pair: Arc<KeyPair>,
+    secret: Secret,
     public: PublicKey,
+}
+
+/// Where the secret is.
+#[derive(Clone)]
+enum Secret {
+    Here(Arc<KeyPair>),
+    Elsewhere(Arc<dyn Elsewhere>),
+}
+
+/// What is signed by a key that is not in this process.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The digest of the data, by the key's own hash.
+    Digest(&'a Digest),
+    /// The data itself, for Ed25519.
+    Message(&'a [u8]),
+}
+
+/// A key whose secret is not in this process: in a service, or on a token.
+pub trait Elsewhere: Send + Sync {
+    /// Signs in the key's own scheme, and waits for it: ECDSA as ASN.1 DER, RSA and Ed25519 as they are. What it gives is
+    /// checked with the public key by who called.
+    ///
+    /// # Errors
+    /// A whole message: what was asked of whom, and why it was not done.
+    fn sign(&self, input: Input<'_>) -> Result<Vec<u8>, String>;
 }
 
 impl PrivateKey {
@@ -57,15 +84,31 @@ impl PrivateKey {
         let (family, raw) = pair.public();
         let public = PublicKey::from_raw(crate::asn1::public(family, raw)?)?;
         Ok(Self {
-            pair: Arc::new(pair),
+            secret: Secret::Here(Arc::new(pair)),
             public,
         })
     }
 
+    /// A key of which only the public part is here.
+    pub fn elsewhere(public: PublicKey, key: Arc<dyn Elsewhere>) -> Self {
+        Self {
+            secret: Secret::Elsewhere(key),
+            public,
+        }
+    }
+
     /// The key as PKCS#8 in DER, unencrypted, in version 1 (Go, and so cosign, refuses version 2). EC keys carry
     /// the named curve and the public key.
+    ///
+    /// # Errors
+    /// [`Error::Elsewhere`] if the secret is not here.
     pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.pair.to_pkcs8()
+        match &self.secret {
+            Secret::Here(pair) => pair.to_pkcs8(),
+            Secret::Elsewhere(_) => Err(Error::Elsewhere(
+                "the private key does not leave the place where it is".to_owned(),
+            )),
+        }
     }
 
     /// The public key.
@@ -76,10 +119,6 @@ impl PrivateKey {
     /// What the key is.
     pub fn key_type(&self) -> KeyType {
         self.public.key_type()
-    }
-
-    pub(crate) fn pair(&self) -> &KeyPair {
-        &self.pair
     }
 }
 

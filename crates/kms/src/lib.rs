@@ -30,6 +30,7 @@ pub use error::Error;
 pub use load::{create_key, load_public, load_signer, load_verifier};
 pub use reference::KeyRef;
 pub use remote::{
-    Ask, DEFAULT_TIMEOUT, Input, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,
+    Ask, DEFAULT_TIMEOUT, KeyService, MAX_MESSAGE, OnNote, Options, Pending, RemoteKey,
 };
+pub use sealmark_keys::Input;
 pub use signer::Signer;

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use sealmark_formats::{Digest, Hasher};
 use sealmark_http::OnRequest;
-use sealmark_keys::{PublicKey, Scheme};
+use sealmark_keys::{Elsewhere, Input, PrivateKey, PublicKey, Scheme};
+use tokio::runtime::Handle;
 
 use crate::Error;
 
@@ -82,15 +83,6 @@ impl Options {
     }
 }
 
-/// What is to be signed.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// The digest of the data, by the hash of the scheme.
-    Digest(&'a Digest),
-    /// The data itself, for pure Ed25519.
-    Message(&'a [u8]),
-}
-
 /// A future of an object.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
@@ -145,6 +137,12 @@ impl RemoteKey {
         }
     }
 
+    /// The key for code that signs and waits for it. Not for a runtime of one thread, which would wait for itself.
+    pub fn waiting(self, runtime: Handle) -> PrivateKey {
+        let public = self.public.clone();
+        PrivateKey::elsewhere(public, Arc::new(Waiting { key: self, runtime }))
+    }
+
     /// Signs a message.
     pub(crate) async fn sign_message(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         match self.scheme.hash() {
@@ -166,6 +164,20 @@ impl RemoteKey {
             None => self.sign(Input::Message(&message)).await?,
         };
         Ok((signature, digest))
+    }
+}
+
+/// A key whose caller waits.
+struct Waiting {
+    key: RemoteKey,
+    runtime: Handle,
+}
+
+impl Elsewhere for Waiting {
+    fn sign(&self, input: Input<'_>) -> Result<Vec<u8>, String> {
+        // Other tasks of this thread go on elsewhere in the meantime.
+        let wait = || self.runtime.block_on(self.key.sign(input));
+        tokio::task::block_in_place(wait).map_err(|error| error.to_string())
     }
 }
 

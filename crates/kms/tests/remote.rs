@@ -93,3 +93,17 @@ async fn a_signature_that_the_shown_key_does_not_verify_is_not_used() {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_waits_signs_with_a_remote_key_too() {
+    let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+    let Signer::Remote(remote) = remote(&key, &key) else {
+        panic!("it is remote")
+    };
+    let waiting = remote.waiting(tokio::runtime::Handle::current());
+    let sign = move || waiting.sign(b"data").unwrap();
+    let here = sign();
+    key.public_key().verify(b"data", &here).unwrap();
+    let there = std::thread::spawn(sign).join().unwrap();
+    key.public_key().verify(b"data", &there).unwrap();
+}
