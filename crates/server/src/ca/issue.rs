@@ -1,7 +1,7 @@
 //! From a request to a certificate: the token, who it is of, the key, the precertificate, its promise, the certificate.
 
 use aws_lc_rs::rand;
-use sealmark_identity::{Expected, Identity, Token, TokenError};
+use sealmark_identity::{Expected, Identity, Token};
 use sealmark_keys::PublicKey;
 use sealmark_x509::issue::{CertificateTemplate, Extension, IssueError, Name, Usage, key_id};
 use sealmark_x509::{Certificate, ExtendedKeyUsage};
@@ -27,7 +27,11 @@ pub(super) async fn issue(
     asked: Asked,
     request_id: &str,
 ) -> Result<Issued, Refusal> {
-    let now = inner.now();
+    let now = inner.clock.seconds();
+    let now = now.map_err(|set_back| {
+        tracing::error!("certificate authority: {set_back}");
+        Refusal::unavailable(&set_back.to_string())
+    })?;
     let lifetime = match asked.lifetime {
         None => LIFETIME,
         Some(seconds @ 1..=LIFETIME) => seconds,
@@ -50,6 +54,7 @@ pub(super) async fn issue(
     let template = template(&signing, &who.identity, &key, now, lifetime)
         .map_err(|error| Refusal::token(error.to_string()))?;
     let issued = sign(inner, &signing, template).await?;
+    inner.clock.issued(now);
     // The audit log: one line for each certificate, with all that tells it from others.
     tracing::info!(
         target: "audit",
@@ -94,21 +99,18 @@ async fn authenticate(inner: &Inner, token: &str, now: u64) -> Result<Who, Refus
         ))
     })?;
     let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let verify = |published: &Published| {
-        let expected = Expected {
-            issuer: &url,
-            audience: Some(&issuer.client_id),
-            algorithms: &published.algorithms,
-        };
-        token.verify(&published.keys, &expected, now)
-    };
     // A key that is not known may be a new one.
-    let known =
-        |published: &Published| !matches!(verify(published), Err(TokenError::UnknownKey { .. }));
+    let known = |published: &Published| token.names_key_of(&published.keys);
     let published = inner.issuers.published(issuer, &url, known).await;
     let published =
         published.map_err(|unknown| Refusal::unavailable(&format!("{unknown}; try again")))?;
-    let claims = verify(&published).map_err(Refusal::token)?;
+    let expected = Expected {
+        issuer: &url,
+        audience: Some(&issuer.client_id),
+        algorithms: &published.algorithms,
+    };
+    let claims = token.verify(&published.keys, &expected, now);
+    let claims = claims.map_err(Refusal::token)?;
     let identity = issuer.identify(&claims).map_err(Refusal::token)?;
     Ok(Who {
         token: token.signed_part().to_owned(),
@@ -182,7 +184,7 @@ async fn sign(
         let promise = ct.promise(&precertificate, &signing.chain);
         let promise = match tokio::time::timeout(CT_TIMEOUT, promise).await {
             Ok(Ok(promise)) => promise,
-            Ok(Err(CtError::Log(error @ sealmark_log::Error::Overloaded { .. }))) => {
+            Ok(Err(CtError::Log(error))) if error.is_passing() => {
                 return Err(Refusal::unavailable(&format!(
                     "Error entering certificate in CTL: {error}"
                 )));

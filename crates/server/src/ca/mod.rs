@@ -14,6 +14,7 @@
 //! seconds, not a hang.
 
 mod answer;
+mod clock;
 mod create;
 mod issue;
 mod issuers;
@@ -31,6 +32,7 @@ use sealmark_keys::PrivateKey;
 use sealmark_log::Clock;
 use sealmark_x509::Certificate;
 
+use self::clock::ForwardClock;
 pub use self::create::Authority;
 use self::issuers::{Issuers, Published};
 use self::tokens::UsedTokens;
@@ -66,7 +68,7 @@ struct Inner {
     configuration: RwLock<Arc<Configuration>>,
     issuers: Issuers,
     used: UsedTokens,
-    clock: Arc<dyn Clock>,
+    clock: ForwardClock,
 }
 
 /// Key and chain, which change together.
@@ -88,7 +90,7 @@ impl CertificateAuthority {
             configuration: RwLock::new(Arc::new(options.configuration)),
             issuers: Issuers::new().map_err(Error::Authority)?,
             used: UsedTokens::default(),
-            clock: options.clock,
+            clock: ForwardClock::new(options.clock),
         })))
     }
 
@@ -157,11 +159,6 @@ impl Inner {
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
-    }
-
-    /// Seconds since 1970.
-    fn now(&self) -> u64 {
-        self.clock.now_ms() / 1000
     }
 }
 

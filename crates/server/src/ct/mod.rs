@@ -84,6 +84,11 @@ impl CtLog {
         let mut known = HashMap::new();
         for name in durable::list(&issuers)? {
             let path = issuers.join(&name);
+            // What a process that was killed had begun to write.
+            if name.starts_with(".tmp") {
+                durable::remove(&path)?;
+                continue;
+            }
             let damaged = |problem: String| Error::Damaged {
                 path: path.clone(),
                 problem,
@@ -159,18 +164,18 @@ impl CtLog {
             .first()
             .ok_or_else(|| CtError::Refused("the certificate has no issuer".to_owned()))?;
         inner.keep_issuers(chain)?;
-        let at = |time: u64, index: u64| {
-            let extensions = leaf::leaf_index(index);
-            match is_precertificate {
-                true => sct_for_precertificate(certificate, issuer, time, &extensions, &inner.key),
-                false => sct_for_certificate(certificate, time, &extensions, &inner.key),
-            }
+        // The leaf but for its time and place is made once: it is what tells entries apart, and when both are known they
+        // are put into it. What is signed is the very leaf.
+        let extensions = leaf::leaf_index(0);
+        let unsigned = match is_precertificate {
+            true => sct_for_precertificate(certificate, issuer, 0, &extensions, &inner.key),
+            false => sct_for_certificate(certificate, 0, &extensions, &inner.key),
         };
-        let identity = at(0, 0).map_err(refused)?.to_be_signed;
-        let template = identity.clone();
+        let mut unsigned = unsigned.map_err(refused)?;
+        let template = unsigned.to_be_signed.clone();
         let late = LateEntry {
-            length: identity.len(),
-            identity,
+            length: template.len(),
+            identity: template.clone(),
             make: Box::new(move |index, time| leaf::placed(template, index, time)),
             keys: leaf::keys(certificate),
             extra: leaf::extra(certificate, chain, is_precertificate),
@@ -185,7 +190,9 @@ impl CtLog {
                 (index, stored.integrated_ms)
             }
         };
-        let unsigned = at(time, index).map_err(refused)?;
+        unsigned.to_be_signed = leaf::placed(unsigned.to_be_signed, index, time);
+        unsigned.sct.timestamp = time;
+        unsigned.sct.extensions = leaf::leaf_index(index).to_vec();
         unsigned
             .sign(&inner.key)
             .map_err(|error| CtError::Fault(error.to_string()))
