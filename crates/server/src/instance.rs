@@ -199,7 +199,7 @@ impl Chain<'_> {
     fn root(&self, file: &str, name: &str, below: &str) -> Result<Authority, Error> {
         let (own, below) = (self.certificate(file), self.certificate(below));
         if below.exists() && !own.exists() {
-            return Err(Error::Authority(format!(
+            return Err(Error::Impossible(format!(
                 "{} is missing, although {} is below it: restore it from a backup; no other root is made",
                 own.display(),
                 below.display()
@@ -264,6 +264,15 @@ fn open_ct(
 ) -> Result<CtLog, Error> {
     let engine = folder.join("log");
     keyring::not_lost(folder, ct::TREE, &engine)?;
+    // The issuers' folder is made when the tree is there. A new tree under the same key would be a fork of the old one.
+    let issuers = folder.join(ct::ISSUERS);
+    if issuers.exists() && !engine.exists() {
+        return Err(Error::Impossible(format!(
+            "{} is missing, although {} belongs to it: restore it from a backup; no other log is begun under its key",
+            engine.display(),
+            issuers.display()
+        )));
+    }
     let key = keyring::key(folder, ct::TREE, Algorithm::EcdsaP256, password)?;
     let place = url.split_once("://").map_or(url, |(_, place)| place);
     let origin = format!("{place}{}", ct::PATH);

@@ -33,6 +33,8 @@ use crate::{Error, durable, ops};
 pub const PATH: &str = "/ct";
 /// What the tree is called in the engine.
 pub const TREE: &str = "ct";
+/// The folder of issuers' certificates, which is made after the tree.
+pub(crate) const ISSUERS: &str = "issuers";
 
 /// A certificate transparency log.
 #[derive(Clone)]
@@ -79,7 +81,7 @@ impl CtLog {
         if log.trees().iter().all(|tree| tree.name() != TREE) {
             log.create_tree(TREE, LengthPrefix::Four, CtSigner::new(origin, key.clone()))?;
         }
-        let issuers = directory.join("issuers");
+        let issuers = directory.join(ISSUERS);
         durable::create_directory(&issuers)?;
         let mut known = HashMap::new();
         for name in durable::list(&issuers)? {
