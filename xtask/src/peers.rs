@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
 use crate::{
-    cargo_deny, image, libraries, python, python_grpc, rekor_tiles, sigstore_python, sources,
+    cargo_deny, go_programs, image, libraries, python, python_grpc, sigstore_python, sources,
 };
 
 /// A program that tests run.
@@ -168,7 +168,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     python::fetch(&root)?;
     python_grpc::fetch(&root)?;
     sigstore_python::fetch(&root)?;
-    rekor_tiles::fetch_in(&root, &mut archive)?;
+    go_programs::REKOR_TILES.fetch_in(&root, &mut archive)?;
     image::build_in(&root, &mut archive)
 }
 
