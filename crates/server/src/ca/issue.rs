@@ -1,5 +1,7 @@
 //! From a request to a certificate: the token, who it is of, the key, the precertificate, its promise, the certificate.
 
+use std::sync::Arc;
+
 use aws_lc_rs::rand;
 use sealmark_identity::{Expected, Identity, Token};
 use sealmark_keys::PublicKey;
@@ -13,10 +15,10 @@ use super::tokens::Unusable;
 use super::{CT_TIMEOUT, Inner, LIFETIME, Signing};
 use crate::ct::CtError;
 
-/// An issued certificate, and those above it.
+/// An issued certificate, and what signed it.
 pub(super) struct Issued {
     pub(super) certificate: Certificate,
-    pub(super) above: Vec<Certificate>,
+    pub(super) signing: Arc<Signing>,
     /// Whether it has the promise of a CT log inside.
     pub(super) is_promised: bool,
 }
@@ -53,7 +55,7 @@ pub(super) async fn issue(
     let signing = inner.signing();
     let template = template(&signing, &who.identity, &key, now, lifetime)
         .map_err(|error| Refusal::token(error.to_string()))?;
-    let issued = sign(inner, &signing, template).await?;
+    let issued = sign(inner, signing, template).await?;
     inner.clock.issued(now);
     // The audit log: one line for each certificate, with all that tells it from others.
     tracing::info!(
@@ -133,17 +135,12 @@ fn template(
     now: u64,
     lifetime: u64,
 ) -> Result<CertificateTemplate, IssueError> {
-    let issuer = &signing.chain[0];
-    let issuer_key_id = match issuer.subject_key_id() {
-        Some(id) => id.to_vec(),
-        None => key_id(issuer.spki_der())?,
-    };
     let names = std::slice::from_ref(&identity.name);
     let mut extensions = vec![
         Extension::key_usage(&[Usage::DigitalSignature])?,
         Extension::extended_key_usage(&[ExtendedKeyUsage::CodeSigning], false)?,
         Extension::subject_key_id(&key_id(key.spki_der())?)?,
-        Extension::authority_key_id(&issuer_key_id)?,
+        Extension::authority_key_id(&signing.key_id)?,
         Extension::subject_alt_names(names, true)?,
     ];
     for (extension, value) in &identity.extensions {
@@ -151,7 +148,7 @@ fn template(
     }
     Ok(CertificateTemplate {
         serial: serial()?,
-        issuer: Name::subject_of(issuer),
+        issuer: signing.name.clone(),
         subject: Name::empty(),
         not_before: now,
         not_after: now + lifetime,
@@ -173,7 +170,7 @@ pub(super) fn serial() -> Result<Vec<u8>, IssueError> {
 
 async fn sign(
     inner: &Inner,
-    signing: &Signing,
+    signing: Arc<Signing>,
     mut template: CertificateTemplate,
 ) -> Result<Issued, Refusal> {
     let fault = |error: IssueError| Refusal::fault("error communicating with CA backend", error);
@@ -204,7 +201,7 @@ async fn sign(
     }
     Ok(Issued {
         certificate: template.sign(&signing.key).map_err(fault)?,
-        above: signing.chain.clone(),
+        signing,
         is_promised: inner.ct.is_some(),
     })
 }

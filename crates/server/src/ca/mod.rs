@@ -31,6 +31,7 @@ use sealmark_identity::{Configuration, KeySet, SigningAlgorithm};
 use sealmark_keys::PrivateKey;
 use sealmark_log::Clock;
 use sealmark_x509::Certificate;
+use sealmark_x509::issue::{Name, key_id};
 
 use self::clock::ForwardClock;
 pub use self::create::Authority;
@@ -75,6 +76,10 @@ struct Inner {
 struct Signing {
     key: PrivateKey,
     chain: Vec<Certificate>,
+    /// The chain in PEM, and what else of it is in every certificate.
+    pems: Vec<String>,
+    name: Name,
+    key_id: Vec<u8>,
 }
 
 impl CertificateAuthority {
@@ -191,6 +196,16 @@ impl Signing {
                 )));
             }
         }
-        Ok(Self { key, chain })
+        let key_id = match first.subject_key_id() {
+            Some(id) => id.to_vec(),
+            None => key_id(first.spki_der()).map_err(|error| wrong(error.to_string()))?,
+        };
+        Ok(Self {
+            pems: chain.iter().map(Certificate::to_pem).collect(),
+            name: Name::subject_of(first),
+            key_id,
+            key,
+            chain,
+        })
     }
 }

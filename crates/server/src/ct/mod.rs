@@ -20,7 +20,7 @@ use std::sync::{Arc, RwLock};
 use axum::Router;
 use axum::extract::Request;
 use sealmark_keys::PrivateKey;
-use sealmark_log::{Appended, LateEntry, Log, TreeView};
+use sealmark_log::{LateEntry, Log, Placed, TreeView};
 use sealmark_tlog::tile::LengthPrefix;
 use sealmark_x509::issue::{IssuingKey, sct_for_certificate, sct_for_precertificate};
 use sealmark_x509::{Certificate, SignedCertificateTimestamp};
@@ -183,8 +183,11 @@ impl CtLog {
             extra: leaf::extra(certificate, chain, is_precertificate),
         };
         let (index, time) = match inner.log.append_late(TREE, late).await? {
-            Appended::New(new) => (new.index, new.integrated_ms),
-            Appended::Duplicate { index } => {
+            Placed::New {
+                index,
+                integrated_ms,
+            } => (index, integrated_ms),
+            Placed::Duplicate { index } => {
                 let stored = self.tree()?.entry(index)?;
                 let stored = stored.ok_or_else(|| {
                     CtError::Fault("the log lost an entry that it says it has".to_owned())
