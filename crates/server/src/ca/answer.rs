@@ -72,8 +72,7 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, Re
             let body = read(&headers, &parts.extensions, body).await?;
             let asked = request::read_v1(&headers, &body.bytes)?;
             let issued = issue(&inner, asked, request_id(&headers)).await?;
-            let mut pem = issued.certificate.to_pem();
-            issued.signing.pems.iter().for_each(|above| pem += above);
+            let mut pem = issued.pems().concat();
             pem.truncate(pem.trim_end().len());
             Ok(answer(StatusCode::CREATED, PEM_CHAIN, pem))
         }
@@ -145,13 +144,9 @@ struct Chain<'a> {
 }
 
 fn v2(issued: &Issued) -> Result<String, Refusal> {
-    let leaf = issued.certificate.to_pem();
-    let above = issued.signing.pems.iter().map(String::as_str);
+    let pems = issued.pems();
     let chain = Chain {
-        certificates: std::iter::once(leaf.as_str())
-            .chain(above)
-            .map(str::trim_end)
-            .collect(),
+        certificates: pems.iter().map(|pem| pem.trim_end()).collect(),
     };
     let answer = match issued.is_promised {
         true => V2::SignedCertificateEmbeddedSct { chain },

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
+use sealmark_formats::Digest;
 use sealmark_identity::{Expected, Identity, Token};
 use sealmark_keys::PublicKey;
-use sealmark_x509::issue::{CertificateTemplate, Extension, IssueError, Name, Usage, key_id};
+use sealmark_x509::issue::{
+    CertificateTemplate, Extension, IssueError, Name, Usage, key_id, to_pem,
+};
 use sealmark_x509::{Certificate, ExtendedKeyUsage};
 
 use super::issuers::Published;
@@ -17,10 +20,18 @@ use crate::ct::CtError;
 
 /// An issued certificate, and what signed it.
 pub(super) struct Issued {
-    pub(super) certificate: Certificate,
-    pub(super) signing: Arc<Signing>,
+    der: Vec<u8>,
+    signing: Arc<Signing>,
     /// Whether it has the promise of a CT log inside.
     pub(super) is_promised: bool,
+}
+
+impl Issued {
+    /// The certificate and those above it, in PEM.
+    pub(super) fn pems(&self) -> Vec<String> {
+        let above = self.signing.pems.iter().cloned();
+        std::iter::once(to_pem(&self.der)).chain(above).collect()
+    }
 }
 
 /// Issues a certificate. `request_id` is for the audit log.
@@ -55,16 +66,17 @@ pub(super) async fn issue(
     let signing = inner.signing();
     let template = template(&signing, &who.identity, &key, now, lifetime)
         .map_err(|error| Refusal::token(error.to_string()))?;
-    let issued = sign(inner, signing, template).await?;
+    let serial = template.serial.clone();
+    let issued = sign(inner, signing, &template).await?;
     inner.clock.issued(now);
     // The audit log: one line for each certificate, with all that tells it from others.
     tracing::info!(
         target: "audit",
-        serial = %issued.certificate.serial(),
+        serial = %hex::encode(&serial),
         name = %printable(&who.identity.name.value()),
         issuer = %printable(&who.issuer),
         subject = %printable(&who.subject),
-        fingerprint = %issued.certificate.fingerprint(),
+        fingerprint = %Digest::sha256(&issued.der),
         not_after = now + lifetime,
         request_id,
         "certificate issued"
@@ -171,37 +183,43 @@ pub(super) fn serial() -> Result<Vec<u8>, IssueError> {
 async fn sign(
     inner: &Inner,
     signing: Arc<Signing>,
-    mut template: CertificateTemplate,
+    template: &CertificateTemplate,
 ) -> Result<Issued, Refusal> {
     let fault = |error: IssueError| Refusal::fault("error communicating with CA backend", error);
-    if let Some(ct) = &inner.ct {
-        let mut precertificate = template.clone();
-        precertificate.extensions.push(Extension::ct_poison());
-        let precertificate = precertificate.sign(&signing.key).map_err(fault)?;
-        let promise = ct.promise(&precertificate, &signing.chain);
-        let promise = match tokio::time::timeout(CT_TIMEOUT, promise).await {
-            Ok(Ok(promise)) => promise,
-            Ok(Err(CtError::Log(error))) if error.is_passing() => {
-                return Err(Refusal::unavailable(&format!(
-                    "Error entering certificate in CTL: {error}"
-                )));
-            }
-            Ok(Err(error)) => {
-                return Err(Refusal::fault("Error entering certificate in CTL", error));
-            }
-            Err(_) => {
-                return Err(Refusal::unavailable(
-                    "Error entering certificate in CTL: it took too long; try again",
-                ));
-            }
-        };
-        template
-            .extensions
-            .push(Extension::sct_list(&[promise]).map_err(fault)?);
-    }
+    let key = &signing.key;
+    let written = template.written(key.scheme()).map_err(fault)?;
+    let Some(ct) = &inner.ct else {
+        return Ok(Issued {
+            der: written.sign(None, key).map_err(fault)?,
+            signing,
+            is_promised: false,
+        });
+    };
+    let poison = Extension::ct_poison();
+    let precertificate = written.sign(Some(&poison), key).map_err(fault)?;
+    let precertificate = Certificate::from_der(&precertificate)
+        .map_err(|error| Refusal::fault("error communicating with CA backend", error))?;
+    let promise = ct.promise(&precertificate, &signing.chain);
+    let promise = match tokio::time::timeout(CT_TIMEOUT, promise).await {
+        Ok(Ok(promise)) => promise,
+        Ok(Err(CtError::Log(error))) if error.is_passing() => {
+            return Err(Refusal::unavailable(&format!(
+                "Error entering certificate in CTL: {error}"
+            )));
+        }
+        Ok(Err(error)) => {
+            return Err(Refusal::fault("Error entering certificate in CTL", error));
+        }
+        Err(_) => {
+            return Err(Refusal::unavailable(
+                "Error entering certificate in CTL: it took too long; try again",
+            ));
+        }
+    };
+    let promises = Extension::sct_list(&[promise]).map_err(fault)?;
     Ok(Issued {
-        certificate: template.sign(&signing.key).map_err(fault)?,
+        der: written.sign(Some(&promises), key).map_err(fault)?,
         signing,
-        is_promised: inner.ct.is_some(),
+        is_promised: true,
     })
 }

@@ -123,7 +123,12 @@ fn a_damaged_file_is_named_or_made_good_and_no_key_is_another() {
     for (file, content) in files(whole.path()) {
         for damage in [Damage::Gone, Damage::Empty, Damage::Half, Damage::LastByte] {
             let what = format!("{damage:?}: {}", file.display());
-            if content.is_empty() && !matches!(damage, Damage::Gone) {
+            // What is small is read whole; of what is large the log's own tests try every byte.
+            let is_small = file
+                .extension()
+                .is_some_and(|it| it == "pem" || it == "pub");
+            let skips = matches!(damage, Damage::Empty | Damage::LastByte) && !is_small;
+            if skips || content.is_empty() && !matches!(damage, Damage::Gone) {
                 continue;
             }
             let directory = tempfile::tempdir().unwrap();
