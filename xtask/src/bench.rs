@@ -5,13 +5,17 @@
 //! in turn; only a program that fails to do its work ends the run.
 
 mod bundles;
+mod ca;
 mod cases;
 mod counter;
+mod generator;
 mod log;
 mod machine;
 mod measure;
 mod registry;
 mod requests;
+mod section;
+mod server;
 mod table;
 mod tools;
 
@@ -50,7 +54,7 @@ usage: cargo xtask bench [OPTION…] [NAME…]
   --show-requests      print each request that is counted
   --sealmark PROGRAM   this program instead of one built now
 
-`cargo xtask bench log` is apart: see its --help.
+`cargo xtask bench log` and `cargo xtask bench ca` are apart: see their --help.
 
 Without names: every case. docs/benchmarks.md is written if all were measured, with a
 program built now. The names:
@@ -76,6 +80,9 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
     }
     if let ["log", options @ ..] = options {
         return log::run(checkout, options);
+    }
+    if let ["ca", options @ ..] = options {
+        return ca::run(checkout, options);
     }
     let options = parse(options)?;
     let root = peers::folder(checkout);
@@ -119,8 +126,11 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
         let path = checkout.join("docs/benchmarks.md");
         let old = process::read(&path).unwrap_or_default();
         let mut page = page(&bench, &text)?;
-        // That takes long, is another command, and stays as it is.
-        page = log::put_section(&page, log::section_of(&String::from_utf8_lossy(&old)));
+        // These take long, are other commands, and stay as they are.
+        let old = String::from_utf8_lossy(&old);
+        for section in [log::SECTION, ca::SECTION] {
+            page = section.put(&page, section.of(&old));
+        }
         process::write(&path, page)?;
         eprintln!("written: {}", path.display());
     }

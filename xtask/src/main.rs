@@ -8,6 +8,7 @@ mod arch;
 mod bench;
 mod cargo_deny;
 mod fuzz;
+mod go_programs;
 mod image;
 mod libraries;
 mod localstack;
@@ -16,7 +17,6 @@ mod openbao;
 mod peers;
 mod process;
 mod python;
-mod rekor_tiles;
 mod softhsm;
 mod sources;
 mod test;
@@ -39,6 +39,7 @@ usage: cargo xtask COMMAND
   bench          measure Sealmark beside cosign and write docs/benchmarks.md
     --help         print the cases and the other options
     log            the transparency log under load, a section of its own
+    ca             the certificate and timestamp authorities under load, likewise
   fuzz [TARGET…] run fuzz targets, all or some; findings go to fuzz/artifacts/
     --seconds N    each for so long (60)
 ";

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::apt::{self, Apt, Unpacked};
 use crate::process::{self, Outcome};
 use crate::{
-    cargo_deny, image, libraries, localstack, node, openbao, python, rekor_tiles, softhsm, sources,
+    cargo_deny, go_programs, image, libraries, localstack, node, openbao, python, softhsm, sources,
 };
 
 /// A program that tests run.
@@ -189,7 +189,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     python::fetch(&root)?;
     node::fetch(&root)?;
     localstack::fetch(&root)?;
-    rekor_tiles::fetch_in(&root, &mut archive)?;
+    go_programs::REKOR_TILES.fetch_in(&root, &mut archive)?;
     softhsm::fetch_in(&root, &mut archive)?;
     openbao::fetch(&root)?;
     image::build_in(&root, &mut archive)

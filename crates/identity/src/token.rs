@@ -263,6 +263,11 @@ impl Token {
         self.kid.as_deref()
     }
 
+    /// Whether the key that the token says it is signed with is among these. Who names none may mean any.
+    pub fn names_key_of(&self, keys: &KeySet) -> bool {
+        self.kid.is_none() || keys.with_id(self.kid.as_deref()).next().is_some()
+    }
+
     /// Checks the token at the time `now`, in seconds since 1970.
     ///
     /// # Errors

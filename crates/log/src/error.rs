@@ -95,6 +95,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the entry is certainly not in the log, for a reason that is not the entry's and goes by: it may be sent
+    /// again.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::ClockSetBack { .. } | Self::Closed | Self::Overloaded { .. }
+        )
+    }
+
     pub(crate) fn io(action: &'static str, place: &Path, cause: io::Error) -> Self {
         Self::Io {
             action,

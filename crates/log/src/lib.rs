@@ -26,7 +26,7 @@ pub use engine::tree::SignedCheckpoint;
 pub use entry::{Entry, LateEntry, MAX_EXTRA, MAX_KEY, MAX_KEYS, StoredEntry};
 pub use error::Error;
 pub use fsck::{Finding, Report, fsck};
-pub use log::{Appended, Integrated, Log};
+pub use log::{Appended, Integrated, Log, Placed};
 pub use settings::{Limits, Settings};
 pub use signer::{CheckpointSigner, LocalSigner};
 pub use statistics::{Statistics, TreeStatistics};

@@ -60,6 +60,23 @@ pub enum Appended {
     },
 }
 
+/// What became of an entry whose leaf says where it is: nobody waits for a proof.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Placed {
+    /// It is in the log, and durable.
+    New {
+        /// Its index.
+        index: u64,
+        /// When it was integrated, in milliseconds since 1970.
+        integrated_ms: u64,
+    },
+    /// The tree had it already; what was sent was not kept.
+    Duplicate {
+        /// Its index.
+        index: u64,
+    },
+}
+
 /// An entry that was integrated, with all that proves it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Integrated {
@@ -234,7 +251,7 @@ impl Log {
     ///
     /// # Errors
     /// As [`append`](Self::append).
-    pub async fn append_late(&self, tree: &str, late: LateEntry) -> Result<Appended, Error> {
+    pub async fn append_late(&self, tree: &str, late: LateEntry) -> Result<Placed, Error> {
         let identity = leaf_hash(&late.identity);
         let mut keys = late.keys;
         keys.push(identity_key(&identity));
@@ -245,8 +262,14 @@ impl Log {
             extra: late.extra,
         };
         match self.send_as(tree, entry, identity, Some(late.make), None)? {
-            Sent::Duplicate(index) => Ok(Appended::Duplicate { index }),
-            Sent::Waits(answer) => finish(answer.await),
+            Sent::Duplicate(index) => Ok(Placed::Duplicate { index }),
+            Sent::Waits(answer) => match answer.await.map_err(|_gone| Error::Closed)?? {
+                Sequenced::Duplicate { index } => Ok(Placed::Duplicate { index }),
+                Sequenced::New { index, batch } => Ok(Placed::New {
+                    index,
+                    integrated_ms: placed(index, &batch)?.0,
+                }),
+            },
         }
     }
 
@@ -400,12 +423,16 @@ pub(crate) fn finish(answer: Answer) -> Result<Appended, Error> {
     }
 }
 
-fn integrated(index: u64, batch: &Batch) -> Result<Appended, Error> {
-    let proof = batch.edge.inclusion_proof(index, &batch.completed)?;
+/// Time and leaf hash of an entry of a batch.
+fn placed(index: u64, batch: &Batch) -> Result<(u64, Hash), Error> {
     let at = (index - batch.first) as usize;
     let placed = batch.placed.get(at).copied();
-    let (integrated_ms, leaf_hash) =
-        placed.ok_or_else(|| Error::damaged("sequencer", "a batch lacks one of its entries"))?;
+    placed.ok_or_else(|| Error::damaged("sequencer", "a batch lacks one of its entries"))
+}
+
+fn integrated(index: u64, batch: &Batch) -> Result<Appended, Error> {
+    let proof = batch.edge.inclusion_proof(index, &batch.completed)?;
+    let (integrated_ms, leaf_hash) = placed(index, batch)?;
     Ok(Appended::New(Box::new(Integrated {
         index,
         integrated_ms,

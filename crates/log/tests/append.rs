@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 
 use sealmark_log::storage::{Memory, contract};
-use sealmark_log::{Appended, Entry, Error, LateEntry, Limits, Log, MAX_KEY, MAX_KEYS, Settings};
+use sealmark_log::{
+    Appended, Entry, Error, LateEntry, Limits, Log, MAX_KEY, MAX_KEYS, Placed, Settings,
+};
 use sealmark_tlog::tile::{Bundle, LengthPrefix, VerifiedTiles};
 use sealmark_tlog::{Hash, Tile};
 use support::*;
@@ -456,13 +458,13 @@ async fn a_leaf_may_say_where_and_when_it_is_and_is_there_once() {
     let mut leaves = std::collections::HashMap::new();
     for (at, answer) in answers.into_iter().enumerate() {
         let n = (at / 2) as u64;
-        if let Appended::New(new) = answer.unwrap() {
-            let leaf = format!("{n} at {:05} {:020}", new.index, new.integrated_ms);
-            assert_eq!(
-                new.leaf_hash,
-                sealmark_tlog::merkle::leaf_hash(leaf.as_bytes())
-            );
-            assert_eq!(leaves.insert(n, (new.index, leaf)), None);
+        if let Placed::New {
+            index,
+            integrated_ms,
+        } = answer.unwrap()
+        {
+            let leaf = format!("{n} at {index:05} {integrated_ms:020}");
+            assert_eq!(leaves.insert(n, (index, leaf)), None);
         }
     }
     assert_eq!(leaves.len(), 300);
@@ -472,7 +474,7 @@ async fn a_leaf_may_say_where_and_when_it_is_and_is_there_once() {
         let stored = log.tree("main").unwrap().entry(index).unwrap().unwrap();
         assert_eq!(stored.entry.leaf, leaf.into_bytes());
         let again = log.append_late("main", late(n)).await.unwrap();
-        assert_eq!(again, Appended::Duplicate { index });
+        assert_eq!(again, Placed::Duplicate { index });
     }
     assert_eq!(log.tree("main").unwrap().size(), 300);
 }

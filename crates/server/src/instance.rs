@@ -106,7 +106,7 @@ impl Instance {
             now,
         };
         let purpose = ExtendedKeyUsage::CodeSigning;
-        let root = signing.root("root", &format!("{host} root"))?;
+        let root = signing.root("root", &format!("{host} root"), "ca")?;
         let ca = signing.below("ca", |key| {
             root.intermediate(key, host, &format!("{host} CA"), purpose, now)
         })?;
@@ -114,7 +114,7 @@ impl Instance {
             folder: directory.join("tsa"),
             ..signing
         };
-        let tsa_root = stamping.root("root", &format!("{host} timestamp root"))?;
+        let tsa_root = stamping.root("root", &format!("{host} timestamp root"), "tsa")?;
         let tsa = stamping.below("tsa", |key| {
             tsa_root.timestamper(key, host, &format!("{host} timestamp authority"), now)
         })?;
@@ -195,8 +195,17 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    fn root(&self, file: &str, name: &str) -> Result<Authority, Error> {
-        let key = keyring::key(&self.folder, file, Algorithm::EcdsaP384, self.password)?;
+    /// The root, below which `below` is made when the root is durable.
+    fn root(&self, file: &str, name: &str, below: &str) -> Result<Authority, Error> {
+        let (own, below) = (self.certificate(file), self.certificate(below));
+        if below.exists() && !own.exists() {
+            return Err(Error::Impossible(format!(
+                "{} is missing, although {} is below it: restore it from a backup; no other root is made",
+                own.display(),
+                below.display()
+            )));
+        }
+        let key = self.key(file, Algorithm::EcdsaP384)?;
         self.with(file, key, |key| {
             Authority::root(key, self.organization, name, self.now)
         })
@@ -207,8 +216,17 @@ impl Chain<'_> {
         file: &str,
         make: impl FnOnce(PrivateKey) -> Result<Authority, Error>,
     ) -> Result<Authority, Error> {
-        let key = keyring::key(&self.folder, file, Algorithm::EcdsaP256, self.password)?;
+        let key = self.key(file, Algorithm::EcdsaP256)?;
         self.with(file, key, make)
+    }
+
+    fn certificate(&self, file: &str) -> PathBuf {
+        self.folder.join(format!("{file}.pem"))
+    }
+
+    fn key(&self, file: &str, algorithm: Algorithm) -> Result<PrivateKey, Error> {
+        keyring::not_lost(&self.folder, file, &self.certificate(file))?;
+        keyring::key(&self.folder, file, algorithm, self.password)
     }
 
     /// The certificate of this key, which is made if there is none yet.
@@ -218,7 +236,7 @@ impl Chain<'_> {
         key: PrivateKey,
         make: impl FnOnce(PrivateKey) -> Result<Authority, Error>,
     ) -> Result<Authority, Error> {
-        let path = self.folder.join(format!("{file}.pem"));
+        let path = self.certificate(file);
         let damaged = |problem: String| Error::Damaged {
             path: path.clone(),
             problem,
@@ -244,11 +262,22 @@ fn open_ct(
     root: &Authority,
     password: Option<&Zeroizing<Vec<u8>>>,
 ) -> Result<CtLog, Error> {
+    let engine = folder.join("log");
+    keyring::not_lost(folder, ct::TREE, &engine)?;
+    // The issuers' folder is made when the tree is there. A new tree under the same key would be a fork of the old one.
+    let issuers = folder.join(ct::ISSUERS);
+    if issuers.exists() && !engine.exists() {
+        return Err(Error::Impossible(format!(
+            "{} is missing, although {} belongs to it: restore it from a backup; no other log is begun under its key",
+            engine.display(),
+            issuers.display()
+        )));
+    }
     let key = keyring::key(folder, ct::TREE, Algorithm::EcdsaP256, password)?;
     let place = url.split_once("://").map_or(url, |(_, place)| place);
     let origin = format!("{place}{}", ct::PATH);
     let settings = Settings::with_signer(ct::TREE, CtSigner::new(&origin, key.clone()));
-    let engine = Log::open_directory(&folder.join("log"), settings)?;
+    let engine = Log::open_directory(&engine, settings)?;
     let roots = vec![root.certificate.clone()];
     CtLog::open(Arc::new(engine), &origin, key, roots, folder)
 }

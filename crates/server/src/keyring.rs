@@ -23,6 +23,21 @@ pub(crate) fn public_key_path(directory: &Path, name: &str) -> PathBuf {
     directory.join("keys").join(format!("{name}.pub"))
 }
 
+/// Refuses to go on without a private key that was there when `later` was made: a new one would be another's.
+pub(crate) fn not_lost(directory: &Path, name: &str, later: &Path) -> Result<(), Error> {
+    let path = directory.join("keys").join(format!("{name}.pem"));
+    if path.exists() || !later.exists() {
+        return Ok(());
+    }
+    Err(Error::Key {
+        path,
+        problem: format!(
+            "it is missing, although {} was made with it: restore it from a backup; no other key is made in its place",
+            later.display()
+        ),
+    })
+}
+
 /// Reads a key, or makes it.
 pub(crate) fn key(
     directory: &Path,
@@ -33,6 +48,7 @@ pub(crate) fn key(
     let folder = directory.join("keys");
     durable::create_directory(&folder)?;
     let path = folder.join(format!("{name}.pem"));
+    not_lost(directory, name, &public_key_path(directory, name))?;
     let trouble = |error: sealmark_keys::Error| Error::Key {
         path: path.clone(),
         problem: error.to_string(),

@@ -9,11 +9,29 @@ use crate::{Error, MAX_CHAIN, MAX_PEM};
 /// `CERTIFICATE`, and two older labels that openssl writes or reads for the same thing.
 const LABELS: [&str; 2] = ["CERTIFICATE", "X509 CERTIFICATE"];
 
-/// A block, in lines of 64 characters, ending in a newline. The label is ASCII.
+/// Characters in a line.
+const LINE: usize = 64;
+
+/// A block, in lines of 64 characters, ending in a newline.
 pub(crate) fn encode(label: &'static str, der: &[u8]) -> String {
-    // It fails for labels that are not ASCII, and when the length of the text overflows.
-    der::pem::encode_string(label, der::pem::LineEnding::LF, der)
-        .expect("the label is ASCII, and certificates and signatures are far from filling memory")
+    let base64 = STANDARD.encode(der);
+    let lines = base64.len().div_ceil(LINE);
+    let mut text = String::with_capacity(base64.len() + lines + 2 * label.len() + 32);
+    for part in ["-----BEGIN ", label, "-----\n"] {
+        text.push_str(part);
+    }
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        // Base64 is ASCII: every byte is a character.
+        let (line, after) = rest.split_at(rest.len().min(LINE));
+        text.push_str(line);
+        text.push('\n');
+        rest = after;
+    }
+    for part in ["-----END ", label, "-----\n"] {
+        text.push_str(part);
+    }
+    text
 }
 
 /// The content of every block with a certificate, in the order of the text; at least one.

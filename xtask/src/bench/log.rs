@@ -6,20 +6,22 @@
 //! acknowledged must be there: otherwise the run ends with an error.
 
 mod report;
-mod server;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use report::Report;
-pub(super) use report::{put_section, section_of};
 use serde_json::Value;
-use server::Server;
 
+use super::generator::Generator;
+use super::section::Section;
+use super::server::Server;
 use super::tools;
+use crate::go_programs::REKOR_TILES;
 use crate::process::{self, Outcome};
-use crate::rekor_tiles;
+
+/// Its section of `docs/benchmarks.md`.
+pub(super) const SECTION: Section = Section("log");
 
 const USAGE: &str = "\
 usage: cargo xtask bench log [OPTION…]
@@ -36,7 +38,7 @@ Otherwise the section of docs/benchmarks.md is written.
 const APIS: [&str; 2] = ["v1", "v2"];
 
 /// Connections of the load generator. Each waits for its answer, so as many entries are on their way at once.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: &str = "256";
 /// Of the load on rekor-tiles, which answers when it publishes a checkpoint: with few it would do little.
 const PEER_CONNECTIONS: usize = 2048;
 
@@ -45,83 +47,6 @@ struct Options {
     peer: bool,
     entries: u64,
     sealmark: Option<PathBuf>,
-}
-
-/// Figures of one run of the load generator.
-#[derive(Clone, Debug)]
-struct Load(Value);
-
-impl Load {
-    fn figure(&self, name: &str) -> f64 {
-        self.0[name].as_f64().unwrap_or(f64::NAN)
-    }
-
-    /// How many entries were answered.
-    fn entries(&self) -> u64 {
-        self.0["entries"].as_u64().unwrap_or(0)
-    }
-
-    /// The server's resident memory in KiB, with how many entries were answered then.
-    fn memory(&self) -> Vec<(u64, u64)> {
-        let samples = self.0["memory"].as_array().map_or(&[][..], Vec::as_slice);
-        let pair = |sample: &Value| Some((sample[0].as_u64()?, sample[1].as_u64()?));
-        samples.iter().filter_map(pair).collect()
-    }
-}
-
-/// The load generator.
-struct Generator {
-    program: PathBuf,
-    folder: PathBuf,
-}
-
-impl Generator {
-    fn build(checkout: &Path, folder: &Path) -> Outcome<Self> {
-        eprintln!("building the bench program log_load, optimised");
-        let mut build = process::cargo(checkout);
-        build
-            .args(["build", "--release", "--locked"])
-            .args(["--package", "sealmark-server", "--bench", "log_load"])
-            .arg("--message-format=json-render-diagnostics");
-        let messages = process::succeed(&mut build)?;
-        let program = tools::executable(&messages, "log_load")
-            .ok_or("cargo build named no program log_load")?;
-        Ok(Self {
-            program,
-            folder: folder.to_path_buf(),
-        })
-    }
-
-    fn floor(&self) -> Outcome<Load> {
-        let mut command = Command::new(&self.program);
-        command.arg("floor").arg("--folder").arg(&self.folder);
-        self.json(&mut command)
-    }
-
-    fn load(&self, server: &Server, api: &str, entries: u64, more: &[&str]) -> Outcome<Load> {
-        self.json(&mut self.command(server, api, entries, more))
-    }
-
-    fn command(&self, server: &Server, api: &str, entries: u64, more: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        let (pid, entries) = (server.pid().to_string(), entries.to_string());
-        command
-            .args(["load", "--address", &server.address, "--api", api])
-            .args(["--pid", &pid, "--entries", &entries])
-            .args(more);
-        if !more.contains(&"--connections") {
-            command.args(["--connections", &CONNECTIONS.to_string()]);
-        }
-        command
-    }
-
-    fn json(&self, command: &mut Command) -> Outcome<Load> {
-        let line = process::succeed(command)?;
-        let figures = serde_json::from_str(&line);
-        Ok(Load(figures.map_err(|error| {
-            format!("the load generator printed no figures, but {line:?}: {error}")
-        })?))
-    }
 }
 
 /// Runs everything, prints the section, and writes it unless the options say that it is no whole run.
@@ -141,7 +66,7 @@ pub(super) fn run(checkout: &Path, words: &[&str]) -> Outcome<()> {
         None => tools::build_sealmark(checkout)?,
     };
     let peer = match options.peer {
-        true => Some(rekor_tiles::fetch(checkout)?),
+        true => Some(REKOR_TILES.fetch(checkout)?),
         false => None,
     };
     let bench = Bench {
@@ -154,10 +79,7 @@ pub(super) fn run(checkout: &Path, words: &[&str]) -> Outcome<()> {
     let section = report.section()?;
     print!("{section}");
     if bench.options.sealmark.is_none() && !bench.options.quick {
-        let path = checkout.join("docs/benchmarks.md");
-        let page = String::from_utf8_lossy(&process::read(&path)?).into_owned();
-        process::write(&path, put_section(&page, &section))?;
-        eprintln!("written: {}", path.display());
+        SECTION.write(checkout, &section)?;
     }
     Ok(())
 }
@@ -192,6 +114,11 @@ fn parse(words: &[&str]) -> Outcome<Options> {
     Ok(options)
 }
 
+/// With as many connections as there are unless it is said otherwise.
+fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["--connections", CONNECTIONS], more].concat()
+}
+
 struct Bench {
     generator: Generator,
     folder: PathBuf,
@@ -212,13 +139,13 @@ impl Bench {
             .map(|peer| Server::rekor_tiles(peer, &self.folder))
             .transpose()?;
         for api in APIS {
-            self.generator.load(&server, api, 2000, &[])?;
+            self.generator.load(&server, api, 2000, &with(&[]))?;
         }
         for round in 1..=rounds {
             eprintln!("round {round} of {rounds}");
             report.floors.push(self.generator.floor()?);
             for (api, loads) in APIS.iter().zip(&mut report.loads) {
-                loads.push(self.generator.load(&server, api, entries, &[])?);
+                loads.push(self.generator.load(&server, api, entries, &with(&[]))?);
             }
             if let Some(peer) = &peer {
                 let connections = PEER_CONNECTIONS.to_string();
@@ -259,12 +186,14 @@ impl Bench {
         eprintln!("{api}: {} entries", self.options.entries);
         let load = self
             .generator
-            .load(&server, api, self.options.entries, &[])?;
+            .load(&server, api, self.options.entries, &with(&[]))?;
         // What the writer has in hand gets into its files.
         std::thread::sleep(Duration::from_secs(2));
         let disk = server.disk()?;
         let before = server.size(api)?;
-        let mut more = self.generator.command(&server, api, 20_000, &["--cut"]);
+        let mut more = self
+            .generator
+            .command(&server, api, 20_000, &with(&["--cut"]));
         let more = std::thread::spawn(move || process::succeed(&mut more));
         // The generator signs first, then sends for some seconds.
         while server.size(api)? < before + 2000 {

@@ -17,6 +17,11 @@ use crate::{CheckpointSigner, Error, Limits};
 /// When it is worth to try again after an overload.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How long the sequencer waits for as many entries as it had the last time. A batch costs the machine a sync of the
+/// disk, a signature, and some changes of threads, whatever its size: without this, many clients at once would be served
+/// in batches of two or three. Who is alone never waits.
+const GATHER: Duration = Duration::from_micros(1500);
+
 /// What the sequencer is to do.
 pub(crate) enum Job {
     Append(Append),
@@ -98,6 +103,10 @@ struct Inner {
     /// Bytes of entries that are in the trees and not in bundles yet.
     unwritten: usize,
     closed: bool,
+    /// Entries in the last batch: those who had sent them have their answers by now, and most may send again.
+    last: usize,
+    /// The sequencer waits until there are so many jobs.
+    wanted: usize,
 }
 
 impl Queue {
@@ -116,9 +125,12 @@ impl Queue {
             return Err(self.overloaded());
         }
         inner.bytes += weight;
+        let waits_for_more = matches!(job, Job::Append(_)) && inner.jobs.len() + 1 < inner.wanted;
         inner.jobs.push_back(job);
         drop(inner);
-        self.arrived.notify_one();
+        if !waits_for_more {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
@@ -143,6 +155,7 @@ impl Queue {
                 .wait(inner)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        inner = self.gather(inner);
         let mut entries = Vec::new();
         let mut bytes = 0;
         while let Some(job) = inner.jobs.pop_front() {
@@ -166,7 +179,24 @@ impl Queue {
                 }
             }
         }
+        inner.last = entries.len();
         Some(Round::Entries(entries))
+    }
+
+    /// Waits a little if the last batch had several entries, and there are fewer now.
+    fn gather<'a>(&self, mut inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
+        if inner.last <= 1 || inner.jobs.len() >= inner.last {
+            return inner;
+        }
+        inner.wanted = inner.last;
+        let fewer = |inner: &mut Inner| {
+            let entries = matches!(inner.jobs.back(), Some(Job::Append(_)));
+            !inner.closed && entries && inner.jobs.len() < inner.wanted
+        };
+        let waited = self.arrived.wait_timeout_while(inner, GATHER, fewer);
+        inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        inner.wanted = 0;
+        inner
     }
 
     /// Takes no more jobs; those that wait are still done.

@@ -1,7 +1,7 @@
 //! The sequencer: the one thread that decides what is in the log.
 //!
-//! It never waits for a timer. While one batch is synced, others gather in the queue, and are the next batch: the more
-//! come, the larger it is.
+//! While one batch is synced, others gather in the queue, and are the next batch: the more come, the larger it is. It waits
+//! for no timer but one: after a batch of several entries, a moment for as many again (see `queue`).
 //!
 //! The crash rule, in the order of [`commit`]: nobody hears of an index or of a checkpoint before the record that has
 //! both is durable; a record that is certainly not there is as if it had never been; a record that may be there or not

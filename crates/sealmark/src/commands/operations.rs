@@ -24,6 +24,8 @@ const MAX_BODY: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
 
 /// What the names of all modules of this program begin with.
 const OURS: &str = "sealmark";
+/// Who got a certificate, or tried to.
+const AUDIT: &str = "audit";
 
 /// How lines are logged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -115,7 +117,8 @@ impl OperationFlags {
         // Of what others log, no more than warnings: the libraries beneath speak of frames and headers.
         let targets = Targets::new()
             .with_default(level.min(LevelFilter::WARN))
-            .with_target(OURS, level);
+            .with_target(OURS, level)
+            .with_target(AUDIT, level);
         let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
         let log = tracing_subscriber::registry().with(targets);
         match self.log_format {

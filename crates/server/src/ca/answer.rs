@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Extensions, HeaderMap, Response, StatusCode};
 use sealmark_identity::IssuerType;
-use sealmark_x509::Certificate;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::issue::{Issued, issue};
@@ -18,6 +18,7 @@ use crate::ops::{Refused, body};
 
 /// Bytes of a request: as Fulcio's.
 const MAX_BODY: usize = 4 << 20;
+const JSON: &str = "application/json";
 const PEM_CHAIN: &str = "application/pem-certificate-chain";
 
 /// What a path is called in metrics; `None` if the CA has no such endpoint.
@@ -65,27 +66,21 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, Re
             let body = read(&headers, &parts.extensions, body).await?;
             let asked = request::read_v2(&headers, &body.bytes)?;
             let issued = issue(&inner, asked, request_id(&headers)).await?;
-            Ok(json_answer(&v2(&issued)))
+            Ok(answer(StatusCode::OK, JSON, v2(&issued)?))
         }
         ("POST", "/api/v1/signingCert") => {
             let body = read(&headers, &parts.extensions, body).await?;
             let asked = request::read_v1(&headers, &body.bytes)?;
             let issued = issue(&inner, asked, request_id(&headers)).await?;
-            let chain = std::iter::once(&issued.certificate).chain(&issued.above);
-            let pem: String = chain.map(Certificate::to_pem).collect();
-            let pem = pem.trim_end().to_owned();
+            let mut pem = issued.pems().concat();
+            pem.truncate(pem.trim_end().len());
             Ok(answer(StatusCode::CREATED, PEM_CHAIN, pem))
         }
         ("GET" | "HEAD", "/api/v2/trustBundle") => Ok(json_answer(
-            &json!({"chains": [{"certificates": pems(&inner.signing().chain)}]}),
+            &json!({"chains": [{"certificates": inner.signing().pems}]}),
         )),
         ("GET" | "HEAD", "/api/v1/rootCert") => {
-            let pem: String = inner
-                .signing()
-                .chain
-                .iter()
-                .map(Certificate::to_pem)
-                .collect();
+            let pem = inner.signing().pems.concat();
             Ok(answer(StatusCode::OK, PEM_CHAIN, pem))
         }
         ("GET" | "HEAD", "/api/v2/configuration") => Ok(json_answer(&configuration(&inner))),
@@ -129,22 +124,38 @@ async fn read(
     })
 }
 
-fn pems(chain: &[Certificate]) -> Vec<String> {
-    chain.iter().map(Certificate::to_pem).collect()
+/// The answer to v2, of which most is the chain: it is written once.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum V2<'a> {
+    SignedCertificateEmbeddedSct {
+        chain: Chain<'a>,
+    },
+    #[serde(rename_all = "camelCase")]
+    SignedCertificateDetachedSct {
+        chain: Chain<'a>,
+        signed_certificate_timestamp: &'static str,
+    },
 }
 
-fn v2(issued: &Issued) -> Value {
-    let chain = std::iter::once(&issued.certificate).chain(&issued.above);
-    let certificates: Vec<String> = chain
-        .map(|certificate| certificate.to_pem().trim_end().to_owned())
-        .collect();
-    let chain = json!({"certificates": certificates});
-    match issued.is_promised {
-        true => json!({"signedCertificateEmbeddedSct": {"chain": chain}}),
-        false => {
-            json!({"signedCertificateDetachedSct": {"chain": chain, "signedCertificateTimestamp": ""}})
-        }
-    }
+#[derive(Serialize)]
+struct Chain<'a> {
+    certificates: Vec<&'a str>,
+}
+
+fn v2(issued: &Issued) -> Result<String, Refusal> {
+    let pems = issued.pems();
+    let chain = Chain {
+        certificates: pems.iter().map(|pem| pem.trim_end()).collect(),
+    };
+    let answer = match issued.is_promised {
+        true => V2::SignedCertificateEmbeddedSct { chain },
+        false => V2::SignedCertificateDetachedSct {
+            chain,
+            signed_certificate_timestamp: "",
+        },
+    };
+    serde_json::to_string(&answer).map_err(|error| Refusal::fault("an answer failed", error))
 }
 
 fn configuration(inner: &Inner) -> Value {
@@ -179,7 +190,7 @@ fn configuration(inner: &Inner) -> Value {
 }
 
 fn json_answer(value: &Value) -> Response<Body> {
-    answer(StatusCode::OK, "application/json", value.to_string())
+    answer(StatusCode::OK, JSON, value.to_string())
 }
 
 fn refused(refusal: &Refusal) -> Response<Body> {

@@ -1,9 +1,14 @@
 //! From a request to a certificate: the token, who it is of, the key, the precertificate, its promise, the certificate.
 
+use std::sync::Arc;
+
 use aws_lc_rs::rand;
-use sealmark_identity::{Expected, Identity, Token, TokenError};
+use sealmark_formats::Digest;
+use sealmark_identity::{Expected, Identity, Token};
 use sealmark_keys::PublicKey;
-use sealmark_x509::issue::{CertificateTemplate, Extension, IssueError, Name, Usage, key_id};
+use sealmark_x509::issue::{
+    CertificateTemplate, Extension, IssueError, Name, Usage, key_id, to_pem,
+};
 use sealmark_x509::{Certificate, ExtendedKeyUsage};
 
 use super::issuers::Published;
@@ -13,12 +18,20 @@ use super::tokens::Unusable;
 use super::{CT_TIMEOUT, Inner, LIFETIME, Signing};
 use crate::ct::CtError;
 
-/// An issued certificate, and those above it.
+/// An issued certificate, and what signed it.
 pub(super) struct Issued {
-    pub(super) certificate: Certificate,
-    pub(super) above: Vec<Certificate>,
+    der: Vec<u8>,
+    signing: Arc<Signing>,
     /// Whether it has the promise of a CT log inside.
     pub(super) is_promised: bool,
+}
+
+impl Issued {
+    /// The certificate and those above it, in PEM.
+    pub(super) fn pems(&self) -> Vec<String> {
+        let above = self.signing.pems.iter().cloned();
+        std::iter::once(to_pem(&self.der)).chain(above).collect()
+    }
 }
 
 /// Issues a certificate. `request_id` is for the audit log.
@@ -27,7 +40,11 @@ pub(super) async fn issue(
     asked: Asked,
     request_id: &str,
 ) -> Result<Issued, Refusal> {
-    let now = inner.now();
+    let now = inner.clock.seconds();
+    let now = now.map_err(|set_back| {
+        tracing::error!("certificate authority: {set_back}");
+        Refusal::unavailable(&set_back.to_string())
+    })?;
     let lifetime = match asked.lifetime {
         None => LIFETIME,
         Some(seconds @ 1..=LIFETIME) => seconds,
@@ -49,15 +66,17 @@ pub(super) async fn issue(
     let signing = inner.signing();
     let template = template(&signing, &who.identity, &key, now, lifetime)
         .map_err(|error| Refusal::token(error.to_string()))?;
-    let issued = sign(inner, &signing, template).await?;
+    let serial = template.serial.clone();
+    let issued = sign(inner, signing, &template).await?;
+    inner.clock.issued(now);
     // The audit log: one line for each certificate, with all that tells it from others.
     tracing::info!(
         target: "audit",
-        serial = %issued.certificate.serial(),
+        serial = %hex::encode(&serial),
         name = %printable(&who.identity.name.value()),
         issuer = %printable(&who.issuer),
         subject = %printable(&who.subject),
-        fingerprint = %issued.certificate.fingerprint(),
+        fingerprint = %Digest::sha256(&issued.der),
         not_after = now + lifetime,
         request_id,
         "certificate issued"
@@ -94,21 +113,18 @@ async fn authenticate(inner: &Inner, token: &str, now: u64) -> Result<Who, Refus
         ))
     })?;
     let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let verify = |published: &Published| {
-        let expected = Expected {
-            issuer: &url,
-            audience: Some(&issuer.client_id),
-            algorithms: &published.algorithms,
-        };
-        token.verify(&published.keys, &expected, now)
-    };
     // A key that is not known may be a new one.
-    let known =
-        |published: &Published| !matches!(verify(published), Err(TokenError::UnknownKey { .. }));
+    let known = |published: &Published| token.names_key_of(&published.keys);
     let published = inner.issuers.published(issuer, &url, known).await;
     let published =
         published.map_err(|unknown| Refusal::unavailable(&format!("{unknown}; try again")))?;
-    let claims = verify(&published).map_err(Refusal::token)?;
+    let expected = Expected {
+        issuer: &url,
+        audience: Some(&issuer.client_id),
+        algorithms: &published.algorithms,
+    };
+    let claims = token.verify(&published.keys, &expected, now);
+    let claims = claims.map_err(Refusal::token)?;
     let identity = issuer.identify(&claims).map_err(Refusal::token)?;
     Ok(Who {
         token: token.signed_part().to_owned(),
@@ -131,17 +147,12 @@ fn template(
     now: u64,
     lifetime: u64,
 ) -> Result<CertificateTemplate, IssueError> {
-    let issuer = &signing.chain[0];
-    let issuer_key_id = match issuer.subject_key_id() {
-        Some(id) => id.to_vec(),
-        None => key_id(issuer.spki_der())?,
-    };
     let names = std::slice::from_ref(&identity.name);
     let mut extensions = vec![
         Extension::key_usage(&[Usage::DigitalSignature])?,
         Extension::extended_key_usage(&[ExtendedKeyUsage::CodeSigning], false)?,
         Extension::subject_key_id(&key_id(key.spki_der())?)?,
-        Extension::authority_key_id(&issuer_key_id)?,
+        Extension::authority_key_id(&signing.key_id)?,
         Extension::subject_alt_names(names, true)?,
     ];
     for (extension, value) in &identity.extensions {
@@ -149,7 +160,7 @@ fn template(
     }
     Ok(CertificateTemplate {
         serial: serial()?,
-        issuer: Name::subject_of(issuer),
+        issuer: signing.name.clone(),
         subject: Name::empty(),
         not_before: now,
         not_after: now + lifetime,
@@ -171,38 +182,44 @@ pub(super) fn serial() -> Result<Vec<u8>, IssueError> {
 
 async fn sign(
     inner: &Inner,
-    signing: &Signing,
-    mut template: CertificateTemplate,
+    signing: Arc<Signing>,
+    template: &CertificateTemplate,
 ) -> Result<Issued, Refusal> {
     let fault = |error: IssueError| Refusal::fault("error communicating with CA backend", error);
-    if let Some(ct) = &inner.ct {
-        let mut precertificate = template.clone();
-        precertificate.extensions.push(Extension::ct_poison());
-        let precertificate = precertificate.sign(&signing.key).map_err(fault)?;
-        let promise = ct.promise(&precertificate, &signing.chain);
-        let promise = match tokio::time::timeout(CT_TIMEOUT, promise).await {
-            Ok(Ok(promise)) => promise,
-            Ok(Err(CtError::Log(error @ sealmark_log::Error::Overloaded { .. }))) => {
-                return Err(Refusal::unavailable(&format!(
-                    "Error entering certificate in CTL: {error}"
-                )));
-            }
-            Ok(Err(error)) => {
-                return Err(Refusal::fault("Error entering certificate in CTL", error));
-            }
-            Err(_) => {
-                return Err(Refusal::unavailable(
-                    "Error entering certificate in CTL: it took too long; try again",
-                ));
-            }
-        };
-        template
-            .extensions
-            .push(Extension::sct_list(&[promise]).map_err(fault)?);
-    }
+    let key = &signing.key;
+    let written = template.written(key.scheme()).map_err(fault)?;
+    let Some(ct) = &inner.ct else {
+        return Ok(Issued {
+            der: written.sign(None, key).map_err(fault)?,
+            signing,
+            is_promised: false,
+        });
+    };
+    let poison = Extension::ct_poison();
+    let precertificate = written.sign(Some(&poison), key).map_err(fault)?;
+    let precertificate = Certificate::from_der(&precertificate)
+        .map_err(|error| Refusal::fault("error communicating with CA backend", error))?;
+    let promise = ct.promise(&precertificate, &signing.chain);
+    let promise = match tokio::time::timeout(CT_TIMEOUT, promise).await {
+        Ok(Ok(promise)) => promise,
+        Ok(Err(CtError::Log(error))) if error.is_passing() => {
+            return Err(Refusal::unavailable(&format!(
+                "Error entering certificate in CTL: {error}"
+            )));
+        }
+        Ok(Err(error)) => {
+            return Err(Refusal::fault("Error entering certificate in CTL", error));
+        }
+        Err(_) => {
+            return Err(Refusal::unavailable(
+                "Error entering certificate in CTL: it took too long; try again",
+            ));
+        }
+    };
+    let promises = Extension::sct_list(&[promise]).map_err(fault)?;
     Ok(Issued {
-        certificate: template.sign(&signing.key).map_err(fault)?,
-        above: signing.chain.clone(),
-        is_promised: inner.ct.is_some(),
+        der: written.sign(Some(&promises), key).map_err(fault)?,
+        signing,
+        is_promised: true,
     })
 }

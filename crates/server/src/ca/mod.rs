@@ -14,6 +14,7 @@
 //! seconds, not a hang.
 
 mod answer;
+mod clock;
 mod create;
 mod issue;
 mod issuers;
@@ -30,7 +31,9 @@ use sealmark_identity::{Configuration, KeySet, SigningAlgorithm};
 use sealmark_keys::PrivateKey;
 use sealmark_log::Clock;
 use sealmark_x509::Certificate;
+use sealmark_x509::issue::{Name, key_id};
 
+use self::clock::ForwardClock;
 pub use self::create::Authority;
 use self::issuers::{Issuers, Published};
 use self::tokens::UsedTokens;
@@ -66,13 +69,17 @@ struct Inner {
     configuration: RwLock<Arc<Configuration>>,
     issuers: Issuers,
     used: UsedTokens,
-    clock: Arc<dyn Clock>,
+    clock: ForwardClock,
 }
 
 /// Key and chain, which change together.
 struct Signing {
     key: PrivateKey,
     chain: Vec<Certificate>,
+    /// The chain in PEM, and what else of it is in every certificate.
+    pems: Vec<String>,
+    name: Name,
+    key_id: Vec<u8>,
 }
 
 impl CertificateAuthority {
@@ -88,7 +95,7 @@ impl CertificateAuthority {
             configuration: RwLock::new(Arc::new(options.configuration)),
             issuers: Issuers::new().map_err(Error::Authority)?,
             used: UsedTokens::default(),
-            clock: options.clock,
+            clock: ForwardClock::new(options.clock),
         })))
     }
 
@@ -158,11 +165,6 @@ impl Inner {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
     }
-
-    /// Seconds since 1970.
-    fn now(&self) -> u64 {
-        self.clock.now_ms() / 1000
-    }
 }
 
 impl Signing {
@@ -194,6 +196,16 @@ impl Signing {
                 )));
             }
         }
-        Ok(Self { key, chain })
+        let key_id = match first.subject_key_id() {
+            Some(id) => id.to_vec(),
+            None => key_id(first.spki_der()).map_err(|error| wrong(error.to_string()))?,
+        };
+        Ok(Self {
+            pems: chain.iter().map(Certificate::to_pem).collect(),
+            name: Name::subject_of(first),
+            key_id,
+            key,
+            chain,
+        })
     }
 }

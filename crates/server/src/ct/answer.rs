@@ -25,10 +25,9 @@ pub(super) enum Answer {
 
 impl From<CtError> for Answer {
     fn from(error: CtError) -> Self {
-        use sealmark_log::Error;
         match error {
             CtError::Refused(reason) => Self::Failed(StatusCode::BAD_REQUEST, reason),
-            CtError::Log(error @ (Error::Overloaded { .. } | Error::Closed)) => {
+            CtError::Log(error) if error.is_passing() => {
                 Self::Failed(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
             CtError::Log(_) | CtError::Fault(_) => {

@@ -20,7 +20,7 @@ use std::sync::{Arc, RwLock};
 use axum::Router;
 use axum::extract::Request;
 use sealmark_keys::PrivateKey;
-use sealmark_log::{Appended, LateEntry, Log, TreeView};
+use sealmark_log::{LateEntry, Log, Placed, TreeView};
 use sealmark_tlog::tile::LengthPrefix;
 use sealmark_x509::issue::{IssuingKey, sct_for_certificate, sct_for_precertificate};
 use sealmark_x509::{Certificate, SignedCertificateTimestamp};
@@ -33,6 +33,8 @@ use crate::{Error, durable, ops};
 pub const PATH: &str = "/ct";
 /// What the tree is called in the engine.
 pub const TREE: &str = "ct";
+/// The folder of issuers' certificates, which is made after the tree.
+pub(crate) const ISSUERS: &str = "issuers";
 
 /// A certificate transparency log.
 #[derive(Clone)]
@@ -79,11 +81,16 @@ impl CtLog {
         if log.trees().iter().all(|tree| tree.name() != TREE) {
             log.create_tree(TREE, LengthPrefix::Four, CtSigner::new(origin, key.clone()))?;
         }
-        let issuers = directory.join("issuers");
+        let issuers = directory.join(ISSUERS);
         durable::create_directory(&issuers)?;
         let mut known = HashMap::new();
         for name in durable::list(&issuers)? {
             let path = issuers.join(&name);
+            // What a process that was killed had begun to write.
+            if name.starts_with(".tmp") {
+                durable::remove(&path)?;
+                continue;
+            }
             let damaged = |problem: String| Error::Damaged {
                 path: path.clone(),
                 problem,
@@ -159,25 +166,28 @@ impl CtLog {
             .first()
             .ok_or_else(|| CtError::Refused("the certificate has no issuer".to_owned()))?;
         inner.keep_issuers(chain)?;
-        let at = |time: u64, index: u64| {
-            let extensions = leaf::leaf_index(index);
-            match is_precertificate {
-                true => sct_for_precertificate(certificate, issuer, time, &extensions, &inner.key),
-                false => sct_for_certificate(certificate, time, &extensions, &inner.key),
-            }
+        // The leaf but for its time and place is made once: it is what tells entries apart, and when both are known they
+        // are put into it. What is signed is the very leaf.
+        let extensions = leaf::leaf_index(0);
+        let unsigned = match is_precertificate {
+            true => sct_for_precertificate(certificate, issuer, 0, &extensions, &inner.key),
+            false => sct_for_certificate(certificate, 0, &extensions, &inner.key),
         };
-        let identity = at(0, 0).map_err(refused)?.to_be_signed;
-        let template = identity.clone();
+        let mut unsigned = unsigned.map_err(refused)?;
+        let template = unsigned.to_be_signed.clone();
         let late = LateEntry {
-            length: identity.len(),
-            identity,
+            length: template.len(),
+            identity: template.clone(),
             make: Box::new(move |index, time| leaf::placed(template, index, time)),
             keys: leaf::keys(certificate),
             extra: leaf::extra(certificate, chain, is_precertificate),
         };
         let (index, time) = match inner.log.append_late(TREE, late).await? {
-            Appended::New(new) => (new.index, new.integrated_ms),
-            Appended::Duplicate { index } => {
+            Placed::New {
+                index,
+                integrated_ms,
+            } => (index, integrated_ms),
+            Placed::Duplicate { index } => {
                 let stored = self.tree()?.entry(index)?;
                 let stored = stored.ok_or_else(|| {
                     CtError::Fault("the log lost an entry that it says it has".to_owned())
@@ -185,7 +195,9 @@ impl CtLog {
                 (index, stored.integrated_ms)
             }
         };
-        let unsigned = at(time, index).map_err(refused)?;
+        unsigned.to_be_signed = leaf::placed(unsigned.to_be_signed, index, time);
+        unsigned.sct.timestamp = time;
+        unsigned.sct.extensions = leaf::leaf_index(index).to_vec();
         unsigned
             .sign(&inner.key)
             .map_err(|error| CtError::Fault(error.to_string()))

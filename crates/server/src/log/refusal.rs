@@ -125,6 +125,11 @@ impl From<sealmark_log::Error> for Refusal {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
                     .with(header::RETRY_AFTER, seconds)
             }
+            Error::ClockSetBack { .. } => {
+                tracing::error!("transparency log: {error}");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+                    .with(header::RETRY_AFTER, "5")
+            }
             Error::Closed | Error::Stopped { .. } => {
                 tracing::error!("transparency log: {error}");
                 let message = "the log is stopping: the entry may be in it or not; send it again";

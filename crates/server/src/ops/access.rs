@@ -76,13 +76,14 @@ fn method(method: &Method) -> &str {
 
 /// A path that is no longer than it need be and does not write over the line.
 fn path(path: &str) -> String {
-    path.chars()
-        .take(MAX_PATH)
-        .flat_map(|character| match character.is_ascii_graphic() {
-            true => character.to_string().chars().collect::<Vec<_>>(),
-            false => character.escape_unicode().collect(),
-        })
-        .collect()
+    let mut shown = String::with_capacity(path.len().min(MAX_PATH));
+    for character in path.chars().take(MAX_PATH) {
+        match character.is_ascii_graphic() {
+            true => shown.push(character),
+            false => shown.extend(character.escape_unicode()),
+        }
+    }
+    shown
 }
 
 /// The body of an answer, on its way to the client.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod clocks;
+mod faults;
+mod issuers;
 mod world;
 
 use std::sync::atomic::Ordering;

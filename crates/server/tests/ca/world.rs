@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sealmark_identity::Configuration;
@@ -27,6 +29,12 @@ pub(crate) struct Issuer {
     pub(crate) asked: Arc<AtomicUsize>,
     /// Given instead of the key set, with its status.
     pub(crate) instead: Arc<Mutex<Option<(u16, String)>>>,
+    /// Given instead of the discovery document.
+    pub(crate) discovery: Arc<Mutex<Option<Value>>>,
+    /// Where all answers send their reader, if anywhere.
+    pub(crate) redirect: Arc<Mutex<Option<String>>>,
+    /// How long it thinks.
+    pub(crate) delay: Arc<Mutex<Duration>>,
 }
 
 /// Serves a router on a port of its own, until the runtime of the test ends.
@@ -50,13 +58,25 @@ impl Issuer {
             kid: Arc::new(Mutex::new("k1".to_owned())),
             asked: Arc::default(),
             instead: Arc::default(),
+            discovery: Arc::default(),
+            redirect: Arc::default(),
+            delay: Arc::default(),
         };
         let served = issuer.clone();
         issuer.url = serve(|url| {
             let url = url.to_owned();
             Router::new().fallback(move |request: Request| {
                 let (served, url) = (served.clone(), url.clone());
-                async move { served.answer(&url, request.uri().path()) }
+                async move {
+                    let delay = *served.delay.lock().expect("no test panicked");
+                    tokio::time::sleep(delay).await;
+                    let (status, body) = served.answer(&url, request.uri().path());
+                    let redirect = served.redirect.lock().expect("no test panicked").clone();
+                    match redirect {
+                        Some(to) => (StatusCode::FOUND, [("location", to)], body).into_response(),
+                        None => (status, body).into_response(),
+                    }
+                }
             })
         })
         .await;
@@ -66,6 +86,10 @@ impl Issuer {
     fn answer(&self, url: &str, path: &str) -> (StatusCode, String) {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if path.ends_with("/openid-configuration") {
+            let discovery = self.discovery.lock().expect("no test panicked").clone();
+            if let Some(document) = discovery {
+                return (StatusCode::OK, document.to_string());
+            }
             let document = json!({
                 "issuer": url, "jwks_uri": format!("{url}/keys"),
                 "id_token_signing_alg_values_supported": ["ES256"],
@@ -88,6 +112,11 @@ impl Issuer {
     /// A token with these claims, and those that every token has.
     pub(crate) fn token(&self, claims: Value) -> String {
         let kid = self.kid.lock().expect("no test panicked").clone();
+        self.token_with(&json!({"alg": "ES256", "kid": kid}), claims)
+    }
+
+    /// As [`token`](Self::token), with this header.
+    pub(crate) fn token_with(&self, header: &Value, claims: Value) -> String {
         let mut all = json!({
             "iss": self.url, "aud": "sigstore", "sub": "1234", "exp": now() + 60, "iat": now(),
             "email": "jane@example.org", "email_verified": true,
@@ -96,12 +125,7 @@ impl Issuer {
             all[name] = value.clone();
         }
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!(
-            "{}.{}",
-            part(&json!({"alg": "ES256", "kid": kid})),
-            part(&all)
-        );
-        self.sign(&signed)
+        self.sign(&format!("{}.{}", part(header), part(&all)))
     }
 
     /// The same token with another signature, which is as good: whoever has one can make it.
@@ -145,7 +169,7 @@ pub(crate) struct World {
     pub(crate) root: Certificate,
     pub(crate) http: reqwest::Client,
     /// With the log; removed with the world.
-    _folder: tempfile::TempDir,
+    pub(crate) _folder: tempfile::TempDir,
 }
 
 /// Where a CT log's engine, and its key, are.
@@ -153,14 +177,28 @@ pub(crate) fn open_ct(
     folder: &std::path::Path,
     key: &PrivateKey,
     roots: Vec<Certificate>,
+    clock: Arc<dyn Clock>,
 ) -> CtLog {
-    let settings = Settings::with_signer(TREE, CtSigner::new("ct.example/log", key.clone()));
+    let settings = Settings {
+        clock,
+        ..Settings::with_signer(TREE, CtSigner::new("ct.example/log", key.clone()))
+    };
     let log = Log::open_directory(&folder.join("log"), settings).expect("the log opens");
     CtLog::open(Arc::new(log), "ct.example/log", key.clone(), roots, folder).expect("it opens")
 }
 
 impl World {
     pub(crate) async fn start(configuration: impl FnOnce(&str) -> String) -> Self {
+        let clock = || -> Arc<dyn Clock> { Arc::new(SystemClock) };
+        Self::with_clocks(clock(), clock(), configuration).await
+    }
+
+    /// With a clock for the CA and one for the CT log.
+    pub(crate) async fn with_clocks(
+        clock: Arc<dyn Clock>,
+        ct_clock: Arc<dyn Clock>,
+        configuration: impl FnOnce(&str) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let issuer = Issuer::start().await;
         let root = Authority::root(new_key(Algorithm::EcdsaP384), "example.org", "root", now())
@@ -175,14 +213,19 @@ impl World {
         );
         let signing = signing.expect("an intermediate is made");
         let ct_key = PrivateKey::generate(Algorithm::EcdsaP256).expect("there is randomness");
-        let ct = open_ct(folder.path(), &ct_key, vec![root.certificate.clone()]);
+        let ct = open_ct(
+            folder.path(),
+            &ct_key,
+            vec![root.certificate.clone()],
+            ct_clock,
+        );
         let configuration = Configuration::parse(&configuration(&issuer.url));
         let ca = CertificateAuthority::new(Options {
             key: signing.key,
             chain: vec![signing.certificate, root.certificate.clone()],
             ct: Some(ct.clone()),
             configuration: configuration.expect("the test's configuration is right"),
-            clock: Arc::new(SystemClock),
+            clock,
         });
         let ca = ca.expect("key and chain belong together");
         Self {
@@ -198,10 +241,7 @@ impl World {
 
     /// With the issuer as one of people.
     pub(crate) async fn of_people() -> Self {
-        Self::start(|url| {
-            format!("oidc-issuers:\n  {url}:\n    client-id: sigstore\n    type: email\n")
-        })
-        .await
+        Self::start(people).await
     }
 
     pub(crate) async fn post(&self, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
@@ -237,6 +277,11 @@ impl World {
             serde_json::from_str(&text).expect("the CA answers in JSON"),
         )
     }
+}
+
+/// A configuration with an issuer of people.
+pub(crate) fn people(url: &str) -> String {
+    format!("oidc-issuers:\n  {url}:\n    client-id: sigstore\n    type: email\n")
 }
 
 /// The certificates of an answer.

@@ -4,6 +4,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -35,6 +36,10 @@ fn now() -> u64 {
 
 impl World {
     async fn start() -> Self {
+        Self::with_clock(Arc::new(SystemClock)).await
+    }
+
+    async fn with_clock(clock: Arc<dyn Clock>) -> Self {
         let root = Authority::root(
             new_key(Algorithm::EcdsaP384),
             "example.org",
@@ -46,7 +51,7 @@ impl World {
             .timestamper(new_key(Algorithm::EcdsaP256), "example.org", "tsa", now())
             .expect("a certificate is made");
         let above = [root.certificate];
-        let tsa = TimestampAuthority::new(own, &above, Arc::new(SystemClock));
+        let tsa = TimestampAuthority::new(own, &above, clock);
         let tsa = tsa.expect("they belong together");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it has an address");
@@ -235,4 +240,46 @@ async fn a_refusal_says_why() {
     }
     let answer = world.http.get(&world.url).send().await.unwrap();
     assert_eq!(answer.status(), 405);
+}
+
+#[tokio::test]
+async fn nothing_is_stamped_with_a_clock_that_was_set() {
+    let off = Arc::new(AtomicI64::new(0));
+    let read = off.clone();
+    let clock = move || {
+        let off = read.load(Ordering::SeqCst);
+        SystemClock.now_ms().saturating_add_signed(off)
+    };
+    let world = World::with_clock(Arc::new(clock)).await;
+    let digest = STANDARD.encode(Digest::sha256(b"a signature").bytes());
+    let body = json!({"artifactHash": digest, "hashAlgorithm": "sha256"}).to_string();
+    let mut last = 0;
+    for (seconds, status) in [
+        (0, 200),
+        (-3600, 503),
+        (-5, 503),
+        (3600, 503),
+        (0, 200),
+        (-3600, 503),
+        (0, 200),
+    ] {
+        off.store(seconds * 1000, Ordering::SeqCst);
+        let request = world
+            .http
+            .post(&world.url)
+            .header("content-type", "application/json");
+        let answer = request.body(body.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{seconds} s off");
+        let come_again = answer.headers().contains_key("retry-after");
+        assert_eq!(come_again, status == 503);
+        let bytes = answer.bytes().await.unwrap();
+        match status {
+            200 => {
+                let time = TimestampToken::parse(&bytes).unwrap().unix_seconds();
+                assert!(time >= last && time.abs_diff(now()) < 5);
+                last = time;
+            }
+            _ => assert!(String::from_utf8_lossy(&bytes).contains("clock was set by")),
+        }
+    }
 }

@@ -43,8 +43,16 @@ impl CertificateTemplate {
     /// # Errors
     /// If the serial number is out of bounds, a time after the year 9999, or certificates have no name for the scheme.
     pub fn to_be_signed(&self, scheme: Scheme) -> Result<Vec<u8>, IssueError> {
+        self.written(scheme)?.to_be_signed(None)
+    }
+
+    /// What a precertificate and its certificate have in common, written once.
+    ///
+    /// # Errors
+    /// As [`to_be_signed`](Self::to_be_signed).
+    pub fn written(&self, scheme: Scheme) -> Result<WrittenTemplate, IssueError> {
         let validity = sequence(&[&time(self.not_before)?, &time(self.not_after)?])?;
-        let mut fields = vec![
+        let fields = [
             encode(constructed(0), &[2, 1, 2])?, // version 3
             positive("the serial number", &self.serial, MAX_SERIAL)?,
             algorithm::signature(WHAT, scheme)?,
@@ -53,15 +61,15 @@ impl CertificateTemplate {
             self.subject.der().to_vec(),
             self.public_key.clone(),
         ];
-        // "SEQUENCE SIZE (1..MAX)": without extensions there is no list.
-        if !self.extensions.is_empty() {
-            let mut list = Vec::new();
-            for extension in &self.extensions {
-                list.extend(extension.to_der()?);
-            }
-            fields.push(encode(constructed(3), &encode(Tag::Sequence, &list)?)?);
+        let mut extensions = Vec::new();
+        for extension in &self.extensions {
+            extensions.extend(extension.to_der()?);
         }
-        Ok(encode(Tag::Sequence, &fields.concat())?)
+        Ok(WrittenTemplate {
+            scheme,
+            fields: fields.concat(),
+            extensions,
+        })
     }
 
     /// Issues the certificate.
@@ -75,6 +83,51 @@ impl CertificateTemplate {
     }
 }
 
+/// A template in its bytes, to which one more extension may be added.
+#[derive(Clone, Debug)]
+pub struct WrittenTemplate {
+    scheme: Scheme,
+    /// What comes before the extensions.
+    fields: Vec<u8>,
+    extensions: Vec<u8>,
+}
+
+impl WrittenTemplate {
+    fn to_be_signed(&self, last: Option<&Extension>) -> Result<Vec<u8>, IssueError> {
+        let mut tbs = self.fields.clone();
+        let mut extensions = self.extensions.clone();
+        if let Some(last) = last {
+            extensions.extend(last.to_der()?);
+        }
+        // "SEQUENCE SIZE (1..MAX)": without extensions there is no list.
+        if !extensions.is_empty() {
+            tbs.extend(encode(
+                constructed(3),
+                &encode(Tag::Sequence, &extensions)?,
+            )?);
+        }
+        Ok(encode(Tag::Sequence, &tbs)?)
+    }
+
+    /// The DER of the certificate with this extension as its last.
+    ///
+    /// # Errors
+    /// If the key is not of the scheme that it was written for, or does not sign.
+    pub fn sign(
+        &self,
+        last: Option<&Extension>,
+        key: &impl IssuingKey,
+    ) -> Result<Vec<u8>, IssueError> {
+        if key.scheme() != self.scheme {
+            let scheme = key.scheme();
+            return Err(IssueError::Scheme { what: WHAT, scheme });
+        }
+        let tbs = self.to_be_signed(last)?;
+        let signature = key.sign(&tbs).map_err(IssueError::Key)?;
+        signed_der(&tbs, self.scheme, &signature)
+    }
+}
+
 /// The certificate with this `TBSCertificate` and a signature over it.
 ///
 /// # Errors
@@ -84,14 +137,18 @@ pub fn signed_certificate(
     scheme: Scheme,
     signature: &[u8],
 ) -> Result<Certificate, IssueError> {
+    let der = signed_der(tbs, scheme, signature)?;
+    Certificate::from_der(&der).map_err(|error| IssueError::unwritable(WHAT, error))
+}
+
+fn signed_der(tbs: &[u8], scheme: Scheme, signature: &[u8]) -> Result<Vec<u8>, IssueError> {
     // A BIT STRING says first how many bits of the last byte are unused.
     let bits = [&[0], signature].concat();
-    let der = sequence(&[
+    Ok(sequence(&[
         tbs,
         &algorithm::signature(WHAT, scheme)?,
         &encode(Tag::BitString, &bits)?,
-    ])?;
-    Certificate::from_der(&der).map_err(|error| IssueError::unwritable(WHAT, error))
+    ])?)
 }
 
 /// `UTCTime` through 2049, `GeneralizedTime` after (section 4.1.2.5).

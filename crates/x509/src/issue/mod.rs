@@ -47,11 +47,16 @@ use sealmark_keys::{PublicKey, Scheme};
 use crate::element::encode;
 
 pub(crate) use algorithm::hash_in_imprint;
-pub use certificate::{CertificateTemplate, signed_certificate};
+pub use certificate::{CertificateTemplate, WrittenTemplate, signed_certificate};
 pub use extension::{Extension, Usage, key_id};
 pub use name::Name;
 pub use sct::{UnsignedSct, sct_for_certificate, sct_for_precertificate};
 pub use timestamp::{TimestampInfo, UnsignedTimestamp, granted};
+
+/// A certificate that was written, in PEM, as [`Certificate::to_pem`](crate::Certificate::to_pem).
+pub fn to_pem(der: &[u8]) -> String {
+    crate::pem::encode("CERTIFICATE", der)
+}
 
 /// What a CA, a CT log or a timestamp authority signs with.
 pub trait IssuingKey {

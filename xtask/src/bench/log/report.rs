@@ -1,16 +1,12 @@
 //! The figures of `cargo xtask bench log` as tables, and their section of `docs/benchmarks.md`.
-//!
-//! Invariant: the section stands between two markers; only what is between them is replaced.
 
-use super::server::Disk;
-use super::{APIS, Load};
+use super::{APIS, SECTION};
+use crate::bench::generator::{Load, count, median, series};
 use crate::bench::machine;
+use crate::bench::server::Disk;
 use crate::bench::table::{Aim, Row, Table, Unit};
+use crate::go_programs::REKOR_TILES;
 use crate::process::Outcome;
-use crate::rekor_tiles;
-
-const BEGIN: &str = "<!-- cargo xtask bench log: begin -->\n";
-const END: &str = "<!-- cargo xtask bench log: end -->\n";
 
 /// Starts after a kill that are timed.
 const STARTS: usize = 3;
@@ -34,12 +30,12 @@ pub(super) struct Report {
     pub(super) half: Vec<Load>,
     pub(super) long: Vec<Long>,
     entries: u64,
-    connections: usize,
+    connections: &'static str,
     peer_connections: usize,
 }
 
 impl Report {
-    pub(super) fn new(entries: u64, connections: usize, peer_connections: usize) -> Self {
+    pub(super) fn new(entries: u64, connections: &'static str, peer_connections: usize) -> Self {
         Self {
             floors: Vec::new(),
             loads: Default::default(),
@@ -81,20 +77,17 @@ impl Report {
             tables.push(self.beside_peer());
         }
         let tables: Vec<String> = tables.iter().map(Table::markdown).collect();
-        Ok(format!(
-            "{BEGIN}{}{END}",
-            format_args!(
-                include_str!("section.md"),
-                date = machine::date()?,
-                machine = machine::description(),
-                rounds = self.floors.len(),
-                syncs = median(&series(&self.floors, "syncs")),
-                connections = self.connections,
-                peer = rekor_tiles::VERSION,
-                peer_connections = self.peer_connections,
-                tables = tables.join("\n"),
-            )
-        ))
+        Ok(SECTION.marked(&format!(
+            include_str!("section.md"),
+            date = machine::date()?,
+            machine = machine::description(),
+            rounds = self.floors.len(),
+            syncs = median(&series(&self.floors, "syncs")),
+            connections = self.connections,
+            peer = REKOR_TILES.version,
+            peer_connections = self.peer_connections,
+            tables = tables.join("\n"),
+        )))
     }
 
     /// Beside the signature checks alone.
@@ -272,8 +265,7 @@ impl Report {
             title: format!("Log entries ({}), beside rekor-tiles", title(1)),
             other: format!(
                 "rekor-tiles {}, {} connections",
-                rekor_tiles::VERSION,
-                self.peer_connections
+                REKOR_TILES.version, self.peer_connections
             ),
             rows,
         }
@@ -282,24 +274,6 @@ impl Report {
 
 fn title(at: usize) -> String {
     format!("Rekor {}, hashedrekord with a P-256 key", APIS[at])
-}
-
-fn series(loads: &[Load], name: &str) -> Vec<f64> {
-    loads.iter().map(|load| load.figure(name)).collect()
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "no count here has more than 52 bits"
-)]
-fn count(number: u64) -> f64 {
-    number as f64
 }
 
 /// `1,000,000`.
@@ -314,41 +288,11 @@ fn thousands(number: u64) -> String {
     groups.join(",")
 }
 
-/// The section in a page, markers included; empty if there is none.
-pub(in crate::bench) fn section_of(page: &str) -> &str {
-    let found = page.find(BEGIN).and_then(|begin| {
-        let end = page[begin..].find(END)?;
-        page.get(begin..begin + end + END.len())
-    });
-    found.unwrap_or_default()
-}
-
-/// The page with this section in place of its own, or after all else.
-pub(in crate::bench) fn put_section(page: &str, section: &str) -> String {
-    match section_of(page) {
-        _ if section.is_empty() => page.to_owned(),
-        "" => format!("{}\n\n{section}", page.trim_end()),
-        old => page.replacen(old, section, 1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn only_what_is_between_the_markers_is_replaced() {
-        let first = format!("{BEGIN}one\n{END}");
-        let page = put_section("# Page\n", &first);
-        assert_eq!(page, format!("# Page\n\n{first}"));
-        assert_eq!(section_of(&page), first);
-        let second = format!("{BEGIN}two\n{END}");
-        let page = put_section(&format!("{page}after\n"), &second);
-        assert_eq!(page, format!("# Page\n\n{second}after\n"));
-        assert_eq!(section_of("# Page\n"), "");
-    }
 
     #[test]
     fn a_section_has_every_figure_and_says_which_aims_are_met() {
@@ -361,7 +305,7 @@ mod tests {
                 "ownCpu": 20.0, "leafBytes": 600.0, "peakKib": peak, "memory": memory,
             }))
         };
-        let mut report = Report::new(1_000_000, 64, 2048);
+        let mut report = Report::new(1_000_000, "64", 2048);
         report.floors = vec![Load(floor)];
         report.loads = [vec![load(1024)], vec![load(1024)]];
         report.half = vec![load(1024), load(1024)];

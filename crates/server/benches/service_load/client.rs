@@ -1,6 +1,6 @@
-//! Connections that send entries: HTTP/1.1, kept alive, one request at a time on each.
+//! Connections that send requests: HTTP/1.1, kept alive, one request at a time on each.
 //!
-//! Invariant: without a rate, each connection sends its next entry when it has its answer. With one, entry `n` is due
+//! Invariant: without a rate, each connection sends its next request when it has its answer. With one, request `n` is due
 //! at `n / rate`, and its time counts from then, however late it could be sent: a slow server cannot hide behind
 //! requests that were not made.
 
@@ -14,22 +14,20 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-use super::entries::{Api, Entries};
 use super::proc;
+use super::requests::{Requests, find};
 
-/// Every so many answers, one is read to learn how long its leaf is.
-const LEAF_SAMPLE: usize = 97;
+/// Every so many answers, one is looked into.
+const SAMPLE: usize = 97;
 /// How often memory is sampled.
 const SAMPLES: usize = 50;
 
 /// A run.
 pub(crate) struct Load {
     pub(crate) address: String,
-    pub(crate) api: Api,
     pub(crate) pid: u32,
-    pub(crate) entries: usize,
     pub(crate) connections: usize,
-    /// Entries in a second; without one, as many as the connections bring.
+    /// Requests in a second; without one, as many as the connections bring.
     pub(crate) rate: Option<f64>,
     pub(crate) may_be_cut: bool,
 }
@@ -37,22 +35,21 @@ pub(crate) struct Load {
 /// What all connections share: they run on one thread.
 struct Shared {
     load: Load,
-    requests: Entries,
+    requests: Box<dyn Requests>,
     began: Instant,
     next: Cell<usize>,
     answered: Cell<usize>,
     cut: Cell<bool>,
     /// Microseconds, one for each answer.
     times: RefCell<Vec<u32>>,
-    leaves: RefCell<Vec<usize>>,
+    samples: RefCell<Vec<usize>>,
     /// Answers so far, and KiB that the server has then.
     memory: RefCell<Vec<(usize, u64)>>,
 }
 
 impl Load {
-    /// Sends all entries; the figures.
-    pub(crate) fn run(self) -> Value {
-        let requests = Entries::sign(self.api, &self.address, self.entries);
+    /// Sends all requests; the figures.
+    pub(crate) fn run(self, requests: Box<dyn Requests>) -> Value {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -80,7 +77,7 @@ impl Load {
                 answered: Cell::new(0),
                 cut: Cell::new(false),
                 times: RefCell::new(Vec::with_capacity(requests.len())),
-                leaves: RefCell::default(),
+                samples: RefCell::default(),
                 memory: RefCell::default(),
                 requests,
                 load: self,
@@ -113,7 +110,7 @@ impl Shared {
             if let Some(rate) = self.load.rate {
                 #[expect(
                     clippy::cast_precision_loss,
-                    reason = "there are fewer than 2^52 entries"
+                    reason = "there are fewer than 2^52 requests"
                 )]
                 let due = self.began + Duration::from_secs_f64(number as f64 / rate);
                 tokio::time::sleep_until(due.into()).await;
@@ -122,7 +119,7 @@ impl Shared {
             match exchange(&mut stream, &request, &mut answer).await {
                 Ok(()) => self.count(from, &answer),
                 Err(_) if self.load.may_be_cut => self.cut.set(true),
-                Err(error) => panic!("entry {number} was not logged: {error}"),
+                Err(error) => panic!("request {number} was refused: {error}"),
             }
         }
     }
@@ -132,10 +129,10 @@ impl Shared {
         self.times.borrow_mut().push(time);
         let answered = self.answered.get() + 1;
         self.answered.set(answered);
-        if answered % LEAF_SAMPLE == 1 {
-            self.leaves
+        if answered % SAMPLE == 1 {
+            self.samples
                 .borrow_mut()
-                .extend(leaf_length(self.load.api, answer));
+                .extend(self.requests.sample(answer));
         }
         if answered.is_multiple_of(self.requests.len().div_ceil(SAMPLES)) {
             let resident = proc::memory(self.load.pid, "VmRSS");
@@ -159,7 +156,7 @@ impl Shared {
                 .get(at.min(times.len().saturating_sub(1)))
                 .map(|time| f64::from(*time) / 1e3)
         };
-        let leaves = self.leaves.borrow();
+        let samples = self.samples.borrow();
         json!({
             "entries": times.len(),
             "cut": self.cut.get(),
@@ -170,14 +167,14 @@ impl Shared {
             "longest": part(1000),
             "serverCpu": server_cpu / count * 1e6,
             "ownCpu": own_cpu / count * 1e6,
-            "leafBytes": leaves.iter().sum::<usize>() as f64 / leaves.len().max(1) as f64,
+            "leafBytes": samples.iter().sum::<usize>() as f64 / samples.len().max(1) as f64,
             "peakKib": proc::memory(self.load.pid, "VmHWM"),
             "memory": *self.memory.borrow(),
         })
     }
 }
 
-/// Sends a request, and reads the whole answer, which must be 201.
+/// Sends a request, and reads the whole answer, which must say that it was done.
 async fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) -> io::Result<()> {
     stream.write_all(request).await?;
     answer.clear();
@@ -200,7 +197,7 @@ async fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) 
             break;
         }
     }
-    match answer.starts_with(b"HTTP/1.1 201 ") {
+    match answer.starts_with(b"HTTP/1.1 201 ") || answer.starts_with(b"HTTP/1.1 200 ") {
         true => Ok(()),
         false => Err(io::Error::other(
             String::from_utf8_lossy(answer).into_owned(),
@@ -223,27 +220,4 @@ fn end(head: &[u8], start: usize) -> End {
         name.eq_ignore_ascii_case("content-length").then_some(value)
     });
     length.map_or(End::LastChunk, |length| End::At(start + length))
-}
-
-/// The bytes of the leaf in an answer.
-fn leaf_length(api: Api, answer: &[u8]) -> Option<usize> {
-    let name: &[u8] = match api {
-        Api::V1 => b"\"body\":",
-        Api::V2 => b"\"canonicalizedBody\":",
-    };
-    // Other servers may write a space before the value.
-    let after = find(answer, name)? + name.len();
-    let start = after + find(&answer[after..], b"\"")? + 1;
-    let base64 = &answer[start..start + find(&answer[start..], b"\"")?];
-    let padding = base64
-        .iter()
-        .rev()
-        .take_while(|byte| **byte == b'=')
-        .count();
-    Some(base64.len() / 4 * 3 - padding)
-}
-
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len())
-        .position(|window| window == needle)
 }

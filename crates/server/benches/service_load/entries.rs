@@ -3,13 +3,12 @@
 //! What is kept of an entry is its digest and its signature, so that a million of them take little memory; the request
 //! is written when it is sent, which takes less than a microsecond.
 
-use std::str::FromStr;
-use std::thread;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealmark_formats::Digest;
 use sealmark_keys::{Algorithm, PrivateKey};
+
+use super::requests::{Requests, find, in_parallel};
 
 /// Bytes of a P-256 signature in DER, at most.
 const SIGNATURE: usize = 72;
@@ -19,18 +18,6 @@ const SIGNATURE: usize = 72;
 pub(crate) enum Api {
     V1,
     V2,
-}
-
-impl FromStr for Api {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "v1" => Ok(Self::V1),
-            "v2" => Ok(Self::V2),
-            _ => Err(()),
-        }
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -55,25 +42,7 @@ impl Entries {
     /// Signs `count` entries on all cores.
     pub(crate) fn sign(api: Api, host: &str, count: usize) -> Self {
         let key = PrivateKey::generate(Algorithm::EcdsaP256).expect("a P-256 key");
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let part = count.div_ceil(cores).max(1);
-        let signed = thread::scope(|scope| {
-            let threads: Vec<_> = (0..count)
-                .step_by(part)
-                .map(|from| {
-                    let key = &key;
-                    scope.spawn(move || -> Vec<Signed> {
-                        (from..count.min(from + part))
-                            .map(|number| sign(key, number))
-                            .collect()
-                    })
-                })
-                .collect();
-            let parts = threads.into_iter();
-            parts
-                .flat_map(|part| part.join().expect("signing goes well"))
-                .collect()
-        });
+        let signed = in_parallel(count, |number| sign(&key, number));
         let public = key.public_key();
         let (path, before, between, after) = match api {
             Api::V1 => (
@@ -105,13 +74,14 @@ impl Entries {
             api,
         }
     }
+}
 
-    pub(crate) fn len(&self) -> usize {
+impl Requests for Entries {
+    fn len(&self) -> usize {
         self.signed.len()
     }
 
-    /// Writes the request for one entry, in place of what `out` holds.
-    pub(crate) fn request(&self, number: usize, out: &mut Vec<u8>) {
+    fn request(&self, number: usize, out: &mut Vec<u8>) {
         let Signed {
             digest,
             signature,
@@ -131,6 +101,24 @@ impl Entries {
         parts
             .iter()
             .for_each(|part| out.extend_from_slice(part.as_bytes()));
+    }
+
+    /// The bytes of the leaf in an answer.
+    fn sample(&self, answer: &[u8]) -> Option<usize> {
+        let name: &[u8] = match self.api {
+            Api::V1 => b"\"body\":",
+            Api::V2 => b"\"canonicalizedBody\":",
+        };
+        // Other servers may write a space before the value.
+        let after = find(answer, name)? + name.len();
+        let start = after + find(&answer[after..], b"\"")? + 1;
+        let base64 = &answer[start..start + find(&answer[start..], b"\"")?];
+        let padding = base64
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b'=')
+            .count();
+        Some(base64.len() / 4 * 3 - padding)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A transparency log that runs, is killed, and starts again.
+//! A server that runs, is killed, and starts again.
 //!
 //! Invariant: it listens on loopback, and ends with its [`Server`].
 
@@ -37,6 +37,8 @@ struct Setup {
     data: PathBuf,
     index: Vec<PathBuf>,
     log: PathBuf,
+    /// What it answers when it serves.
+    health: &'static str,
 }
 
 /// One that was killed.
@@ -68,6 +70,89 @@ impl Server {
                 .map(|name| directory.join("log").join(name))
                 .into(),
             log: folder.join(format!("{name}.log")),
+            health: "/healthz",
+        };
+        setup.start(address)
+    }
+
+    /// `sealmark serve` with all services, in a new directory.
+    pub(super) fn instance(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        issuers: &Path,
+    ) -> Outcome<Self> {
+        let (directory, address) = (folder.join(name), free_address()?);
+        let arguments = [
+            "serve",
+            "--listen",
+            &address,
+            "--dir",
+            &directory.display().to_string(),
+            "--config",
+            &issuers.display().to_string(),
+        ];
+        let setup = Setup {
+            arguments: arguments.map(str::to_owned).into(),
+            data: directory,
+            ..Setup::new("sealmark serve", program, folder, name)
+        };
+        setup.start(address)
+    }
+
+    /// Fulcio with a CA in memory, and without a CT log.
+    pub(super) fn fulcio(program: &Path, folder: &Path, issuers: &Path) -> Outcome<Self> {
+        let addresses = [free_address()?, free_address()?, free_address()?];
+        let socket = folder.join("fulcio.socket").display().to_string();
+        let arguments = [
+            "serve",
+            "--ca",
+            "ephemeralca",
+            "--ct-log-url",
+            "",
+            "--config-path",
+            &issuers.display().to_string(),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port(&addresses[0]),
+            "--grpc-host",
+            "127.0.0.1",
+            "--grpc-port",
+            port(&addresses[1]),
+            "--metrics-port",
+            port(&addresses[2]),
+            "--legacy-unix-domain-socket",
+            &socket,
+            "--log_type",
+            "prod",
+        ];
+        let setup = Setup {
+            arguments: arguments.map(str::to_owned).into(),
+            ..Setup::new("Fulcio", program, folder, "fulcio")
+        };
+        setup.start(addresses[0].clone())
+    }
+
+    /// Sigstore's timestamp authority with a key in memory, which looks at no other clock.
+    pub(super) fn timestamp_server(program: &Path, folder: &Path) -> Outcome<Self> {
+        let address = free_address()?;
+        let arguments = [
+            "serve",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port(&address),
+            "--timestamp-signer",
+            "memory",
+            "--disable-ntp-monitoring",
+            "--log-type",
+            "prod",
+        ];
+        let setup = Setup {
+            arguments: arguments.map(str::to_owned).into(),
+            health: "/ping",
+            ..Setup::new("timestamp-server", program, folder, "timestamp-server")
         };
         setup.start(address)
     }
@@ -80,13 +165,6 @@ impl Server {
         let mut make = Command::new("openssl");
         process::succeed(make.args(["genpkey", "-algorithm", "ed25519", "-out", &key]))?;
         let addresses = [free_address()?, free_address()?, free_address()?];
-        let port = |at: usize| {
-            addresses[at]
-                .split(':')
-                .next_back()
-                .unwrap_or("0")
-                .to_owned()
-        };
         let arguments = [
             "serve",
             "--storage-dir",
@@ -96,11 +174,11 @@ impl Server {
             "--hostname",
             "127.0.0.1",
             "--http-port",
-            &port(0),
+            port(&addresses[0]),
             "--grpc-port",
-            &port(1),
+            port(&addresses[1]),
             "--http-metrics-port",
-            &port(2),
+            port(&addresses[2]),
             "--persistent-antispam",
             "--checkpoint-interval",
             "1s",
@@ -114,12 +192,22 @@ impl Server {
             data: folder.join("rekor-tiles"),
             index: vec![folder.join("rekor-tiles/.state/antispam")],
             log: folder.join("rekor-tiles.log"),
+            health: "/healthz",
         };
         setup.start(addresses[0].clone())
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.process.0.id()
+    }
+
+    /// Resident memory in KiB.
+    pub(super) fn memory(&self) -> Outcome<u64> {
+        let path = PathBuf::from(format!("/proc/{}/status", self.pid()));
+        let status = String::from_utf8_lossy(&process::read(&path)?).into_owned();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        Ok(kib.ok_or_else(|| format!("{} has no VmRSS", path.display()))?)
     }
 
     /// Entries in a tree.
@@ -177,6 +265,19 @@ impl Killed {
 }
 
 impl Setup {
+    /// Without arguments, and without anything that it keeps.
+    fn new(name: &str, program: &Path, folder: &Path, file: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            program: program.to_path_buf(),
+            arguments: Vec::new(),
+            data: folder.join(file),
+            index: Vec::new(),
+            log: folder.join(format!("{file}.log")),
+            health: "/healthz",
+        }
+    }
+
     fn start(self, address: String) -> Outcome<Server> {
         let log = File::create(&self.log)
             .map_err(|error| format!("cannot write {}: {error}", self.log.display()))?;
@@ -189,7 +290,7 @@ impl Setup {
             .spawn()
             .map_err(|error| format!("cannot start {}: {error}", self.name))?;
         let mut process = Process(child);
-        while !matches!(get(&address, "/healthz"), Ok((200, _))) {
+        while !matches!(get(&address, self.health), Ok((200, _))) {
             let ended = process.0.try_wait().is_ok_and(|status| status.is_some());
             if ended || began.elapsed() > START {
                 let text = String::from_utf8_lossy(&process::read(&self.log)?).into_owned();
@@ -206,8 +307,13 @@ impl Setup {
     }
 }
 
+/// The port of an address.
+fn port(address: &str) -> &str {
+    address.rsplit(':').next().unwrap_or("0")
+}
+
 /// An address that was free a moment ago.
-fn free_address() -> Outcome<String> {
+pub(super) fn free_address() -> Outcome<String> {
     let listener = TcpListener::bind("127.0.0.1:0");
     let address = listener.and_then(|listener| listener.local_addr());
     Ok(address
