@@ -167,6 +167,7 @@ impl Instance {
 
     /// All services on one port.
     pub fn server(&self, options: ops::Options) -> ops::Server {
+        self.log.speak_for(vec![self.ca.grpc()]);
         // The first one answers what no other knows.
         let server = ops::Server::new(options)
             .with(self.log.service())

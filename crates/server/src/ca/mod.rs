@@ -15,12 +15,14 @@
 
 mod answer;
 mod create;
+mod grpc;
 mod issue;
 mod issuers;
 mod refusal;
 mod request;
 mod tokens;
 
+use std::future::Future;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -30,17 +32,25 @@ use sealmark_identity::{Configuration, KeySet, SigningAlgorithm};
 use sealmark_keys::PrivateKey;
 use sealmark_log::Clock;
 use sealmark_x509::Certificate;
+use tokio::sync::Semaphore;
 
 pub use self::create::Authority;
 use self::issuers::{Issuers, Published};
 use self::tokens::UsedTokens;
 use crate::ct::CtLog;
+use crate::grpc::about;
+use crate::grpc::health::Watching;
+use crate::grpc::is_grpc;
 use crate::{Error, ops};
 
 /// How long certificates are valid, in seconds, unless less is asked for. As Fulcio's.
 pub const LIFETIME: u64 = 600;
 /// How long the CT log may take.
 const CT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Long messages of gRPC that are read at once: some of at most 4 MiB each.
+const MAX_MESSAGES: usize = 32;
+/// Calls that watch the CA's health, at once.
+const MAX_WATCHING: usize = 256;
 
 /// What a CA is made of.
 pub struct Options {
@@ -67,6 +77,9 @@ struct Inner {
     issuers: Issuers,
     used: UsedTokens,
     clock: Arc<dyn Clock>,
+    /// For what is read of long messages of gRPC at once.
+    messages: Semaphore,
+    watching: Watching,
 }
 
 /// Key and chain, which change together.
@@ -89,6 +102,8 @@ impl CertificateAuthority {
             issuers: Issuers::new().map_err(Error::Authority)?,
             used: UsedTokens::default(),
             clock: options.clock,
+            messages: Semaphore::new(MAX_MESSAGES),
+            watching: Watching::new(MAX_WATCHING),
         })))
     }
 
@@ -134,11 +149,35 @@ impl CertificateAuthority {
             .refusing(answer::refused_early)
     }
 
+    /// `shutdown`, and then tells all who watch the CA's health that it ends, as their calls would keep a server.
+    pub fn ending<F: Future<Output = ()>>(&self, shutdown: F) -> impl Future<Output = ()> + use<F> {
+        let inner = Arc::downgrade(&self.0);
+        async move {
+            shutdown.await;
+            if let Some(inner) = inner.upgrade() {
+                inner.watching.stop();
+            }
+        }
+    }
+
+    /// What of gRPC a server with this CA has.
+    pub(crate) fn grpc(&self) -> about::Service {
+        about::Service {
+            name: grpc::SERVICE,
+            serves: grpc::serves(&self.0),
+        }
+    }
+
     /// All endpoints.
     pub fn router(self) -> Router {
         let answer = move |request: Request| {
             let inner = self.0.clone();
-            async move { answer::serve(inner, request).await }
+            async move {
+                match is_grpc(request.headers()) {
+                    true => grpc::serve(inner, request).await,
+                    false => answer::serve(inner, request).await,
+                }
+            }
         };
         Router::new().fallback(answer)
     }
@@ -157,6 +196,11 @@ impl Inner {
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether certificates can be logged.
+    fn is_healthy(&self) -> bool {
+        self.ct.as_ref().is_none_or(CtLog::is_healthy)
     }
 
     /// Seconds since 1970.

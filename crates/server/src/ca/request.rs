@@ -86,14 +86,14 @@ where
 }
 
 /// The token in `Authorization`.
-fn bearer(headers: &HeaderMap) -> Option<String> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("authorization")?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
 }
 
-fn no_token() -> Refusal {
+pub(super) fn no_token() -> Refusal {
     Refusal::token(
         "there is none: send it in credentials.oidcIdentityToken, or as Authorization: Bearer",
     )

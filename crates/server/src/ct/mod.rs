@@ -117,6 +117,11 @@ impl CtLog {
         read(&self.0.roots).clone()
     }
 
+    /// Whether it takes certificates.
+    pub fn is_healthy(&self) -> bool {
+        self.0.log.health().is_ok()
+    }
+
     /// Takes certificates of these CAs, from now on.
     pub fn set_roots(&self, roots: Vec<Certificate>) {
         *write(&self.0.roots) = roots;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod grpc;
 mod world;
 
 use std::sync::atomic::Ordering;
