@@ -40,6 +40,44 @@ pub struct Checked {
     pub lines: BTreeMap<String, u64>,
 }
 
+/// What one configuration has and another has not.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Issuers that are new.
+    pub added: Vec<Issuer>,
+    /// Issuers that are gone.
+    pub removed: Vec<Issuer>,
+    /// Issuers that are there as before, and of which something is said otherwise; as they were.
+    pub changed: Vec<Issuer>,
+}
+
+impl Changes {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+}
+
+impl std::fmt::Display for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut said = Vec::new();
+        for (what, issuers) in [
+            ("added", &self.added),
+            ("removed", &self.removed),
+            ("changed", &self.changed),
+        ] {
+            if !issuers.is_empty() {
+                let urls: Vec<_> = issuers.iter().map(|issuer| issuer.url.as_str()).collect();
+                said.push(format!("{what} {}", urls.join(", ")));
+            }
+        }
+        match said.is_empty() {
+            true => f.write_str("no issuer is another"),
+            false => f.write_str(&said.join("; ")),
+        }
+    }
+}
+
 impl Configuration {
     /// Reads a configuration.
     ///
@@ -84,6 +122,31 @@ impl Configuration {
     /// All issuers.
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
+    }
+
+    /// What is other than it was `before`.
+    pub fn changes_from(&self, before: &Self) -> Changes {
+        let mut changes = Changes::default();
+        let named = |all: &Self, url: &str| {
+            let mut issuers = all.issuers.iter();
+            issuers.find(|issuer| issuer.url == url).cloned()
+        };
+        for issuer in &self.issuers {
+            match named(before, &issuer.url) {
+                None => changes.added.push(issuer.clone()),
+                // Rules have no equality but that of what they are written as.
+                Some(old) if format!("{old:?}") != format!("{issuer:?}") => {
+                    changes.changed.push(old);
+                }
+                Some(_) => {}
+            }
+        }
+        for old in &before.issuers {
+            if named(self, &old.url).is_none() {
+                changes.removed.push(old.clone());
+            }
+        }
+        changes
     }
 
     /// The issuer that a token names.

@@ -16,6 +16,8 @@
 //! Invariant: what is made once (a key, a certificate) is durable before it is used, and is never made again. A start
 //! that was cut off anywhere is finished by the next one.
 
+mod parts;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +37,8 @@ use crate::oidc::{self, DevIssuer};
 use crate::tsa::TimestampAuthority;
 use crate::tuf::{self, Repository};
 use crate::{Error, durable, keyring, ops};
+
+pub use self::parts::{Options as PartOptions, Part, Parts};
 
 const MARKER: &str = "sealmark-instance";
 const LOCK: &str = "lock";
@@ -130,11 +134,12 @@ impl Instance {
         }
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ct = open_ct(&directory.join("ct"), &options.url, &root, password)?;
+        let roots = vec![root.certificate.clone()];
+        let ct = open_ct(&directory.join("ct"), &options.url, roots, password)?;
         let ca = CertificateAuthority::new(ca::Options {
             key: ca.key,
             chain: vec![ca.certificate, root.certificate],
-            ct: Some(ct.clone()),
+            ct: Some(ct.clone().into()),
             configuration: issuers,
             clock: clock.clone(),
         })?;
@@ -242,7 +247,7 @@ impl Chain<'_> {
 fn open_ct(
     folder: &Path,
     url: &str,
-    root: &Authority,
+    roots: Vec<Certificate>,
     password: Option<&Zeroizing<Vec<u8>>>,
 ) -> Result<CtLog, Error> {
     let key = keyring::key(folder, ct::TREE, Algorithm::EcdsaP256, password)?;
@@ -250,7 +255,6 @@ fn open_ct(
     let origin = format!("{place}{}", ct::PATH);
     let settings = Settings::with_signer(ct::TREE, CtSigner::new(&origin, key.clone()));
     let engine = Log::open_directory(&folder.join("log"), settings)?;
-    let roots = vec![root.certificate.clone()];
     CtLog::open(Arc::new(engine), &origin, key, roots, folder)
 }
 

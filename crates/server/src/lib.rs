@@ -16,6 +16,7 @@ pub mod log;
 pub mod oidc;
 pub mod ops;
 pub mod registry;
+pub mod reload;
 pub mod tsa;
 pub mod tuf;
 pub mod witness;

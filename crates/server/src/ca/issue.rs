@@ -182,7 +182,11 @@ async fn sign(
         let promise = ct.promise(&precertificate, &signing.chain);
         let promise = match tokio::time::timeout(CT_TIMEOUT, promise).await {
             Ok(Ok(promise)) => promise,
-            Ok(Err(CtError::Log(error @ sealmark_log::Error::Overloaded { .. }))) => {
+            Ok(Err(
+                error @ (CtError::Unavailable(_)
+                | CtError::Log(sealmark_log::Error::Overloaded { .. })),
+            )) => {
+                tracing::warn!("certificate authority: {error}");
                 return Err(Refusal::unavailable(&format!(
                     "Error entering certificate in CTL: {error}"
                 )));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use reqwest::Client;
-use sealmark_identity::{Issuer, KeySet, SigningAlgorithm};
+use sealmark_identity::{Changes, Issuer, KeySet, SigningAlgorithm};
 use serde::Deserialize;
 use url::Url;
 
@@ -76,6 +76,13 @@ impl Issuers {
             asking: Mutex::default(),
             client: client(None)?,
         })
+    }
+
+    /// Drops what is known of issuers that are believed no more, or otherwise than before.
+    pub(super) fn forget(&self, changes: &Changes) {
+        let gone = [changes.removed.as_slice(), &changes.changed].concat();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|url, _| !gone.iter().any(|issuer| issuer.is(url)));
     }
 
     /// An issuer in this process.
@@ -204,7 +211,20 @@ impl Issuers {
     }
 }
 
-fn client(ca_cert: Option<&str>) -> Result<Client, String> {
+/// Asks an issuer as a CA does that has a token of it: how many keys it has, and what it signs with.
+///
+/// # Errors
+/// Why a CA would not know its keys; also for one that stands for many, which cannot be asked.
+pub async fn probe(issuer: &Issuer) -> Result<(usize, Vec<SigningAlgorithm>), String> {
+    if issuer.is_wildcard() {
+        return Err("it stands for many issuers, which cannot be asked".to_owned());
+    }
+    let issuers = Issuers::new()?;
+    let published = issuers.ask(issuer, &issuer.url).await?;
+    Ok((published.keys.len(), published.algorithms))
+}
+
+pub(super) fn client(ca_cert: Option<&str>) -> Result<Client, String> {
     let mut builder = Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
@@ -222,16 +242,22 @@ fn client(ca_cert: Option<&str>) -> Result<Client, String> {
         .map_err(|error| format!("a client cannot be made: {error}"))
 }
 
+/// The innermost cause says what happened; those around it say that something did.
+pub(super) fn cause(url: &str, error: reqwest::Error) -> String {
+    let timed_out = error.is_timeout();
+    let error = error.without_url();
+    let mut reason: &dyn std::error::Error = &error;
+    while let Some(inner) = reason.source() {
+        reason = inner;
+    }
+    match timed_out {
+        true => format!("{url} did not answer within {} s", TIMEOUT.as_secs()),
+        false => format!("{url} did not answer: {reason}"),
+    }
+}
+
 async fn get(client: &Client, url: &str) -> Result<Vec<u8>, String> {
-    // The innermost cause says what happened; those around it say that something did.
-    let cause = |error: reqwest::Error| {
-        let error = error.without_url();
-        let mut reason: &dyn std::error::Error = &error;
-        while let Some(inner) = reason.source() {
-            reason = inner;
-        }
-        format!("{url} did not answer: {reason}")
-    };
+    let cause = |error| cause(url, error);
     let answer = client.get(url).send().await.map_err(cause)?;
     let status = answer.status();
     if status.is_redirection() {

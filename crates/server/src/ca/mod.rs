@@ -18,6 +18,7 @@ mod create;
 mod grpc;
 mod issue;
 mod issuers;
+mod promises;
 mod refusal;
 mod request;
 mod tokens;
@@ -28,16 +29,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use sealmark_identity::{Configuration, KeySet, SigningAlgorithm};
+use sealmark_identity::{Changes, Configuration, KeySet, SigningAlgorithm};
 use sealmark_keys::PrivateKey;
 use sealmark_log::Clock;
 use sealmark_x509::Certificate;
 use tokio::sync::Semaphore;
 
 pub use self::create::Authority;
+pub use self::issuers::probe;
 use self::issuers::{Issuers, Published};
+pub use self::promises::{Promises, RemoteCt};
 use self::tokens::UsedTokens;
-use crate::ct::CtLog;
 use crate::grpc::about;
 use crate::grpc::health::Watching;
 use crate::grpc::is_grpc;
@@ -59,7 +61,7 @@ pub struct Options {
     /// The certificate of the key, those above it, the root last.
     pub chain: Vec<Certificate>,
     /// Where certificates are logged. Without one they have no promise, and clients that want one refuse them.
-    pub ct: Option<CtLog>,
+    pub ct: Option<Promises>,
     /// Who is believed.
     pub configuration: Configuration,
     /// The time.
@@ -72,7 +74,7 @@ pub struct CertificateAuthority(Arc<Inner>);
 
 struct Inner {
     signing: RwLock<Arc<Signing>>,
-    ct: Option<CtLog>,
+    ct: Option<Promises>,
     configuration: RwLock<Arc<Configuration>>,
     issuers: Issuers,
     used: UsedTokens,
@@ -107,14 +109,18 @@ impl CertificateAuthority {
         })))
     }
 
-    /// From now on these issuers are believed.
-    pub fn configure(&self, configuration: Configuration) {
+    /// From now on these issuers are believed, and no others. A request that has begun goes on with those of before.
+    /// What is other now.
+    pub fn configure(&self, configuration: Configuration) -> Changes {
+        let changes = configuration.changes_from(&self.0.configuration());
+        self.0.issuers.forget(&changes);
         let mut current = self
             .0
             .configuration
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         *current = Arc::new(configuration);
+        changes
     }
 
     /// From now on this key signs.
@@ -200,7 +206,7 @@ impl Inner {
 
     /// Whether certificates can be logged.
     fn is_healthy(&self) -> bool {
-        self.ct.as_ref().is_none_or(CtLog::is_healthy)
+        self.ct.as_ref().is_none_or(Promises::is_healthy)
     }
 
     /// Seconds since 1970.

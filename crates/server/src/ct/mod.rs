@@ -58,6 +58,9 @@ pub enum CtError {
     /// The log did not take it.
     #[error(transparent)]
     Log(#[from] sealmark_log::Error),
+    /// It is elsewhere, and does not answer.
+    #[error("{0}")]
+    Unavailable(String),
     /// A file could not be written, or the key did not sign.
     #[error("{0}")]
     Fault(String),

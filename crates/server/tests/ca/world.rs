@@ -180,7 +180,7 @@ impl World {
         let ca = CertificateAuthority::new(Options {
             key: signing.key,
             chain: vec![signing.certificate, root.certificate.clone()],
-            ct: Some(ct.clone()),
+            ct: Some(ct.clone().into()),
             configuration: configuration.expect("the test's configuration is right"),
             clock: Arc::new(SystemClock),
         });
