@@ -72,7 +72,7 @@ pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The name of the key's files.
 const KEY: &str = "issuer";
 /// The users, in the issuer's directory, unless the options name another file.
-const USERS: &str = "users.yaml";
+pub const USERS: &str = "users.yaml";
 
 /// How an issuer is opened.
 #[derive(Clone)]
@@ -261,6 +261,11 @@ impl Inner {
     fn now(&self) -> u64 {
         self.clock.now_ms() / 1000
     }
+}
+
+/// Whether a text is an e-mail address that somebody may log in with.
+pub fn is_address(text: &str) -> bool {
+    users::address(text).is_some()
 }
 
 /// How many users a file has.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod elsewhere;
 mod grpc;
 mod world;
 

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sealmark_identity::Configuration;
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_log::{Clock, Log, Settings, SystemClock};
-use sealmark_server::ca::{Authority, CertificateAuthority, Options};
+use sealmark_server::ca::{Authority, CertificateAuthority, Options, Promises};
 use sealmark_server::ct::{CtLog, CtSigner, TREE};
 use sealmark_server::listen;
 use sealmark_x509::{Certificate, ExtendedKeyUsage};
@@ -161,6 +161,14 @@ pub(crate) fn open_ct(
 
 impl World {
     pub(crate) async fn start(configuration: impl FnOnce(&str) -> String) -> Self {
+        Self::logging(configuration, |_, ct| ct.clone().into()).await
+    }
+
+    /// With a CA that has its certificates logged so; `promises` gets the CT log's URL, and the log.
+    pub(crate) async fn logging(
+        configuration: impl FnOnce(&str) -> String,
+        promises: impl FnOnce(&str, &CtLog) -> Promises,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let issuer = Issuer::start().await;
         let root = Authority::root(new_key(Algorithm::EcdsaP384), "example.org", "root", now())
@@ -177,17 +185,18 @@ impl World {
         let ct_key = PrivateKey::generate(Algorithm::EcdsaP256).expect("there is randomness");
         let ct = open_ct(folder.path(), &ct_key, vec![root.certificate.clone()]);
         let configuration = Configuration::parse(&configuration(&issuer.url));
+        let ct_url = serve(|_| ct.clone().router()).await;
         let ca = CertificateAuthority::new(Options {
             key: signing.key,
             chain: vec![signing.certificate, root.certificate.clone()],
-            ct: Some(ct.clone().into()),
+            ct: Some(promises(&ct_url, &ct)),
             configuration: configuration.expect("the test's configuration is right"),
             clock: Arc::new(SystemClock),
         });
         let ca = ca.expect("key and chain belong together");
         Self {
             url: serve(|_| ca.clone().router()).await,
-            ct_url: serve(|_| ct.clone().router()).await,
+            ct_url,
             issuer,
             ct,
             root: root.certificate,
@@ -198,10 +207,7 @@ impl World {
 
     /// With the issuer as one of people.
     pub(crate) async fn of_people() -> Self {
-        Self::start(|url| {
-            format!("oidc-issuers:\n  {url}:\n    client-id: sigstore\n    type: email\n")
-        })
-        .await
+        Self::start(people).await
     }
 
     pub(crate) async fn post(&self, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
@@ -237,6 +243,11 @@ impl World {
             serde_json::from_str(&text).expect("the CA answers in JSON"),
         )
     }
+}
+
+/// A configuration with this issuer as one of people.
+pub(crate) fn people(url: &str) -> String {
+    format!("oidc-issuers:\n  {url}:\n    client-id: sigstore\n    type: email\n")
 }
 
 /// The certificates of an answer.
