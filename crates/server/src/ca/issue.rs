@@ -1,6 +1,5 @@
 //! From a request to a certificate: the token, who it is of, the key, the precertificate, its promise, the certificate.
 
-use aws_lc_rs::rand;
 use sealmark_identity::{Expected, Identity, Token, TokenError};
 use sealmark_keys::PublicKey;
 use sealmark_x509::issue::{CertificateTemplate, Extension, IssueError, Name, Usage, key_id};
@@ -12,6 +11,7 @@ use super::request::Asked;
 use super::tokens::Unusable;
 use super::{CT_TIMEOUT, Inner, LIFETIME, Signing};
 use crate::ct::CtError;
+use crate::serial::serial;
 
 /// An issued certificate, and those above it.
 pub(super) struct Issued {
@@ -156,17 +156,6 @@ fn template(
         public_key: key.spki_der().to_vec(),
         extensions,
     })
-}
-
-/// 159 random bits.
-pub(super) fn serial() -> Result<Vec<u8>, IssueError> {
-    let mut bytes = [0; 20];
-    rand::fill(&mut bytes)
-        .map_err(|_| IssueError::Key("the system gave no randomness".to_owned()))?;
-    bytes[0] &= 0x7f;
-    // Zero is no serial number; so that it always has its length, the second bit is set.
-    bytes[0] |= 0x40;
-    Ok(bytes.to_vec())
 }
 
 async fn sign(

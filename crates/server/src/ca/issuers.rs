@@ -6,7 +6,7 @@
 //! else's certificate, and is asked again no more often than [`RETRY`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -14,6 +14,8 @@ use reqwest::Client;
 use sealmark_identity::{Changes, Issuer, KeySet, SigningAlgorithm};
 use serde::Deserialize;
 use url::Url;
+
+use crate::locks::lock;
 
 /// Time for one answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,13 +83,13 @@ impl Issuers {
     /// Drops what is known of issuers that are believed no more, or otherwise than before.
     pub(super) fn forget(&self, changes: &Changes) {
         let gone = [changes.removed.as_slice(), &changes.changed].concat();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         kept.retain(|url, _| !gone.iter().any(|issuer| issuer.is(url)));
     }
 
     /// An issuer in this process.
     pub(super) fn insert_local(&self, url: &str, published: Published) {
-        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut local = lock(&self.local);
         local.insert(url.to_owned(), Arc::new(published));
     }
 
@@ -99,7 +101,7 @@ impl Issuers {
         needs: impl Fn(&Published) -> bool,
     ) -> Result<Arc<Published>, Unknown> {
         {
-            let local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+            let local = lock(&self.local);
             if let Some(published) = local.get(url) {
                 return Ok(published.clone());
             }
@@ -108,7 +110,7 @@ impl Issuers {
             return known;
         }
         let turn = {
-            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut asking = lock(&self.asking);
             // Those that nobody waits for are not needed any more.
             asking.retain(|_, turn| Arc::strong_count(turn) > 1);
             asking.entry(url.to_owned()).or_default().clone()
@@ -132,7 +134,7 @@ impl Issuers {
         url: &str,
         needs: &impl Fn(&Published) -> bool,
     ) -> Option<Result<Arc<Published>, Unknown>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.kept);
         let kept = kept.get(url)?;
         let fresh = kept.good.is_some_and(|at| at.elapsed() < FRESH);
         let enough = kept.published.as_ref().is_ok_and(|it| needs(it));
@@ -145,7 +147,7 @@ impl Issuers {
         url: &str,
         answer: Result<Arc<Published>, Unknown>,
     ) -> Result<Arc<Published>, Unknown> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         let now = Instant::now();
         let before = kept.remove(url);
         let next = match (answer, before) {

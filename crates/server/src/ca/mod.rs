@@ -43,6 +43,7 @@ use self::tokens::UsedTokens;
 use crate::grpc::about;
 use crate::grpc::health::Watching;
 use crate::grpc::is_grpc;
+use crate::locks::{read, write};
 use crate::{Error, ops};
 
 /// How long certificates are valid, in seconds, unless less is asked for. As Fulcio's.
@@ -114,12 +115,7 @@ impl CertificateAuthority {
     pub fn configure(&self, configuration: Configuration) -> Changes {
         let changes = configuration.changes_from(&self.0.configuration());
         self.0.issuers.forget(&changes);
-        let mut current = self
-            .0
-            .configuration
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *current = Arc::new(configuration);
+        *write(&self.0.configuration) = Arc::new(configuration);
         changes
     }
 
@@ -129,11 +125,7 @@ impl CertificateAuthority {
     /// As [`new`](Self::new).
     pub fn rotate(&self, key: PrivateKey, chain: Vec<Certificate>) -> Result<(), Error> {
         let signing = Arc::new(Signing::new(key, chain)?);
-        *self
-            .0
-            .signing
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = signing;
+        *write(&self.0.signing) = signing;
         Ok(())
     }
 
@@ -191,17 +183,11 @@ impl CertificateAuthority {
 
 impl Inner {
     fn signing(&self) -> Arc<Signing> {
-        self.signing
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        read(&self.signing).clone()
     }
 
     fn configuration(&self) -> Arc<Configuration> {
-        self.configuration
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        read(&self.configuration).clone()
     }
 
     /// Whether certificates can be logged.

@@ -27,6 +27,7 @@ use sealmark_x509::{Certificate, SignedCertificateTimestamp};
 
 pub use signer::CtSigner;
 
+use crate::locks::{read, write};
 use crate::{Error, durable, ops};
 
 /// Where the log is beside other services.
@@ -244,16 +245,6 @@ fn fingerprint(certificate: &Certificate) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest.bytes());
     bytes
-}
-
-fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
-    lock.read()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
-    lock.write()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The id of the log: the digest of its key.

@@ -43,7 +43,7 @@ mod users;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -59,7 +59,7 @@ use self::guesses::Guesses;
 use self::tokens::Signer;
 use self::users::Users;
 pub use self::users::password_hash;
-use crate::{Error, keyring, ops};
+use crate::{Error, keyring, locks, ops};
 
 /// Where the issuer is on its server. The router is not to be nested: it sees, and needs, whole paths.
 pub const PATH: &str = "/oidc";
@@ -204,8 +204,7 @@ impl DevIssuer {
     pub fn read_users(&self, file: &Path) -> Result<usize, Error> {
         let users = Users::read(file)?;
         let count = users.count();
-        let mut current = self.0.users.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(users);
+        *locks::write(&self.0.users) = Arc::new(users);
         Ok(count)
     }
 
@@ -253,8 +252,7 @@ impl fmt::Debug for DevIssuer {
 
 impl Inner {
     fn users(&self) -> Arc<Users> {
-        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-        users.clone()
+        locks::read(&self.users).clone()
     }
 
     /// Seconds since 1970.
