@@ -116,7 +116,7 @@ async fn config(
             Err(fault) => format!("{place}: the issuer {url}: {fault}"),
         })?;
     }
-    if faults == 0 {
+    if faults + silent == 0 {
         let count = issuers.issuers().len();
         let plural = |count: usize, what: &str| match count {
             1 => format!("1 {what}"),
