@@ -565,6 +565,19 @@ fn a_configuration_that_is_wrong_says_where() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_a_check_panic(
+        text in "[a-z{}:,\\[\\]\\-\"'&*! \\n\\t#|>%@0-9]{0,80}",
+        value in "[ -~\\n]{0,40}",
+    ) {
+        Configuration::check(&text);
+        Configuration::check(&format!("{{{text}"));
+        Configuration::check(&format!("oidc-issuers:\n  {value}:\n    type: {text}\n"));
+        Configuration::check(&format!("oidc-issuers:\n  https://a.example:\n    allow: [{value}]\n    {text}"));
+    }
+}
+
 /// All findings of a file, as they are shown: faults with `!`, the others with `?`.
 fn found(text: &str) -> Vec<String> {
     let findings = Configuration::check(text).findings;

@@ -334,3 +334,49 @@ fn what_a_service_lacks_is_said_before_anything_is_made() {
     );
     assert!(server.terminate().success());
 }
+
+#[test]
+fn the_folder_of_an_instances_service_can_be_served_elsewhere() {
+    let bench = Bench::new();
+    let address = free();
+    let program = bench.sandbox.command(SEALMARK);
+    let words = [
+        "serve",
+        "--dir",
+        "instance",
+        "--dev-issuer",
+        "--listen",
+        &address,
+    ];
+    let (server, ()) = program
+        .args(words)
+        .serve(|line| line.contains("ready").then_some(()));
+    let ask = |address: &str, path: &str| get(address, path).expect("it answers").body;
+    let chain = ask(&address, "/api/v1/timestamp/certchain");
+    let roots = ask(&address, "/ct/ct/v1/get-roots");
+    let bundle = ask(&address, "/api/v2/trustBundle");
+    assert!(server.terminate().success());
+    for name in ["tsa", "ct", "ca"] {
+        let moved = std::process::Command::new("cp")
+            .arg("-a")
+            .args([
+                bench.sandbox.join("instance").join(name),
+                bench.sandbox.join(name),
+            ])
+            .status();
+        assert!(moved.expect("cp is there").success());
+    }
+    let elsewhere = free();
+    let server = serve(&bench, "tsa", &elsewhere, &[]);
+    assert_eq!(ask(&elsewhere, "/api/v1/timestamp/certchain"), chain);
+    assert!(server.terminate().success());
+    // A CT log's URL is part of what it signs.
+    let server = serve(&bench, "ct", &address, &["--ct-roots", "ca/root.pem"]);
+    assert_eq!(ask(&address, "/ct/ct/v1/get-roots"), roots);
+    assert!(server.terminate().success());
+    bench.sandbox.write("issuers.yaml", "oidc-issuers: {}\n");
+    let more = ["--config", "issuers.yaml", "--without-ct"];
+    let server = serve(&bench, "ca", &elsewhere, &more);
+    assert_eq!(ask(&elsewhere, "/api/v2/trustBundle"), bundle);
+    assert!(server.terminate().success());
+}

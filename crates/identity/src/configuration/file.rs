@@ -97,7 +97,7 @@ pub(super) struct Members {
     texts: BTreeMap<&'static str, At<String>>,
     flags: BTreeMap<&'static str, At<bool>>,
     lists: BTreeMap<&'static str, Vec<At<String>>>,
-    pairs: BTreeMap<&'static str, Vec<(At<String>, At<String>)>>,
+    pairs: BTreeMap<&'static str, Named<At<String>>>,
     pub(super) strangers: Vec<Stranger>,
 }
 

@@ -256,59 +256,53 @@ fn wide_star(url: &str) -> Option<&'static str> {
 /// What is known of the tokens of an issuer.
 struct Tokens {
     whose: &'static str,
-    /// `None` if they may have any claim.
-    claims: Option<&'static [&'static str]>,
-    prefixes: &'static [&'static str],
+    known: Known,
     /// Whether everybody may have such tokens.
     public: bool,
     example: &'static str,
 }
 
+/// Which claims tokens may have.
+#[derive(Clone, Copy)]
+enum Known {
+    Anything,
+    /// These, and those that begin so.
+    Only(&'static [&'static str], &'static [&'static str]),
+    OfPeople,
+    OfServiceAccounts,
+}
+
 impl Tokens {
     fn of(issuer: &Issuer, host: &str) -> Self {
         let provider = match &issuer.kind {
-            IssuerType::CiProvider(provider) => provider.name.as_str(),
-            _ => "",
+            IssuerType::CiProvider(provider) => Some(provider.name.as_str()),
+            _ => None,
         };
-        let is_job = matches!(issuer.kind, IssuerType::CiProvider(_));
         match (provider, host) {
-            (_, "token.actions.githubusercontent.com") | ("github-workflow", _) if is_job => Self {
-                whose: "GitHub",
-                claims: Some(GITHUB),
-                prefixes: &["repo_property_"],
-                public: host == "token.actions.githubusercontent.com",
-                example: "repository_owner == \"acme\"",
-            },
-            (_, "gitlab.com") | ("gitlab-pipeline", _) if is_job => Self {
+            (Some(_), "token.actions.githubusercontent.com") | (Some("github-workflow"), _) => {
+                Self {
+                    whose: "GitHub",
+                    known: Known::Only(GITHUB, &["repo_property_"]),
+                    public: host == "token.actions.githubusercontent.com",
+                    example: "repository_owner == \"acme\"",
+                }
+            }
+            (Some(_), "gitlab.com") | (Some("gitlab-pipeline"), _) => Self {
                 whose: "GitLab",
-                claims: Some(GITLAB),
-                prefixes: &["job_", "user_"],
+                known: Known::Only(GITLAB, &["job_", "user_"]),
                 public: host == "gitlab.com",
                 example: "namespace_path == \"acme\"",
             },
             _ => Self {
-                whose: "its tokens",
-                claims: None,
-                prefixes: &[],
-                public: is_job && host == "agent.buildkite.com",
+                whose: host_name(host),
+                known: match issuer.kind {
+                    IssuerType::Email | IssuerType::Username { .. } => Known::OfPeople,
+                    IssuerType::Kubernetes => Known::OfServiceAccounts,
+                    _ => Known::Anything,
+                },
+                public: provider.is_some() && host == "agent.buildkite.com",
                 example: "organization_slug == \"acme\"",
             },
-        }
-        .people(issuer)
-    }
-
-    /// Nobody can list the claims of people's issuers; but some are of jobs alone.
-    fn people(self, issuer: &Issuer) -> Self {
-        match issuer.kind {
-            IssuerType::Email | IssuerType::Username { .. } => Self {
-                whose: "people",
-                ..self
-            },
-            IssuerType::Kubernetes => Self {
-                whose: "service accounts",
-                ..self
-            },
-            _ => self,
         }
     }
 
@@ -317,22 +311,29 @@ impl Tokens {
         if REGISTERED.contains(&claim) {
             return None;
         }
-        match self.claims {
-            Some(claims) => {
-                let has = claims.contains(&claim)
-                    || self.prefixes.iter().any(|prefix| claim.starts_with(prefix));
+        match self.known {
+            Known::Anything => None,
+            Known::Only(claims, prefixes) => {
+                let begins = prefixes.iter().any(|prefix| claim.starts_with(prefix));
+                let has = claims.contains(&claim) || begins;
                 (!has).then_some("which tokens of this issuer do not have")
             }
-            None if self.whose == "people" && OF_JOBS.contains(&claim) => {
-                Some("which people's tokens do not have")
+            Known::OfPeople => OF_JOBS
+                .contains(&claim)
+                .then_some("which people's tokens do not have"),
+            Known::OfServiceAccounts => {
+                let of_others = OF_PEOPLE.contains(&claim) || OF_JOBS.contains(&claim);
+                (of_others && claim != "kubernetes.io")
+                    .then_some("which tokens of service accounts do not have")
             }
-            None if self.whose == "service accounts"
-                && (OF_PEOPLE.contains(&claim)
-                    || (OF_JOBS.contains(&claim) && claim != "kubernetes.io")) =>
-            {
-                Some("which tokens of service accounts do not have")
-            }
-            None => None,
         }
+    }
+}
+
+/// Whose jobs they are that everybody may have, as people call them.
+fn host_name(host: &str) -> &'static str {
+    match host {
+        "agent.buildkite.com" => "Buildkite",
+        _ => "this issuer",
     }
 }

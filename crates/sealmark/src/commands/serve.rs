@@ -3,21 +3,21 @@
 mod check;
 mod hash_password;
 mod instance;
+mod only;
 mod parts;
 mod reloading;
 mod witness;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use sealmark_server::instance::Part;
 use sealmark_server::log::{Duplicates, MAX_ATTESTATION, Options, TransparencyLog};
 use sealmark_server::ops::Server;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
+use self::only::{Only, Which};
 use self::reloading::{Files, users_file};
 use super::client_files::write_client_files;
 use super::operations::OperationFlags;
@@ -28,68 +28,6 @@ use crate::terminal::Terminal;
 
 /// The password for the keys. Not a flag: other users of a machine can see those.
 const PASSWORD_VARIABLE: &str = "SEALMARK_LOG_PASSWORD";
-
-/// A service.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum Which {
-    /// The transparency log
-    Log,
-    /// The certificate authority
-    Ca,
-    /// The CT log, which has what the certificate authority issues
-    Ct,
-    /// The timestamp authority
-    Tsa,
-    /// The TUF repository, which hands out trusted roots
-    Tuf,
-    /// The issuer of identities for development
-    Oidc,
-    /// A witness: cosigns the checkpoints of logs
-    Witness,
-}
-
-/// What is served.
-enum Only {
-    Everything,
-    /// A log, in a directory that has nothing else.
-    Log,
-    Witness,
-    Parts(BTreeSet<Part>),
-}
-
-impl Only {
-    fn of(which: &[Which]) -> Result<Self, Error> {
-        match which {
-            [] => Ok(Self::Everything),
-            [Which::Log] => Ok(Self::Log),
-            [Which::Witness] => Ok(Self::Witness),
-            several => {
-                let part = |which: &Which| match which {
-                    Which::Log => Some(Part::Log),
-                    Which::Ca => Some(Part::Ca),
-                    Which::Ct => Some(Part::Ct),
-                    Which::Tsa => Some(Part::Tsa),
-                    Which::Tuf => Some(Part::Tuf),
-                    Which::Oidc => Some(Part::Oidc),
-                    Which::Witness => None,
-                };
-                let parts: Option<BTreeSet<_>> = several.iter().map(part).collect();
-                parts.map(Self::Parts).ok_or_else(|| {
-                    let message =
-                        "--only witness goes alone; a log is also a witness with --witness";
-                    Error::Usage(message.to_owned())
-                })
-            }
-        }
-    }
-
-    fn parts(&self) -> Option<&BTreeSet<Part>> {
-        match self {
-            Self::Parts(parts) => Some(parts),
-            _ => None,
-        }
-    }
-}
 
 /// What is done besides serving.
 #[derive(clap::Subcommand, Debug)]
@@ -195,7 +133,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                 .to_owned(),
         ));
     }
-    let given = arguments.dir.as_deref().unwrap_or(Path::new("."));
+    let given = arguments.dir.as_deref().unwrap_or_else(|| Path::new("."));
     let directory =
         std::path::absolute(given).map_err(|cause| Error::file("find", given, cause))?;
     let operation = &arguments.operation;

@@ -375,7 +375,7 @@ fn own_directory(directory: &Path, part: Part, url: &str) -> Result<(Option<File
     let made = Identity {
         layout: LAYOUT,
         url: url.to_owned(),
-        created: written.map_or(SystemClock.now_ms() / 1000, |time| time.as_secs()),
+        created: written.map_or_else(|| SystemClock.now_ms() / 1000, |time| time.as_secs()),
     };
     let json = serde_json::to_vec(&made).map_err(|error| damaged(error.to_string()))?;
     durable::write(&path, &json, directory)?;

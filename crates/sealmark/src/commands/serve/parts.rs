@@ -48,7 +48,7 @@ impl PartFlags {
         let usage = |message: &str| Err(Error::Usage(message.to_owned()));
         let has = |part| parts.is_some_and(|parts| parts.contains(&part));
         let names_ct = self.ct_url.is_some() || self.without_ct;
-        if names_ct && !(has(Part::Ca) && !has(Part::Ct)) {
+        if names_ct && (has(Part::Ct) || !has(Part::Ca)) {
             return usage(
                 "--ct-url, --ct-key and --without-ct are for a certificate authority without a CT log beside it: --only ca",
             );

@@ -51,14 +51,18 @@ impl Files {
         if let (Some(path), Some(issuer)) = (&self.users, dev_issuer) {
             reload.users(path, issuer.clone());
         }
-        if reload.is_empty() {
+        // Who exchanges a certificate sends the signal, too, and not to end the server.
+        if reload.is_empty() && operation.scheme() == "http" {
             return Ok((server, Reloading(Vec::new())));
         }
         let mut hangup = signal(SignalKind::hangup()).map_err(|cause| Error::Stream {
             action: "listen for signals",
             cause,
         })?;
-        let server = server.with(reload.service());
+        let server = match reload.is_empty() {
+            true => server,
+            false => server.with(reload.service()),
+        };
         let now = Arc::new(Notify::new());
         let notified = now.clone();
         let signals = tokio::spawn(async move {
