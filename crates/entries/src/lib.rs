@@ -91,7 +91,7 @@ pub fn read_v1(json: &[u8]) -> Result<Proposed, Error> {
 }
 
 /// Decodes base64 as protobuf JSON allows it: either alphabet, with or without padding.
-pub(crate) fn decode_any_base64(text: &str) -> Option<Vec<u8>> {
+pub fn decode_any_base64(text: &str) -> Option<Vec<u8>> {
     use base64::Engine;
     let text = text
         .trim_end_matches('=')

@@ -67,6 +67,18 @@ pub struct CiProvider {
     pub(crate) extensions: Vec<(FulcioExtension, Template)>,
 }
 
+impl CiProvider {
+    /// The names of the claims that its templates are about.
+    pub(crate) fn claims(&self) -> Vec<&str> {
+        let mut claims = Vec::new();
+        self.subject.claims(&mut claims);
+        for (_, template) in &self.extensions {
+            template.claims(&mut claims);
+        }
+        claims
+    }
+}
+
 impl IssuerType {
     /// The name that Fulcio's configuration has for it.
     pub fn name(&self) -> &'static str {

@@ -94,6 +94,11 @@ struct Fields {
 }
 
 impl KeySet {
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Reads a key set. Keys for encryption, and of types that are not known, are left out (RFC 7517, section 5).
     ///
     /// # Errors

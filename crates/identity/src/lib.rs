@@ -15,7 +15,7 @@ mod template;
 mod token;
 
 pub use claims::Claims;
-pub use configuration::{Configuration, ConfigurationError};
+pub use configuration::{Changes, Checked, Configuration, ConfigurationError, Finding};
 pub use issuer::{Issuer, IssuerType};
 pub use jwk::{Jwk, JwkError, KeySet, MAX_KEYS};
 pub use principal::{Identity, Refusal};

@@ -14,6 +14,7 @@
 //! regular expression over the whole text), `&&`, `||`, `!` and parentheses. A claim that is missing equals nothing and
 //! matches nothing: also `!=` is false for it, so that a rule never holds because a token says less.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
@@ -89,6 +90,13 @@ impl Rule {
         }
     }
 
+    /// The names of the claims that it is about.
+    pub(crate) fn claims(&self) -> BTreeSet<String> {
+        let mut claims = BTreeSet::new();
+        self.condition.claims(&mut claims);
+        claims
+    }
+
     /// Whether the rule holds.
     pub fn holds(&self, claims: &Claims) -> bool {
         self.condition.holds(claims)
@@ -102,6 +110,23 @@ impl fmt::Display for Rule {
 }
 
 impl Condition {
+    fn claims(&self, into: &mut BTreeSet<String>) {
+        let mut operand = |operand: &Operand| {
+            if let Operand::Claim(path) = operand {
+                into.extend(path.first().cloned());
+            }
+        };
+        match self {
+            Self::All(all) | Self::Any(all) => all.iter().for_each(|one| one.claims(into)),
+            Self::Not(inner) => inner.claims(into),
+            Self::Equal(a, b) | Self::Different(a, b) | Self::In(a, b) => {
+                operand(a);
+                operand(b);
+            }
+            Self::Matches(a, _) | Self::True(a) => operand(a),
+        }
+    }
+
     fn holds(&self, claims: &Claims) -> bool {
         match self {
             Self::All(all) => all.iter().all(|one| one.holds(claims)),

@@ -58,6 +58,14 @@ impl Template {
         }
     }
 
+    /// The names of the claims that it is about.
+    pub(crate) fn claims<'a>(&'a self, into: &mut Vec<&'a str>) {
+        match self {
+            Self::Claim(name) => into.push(name),
+            Self::Nodes(nodes) => claims(nodes, into),
+        }
+    }
+
     /// # Errors
     /// The name of a claim that is missing, or that the result is too long.
     pub(crate) fn fill(&self, data: &BTreeMap<String, String>) -> Result<String, String> {
@@ -79,6 +87,25 @@ fn claim<'a>(data: &'a BTreeMap<String, String>, name: &str) -> Result<&'a str, 
     data.get(name)
         .map(String::as_str)
         .ok_or_else(|| format!("the token has no {name:?}"))
+}
+
+fn claims<'a>(nodes: &'a [Node], into: &mut Vec<&'a str>) {
+    for node in nodes {
+        match node {
+            Node::Text(_) => {}
+            Node::Value(value) => value.claims(into),
+            Node::If {
+                branches,
+                otherwise,
+            } => {
+                for (condition, nodes) in branches {
+                    condition.claims(into);
+                    claims(nodes, into);
+                }
+                claims(otherwise, into);
+            }
+        }
+    }
 }
 
 fn fill(nodes: &[Node], data: &BTreeMap<String, String>, out: &mut String) -> Result<(), String> {
@@ -110,6 +137,18 @@ fn is_true(text: &str) -> bool {
 }
 
 impl Value {
+    fn claims<'a>(&'a self, into: &mut Vec<&'a str>) {
+        match self {
+            Self::Text(_) => {}
+            Self::Claim(name) => into.push(name),
+            Self::Equal(values)
+            | Self::Different(values)
+            | Self::Not(values)
+            | Self::All(values)
+            | Self::Any(values) => values.iter().for_each(|value| value.claims(into)),
+        }
+    }
+
     fn evaluate(&self, data: &BTreeMap<String, String>) -> Result<String, String> {
         let all = |values: &[Self]| -> Result<Vec<String>, String> {
             values.iter().map(|value| value.evaluate(data)).collect()

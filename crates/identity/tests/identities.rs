@@ -564,3 +564,141 @@ fn a_configuration_that_is_wrong_says_where() {
         assert!(error.contains(reason), "{text}: {error}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_a_check_panic(
+        text in "[a-z{}:,\\[\\]\\-\"'&*! \\n\\t#|>%@0-9]{0,80}",
+        value in "[ -~\\n]{0,40}",
+    ) {
+        Configuration::check(&text);
+        Configuration::check(&format!("{{{text}"));
+        Configuration::check(&format!("oidc-issuers:\n  {value}:\n    type: {text}\n"));
+        Configuration::check(&format!("oidc-issuers:\n  https://a.example:\n    allow: [{value}]\n    {text}"));
+    }
+}
+
+/// All findings of a file, as they are shown: faults with `!`, the others with `?`.
+fn found(text: &str) -> Vec<String> {
+    let findings = Configuration::check(text).findings;
+    let shown = findings.iter().map(|finding| {
+        let mark = if finding.is_fault { '!' } else { '?' };
+        format!("{mark} {finding}")
+    });
+    shown.collect()
+}
+
+#[test]
+fn a_check_tells_all_that_is_wrong_at_once_each_with_its_line() {
+    let yaml = "define:
+  - &kind email
+oidc-issuers:
+  https://a.example:
+    client-id: sigstore
+    typ: email
+    type: *kind
+    allow:
+      - email == \"a@b.example\"
+      - email =
+  ftp://b.example:
+    client-id: sigstore
+    type: email
+  https://c.example:
+    type: spiffe
+  https://a.example:
+    client-id: sigstore
+    type: ci-provider
+    ci-provider: p
+ci-issuer-metadata:
+  p:
+    subject-alternative-name-template: \"{{ .a\"
+    extension-templates:
+      build-signer-url: x
+      build-signer-uri: \"{{ if }}\"
+oidc-issuer: {}
+";
+    let lines = found(yaml);
+    let expected = [
+        "! line 6: the issuer https://a.example: unknown field \"typ\"; there are issuer-url, client-id, type",
+        "! line 10: the issuer https://a.example: \"email =\" is not a rule",
+        "! line 11: the issuer ftp://b.example: it is not an http or https URL",
+        "! line 14: the issuer https://c.example: client-id is missing",
+        "! line 14: the issuer https://c.example: spiffe-trust-domain is missing",
+        "! line 16: the issuer https://a.example is there already, in line 4",
+        "! line 22: the CI provider p: the template of subject-alternative-name-template",
+        "! line 24: the CI provider p: \"build-signer-url\" is not an extension",
+        "! line 25: the CI provider p: the template of build-signer-uri",
+        "! line 26: unknown field \"oidc-issuer\"; there are oidc-issuers",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+    }
+}
+
+#[test]
+fn json_has_lines_too_also_with_tabs_and_its_own_escapes() {
+    let json = "{\n\t\"OIDCIssuers\": {\n\t\t\"https:\\/\\/a.example\": {\n\t\t\t\"ClientID\":\"sigstore\",\n\t\t\t\"Type\": \"mail\"\n\t\t}\n\t}\n}";
+    let lines = found(json);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("! line 5: the issuer https://a.example: \"mail\" is not a type"));
+    // A character outside the basic plane is two escapes, which are JSON's alone.
+    let json = "{\"OIDCIssuers\": {\"https://a.example\": {\"ClientID\": \"sigstore\", \"Type\": \"email\", \"Description\": \"\\ud83d\\ude00\"}}}";
+    assert_eq!(found(json), [""; 0]);
+    let lines = found("{\"OIDCIssuers\": {\n\"https://a.example\": {\"ClientID\": 1,,}}}");
+    assert!(
+        lines[0].starts_with("! line 2: not a configuration"),
+        "{lines:?}"
+    );
+    // The same twice, which JSON allows and nobody means.
+    let issuer = "\"https://a.example\": {\"ClientID\": \"sigstore\", \"Type\": \"email\"}";
+    let lines = found(&format!("{{\"OIDCIssuers\": {{{issuer},\n{issuer}}}}}"));
+    assert!(
+        lines[0].starts_with("! line 2: the issuer https://a.example is there already, in line 1")
+    );
+}
+
+#[test]
+fn a_check_asks_whether_that_was_meant() {
+    let issuer = |url: &str, lines: &str| {
+        format!("oidc-issuers:\n  {url}:\n    client-id: sigstore\n{lines}")
+    };
+    let email = "    type: email\n";
+    let github = "https://token.actions.githubusercontent.com";
+    for (text, line) in [
+        (issuer("http://a.example", email), "? line 2: the issuer http://a.example: http: whoever is between"),
+        (issuer("https://a.example", "    type: email\n    subject-domain: a.example"), "? line 5: the issuer https://a.example: subject-domain has no effect on the type email"),
+        (issuer("https://a.example", "    type: email\n    skip-email-verification: true"), "? line 5: the issuer https://a.example: whoever may write an address"),
+        (issuer("https://a.example", "    type: email\n    allow: [repository == \"a/b\"]"), "? line 5: the issuer https://a.example: the rule repository == \"a/b\" is about \"repository\", which people's tokens do not have"),
+        (issuer(github, "    type: github-workflow"), "? line 2: the issuer https://token.actions.githubusercontent.com: without allow, every job of every user of GitHub"),
+        (issuer(github, "    type: github-workflow\n    allow:\n      - project_path == \"a\""), "? line 6: the issuer https://token.actions.githubusercontent.com: the rule project_path == \"a\" is about \"project_path\", which tokens of this issuer do not have"),
+        (
+            format!("{}    type: ci-provider\n    ci-provider: p\n    allow: [repository_owner == \"a\"]\nci-issuer-metadata: {{p: {{subject-alternative-name-template: \"{{{{ .url }}}}/{{{{ .project_path }}}}\", default-template-values: {{url: x, nobody: y}}}}}}", issuer(github, "")),
+            "? line 5: the issuer https://token.actions.githubusercontent.com: the templates of p are about \"project_path\"",
+        ),
+        (
+            "ci-issuer-metadata:\n  p:\n    subject-alternative-name-template: a\n    default-template-values:\n      b: c".to_owned(),
+            "? line 5: the CI provider p: no template has the default value \"b\"",
+        ),
+        ("ci-issuer-metadata:\n  p:\n    subject-alternative-name-template: a".to_owned(), "? line 2: the CI provider p: no issuer has it"),
+        ("meta-issuers:\n  https://*.a.example/x:\n    client-id: sigstore\n    type: email".to_owned(), "? line 2: the issuer https://*.a.example/x: whoever can have an issuer"),
+        ("meta-issuers:\n  https://*.example:\n    client-id: sigstore\n    type: email".to_owned(), "? line 2: the issuer https://*.example: its * is in the part"),
+        (format!("{}  https://a.example/:\n    client-id: sigstore\n    type: email", issuer("https://a.example", email)), "? line 5: the issuer https://a.example/ is that of line 2 but for its spelling"),
+        ("{}".to_owned(), "? it has no issuers"),
+    ] {
+        let lines = found(&text);
+        assert!(lines.iter().all(|line| line.starts_with('?')), "{text}: {lines:?}");
+        assert!(lines.iter().any(|found| found.starts_with(line)), "{text}: {lines:#?}");
+    }
+    for good in [
+        issuer("http://127.0.0.1:5556/auth", email),
+        issuer("http://localhost:5556/auth", email),
+        issuer("https://a.example", email),
+        issuer(
+            github,
+            "    type: github-workflow\n    allow: ['repository_owner == \"a\" && repo_property_x == \"y\"']",
+        ),
+    ] {
+        assert_eq!(found(&good), [""; 0], "{good}");
+    }
+}

@@ -41,6 +41,19 @@ pub(crate) fn new() -> Result<Zeroizing<Vec<u8>>, Error> {
     Ok(first)
 }
 
+/// Asks for the password of a user of the issuer for development: from standard input, or on a terminal twice.
+pub(crate) fn of_user() -> Result<Zeroizing<Vec<u8>>, Error> {
+    if !io::stdin().is_terminal() {
+        return from_standard_input();
+    }
+    let first = prompt("Password: ")?;
+    let second = prompt("Password again: ")?;
+    match *first == *second {
+        true => Ok(first),
+        false => Err(Error::Usage("the two passwords differ".to_owned())),
+    }
+}
+
 /// Where a password came from, for the message that it is wrong.
 pub(crate) fn source() -> &'static str {
     if from_environment().is_some() {

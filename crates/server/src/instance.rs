@@ -16,6 +16,8 @@
 //! Invariant: what is made once (a key, a certificate) is durable before it is used, and is never made again. A start
 //! that was cut off anywhere is finished by the next one.
 
+mod parts;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +37,8 @@ use crate::oidc::{self, DevIssuer};
 use crate::tsa::TimestampAuthority;
 use crate::tuf::{self, Repository};
 use crate::{Error, durable, keyring, ops};
+
+pub use self::parts::{Options as PartOptions, Part, Parts};
 
 const MARKER: &str = "sealmark-instance";
 const LOCK: &str = "lock";
@@ -130,11 +134,12 @@ impl Instance {
         }
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ct = open_ct(&directory.join("ct"), &options.url, &root, password)?;
+        let roots = vec![root.certificate.clone()];
+        let ct = open_ct(&directory.join("ct"), &options.url, roots, password)?;
         let ca = CertificateAuthority::new(ca::Options {
             key: ca.key,
             chain: vec![ca.certificate, root.certificate],
-            ct: Some(ct.clone()),
+            ct: Some(ct.clone().into()),
             configuration: issuers,
             clock: clock.clone(),
         })?;
@@ -167,6 +172,7 @@ impl Instance {
 
     /// All services on one port.
     pub fn server(&self, options: ops::Options) -> ops::Server {
+        self.log.speak_for(vec![self.ca.grpc()]);
         // The first one answers what no other knows.
         let server = ops::Server::new(options)
             .with(self.log.service())
@@ -259,7 +265,7 @@ impl Chain<'_> {
 fn open_ct(
     folder: &Path,
     url: &str,
-    root: &Authority,
+    roots: Vec<Certificate>,
     password: Option<&Zeroizing<Vec<u8>>>,
 ) -> Result<CtLog, Error> {
     let engine = folder.join("log");
@@ -278,7 +284,6 @@ fn open_ct(
     let origin = format!("{place}{}", ct::PATH);
     let settings = Settings::with_signer(ct::TREE, CtSigner::new(&origin, key.clone()));
     let engine = Log::open_directory(&engine, settings)?;
-    let roots = vec![root.certificate.clone()];
     CtLog::open(Arc::new(engine), &origin, key, roots, folder)
 }
 

@@ -49,7 +49,9 @@ pub use pkcs7::{DetachedSignature, MAX_DETACHED_SIGNATURE, Pkcs7Error};
 pub use request::CertificateRequest;
 pub use san::SubjectAltName;
 pub use sct::{MAX_DETACHED_SCT, SignedCertificateTimestamp};
-pub use sct_verification::{SctError, verify_detached_sct, verify_embedded_sct};
+pub use sct_verification::{
+    SctError, verify_detached_sct, verify_embedded_sct, verify_precertificate_sct,
+};
 pub use timestamp::{
     MAX_TIMESTAMP, MAX_TIMESTAMP_REQUEST, TimestampError, TimestampRequest, TimestampRequestError,
     TimestampToken, VerifiedTimestamp,

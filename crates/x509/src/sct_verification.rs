@@ -73,6 +73,19 @@ pub fn verify_embedded_sct(
     verify(sct, (PRECERT_ENTRY, entry), log_key)
 }
 
+/// Verifies an SCT that a log gave for a precertificate, before the certificate with the SCT is made.
+///
+/// # Errors
+/// If the SCT is another log's, or not for this precertificate by this issuer.
+pub fn verify_precertificate_sct(
+    precertificate: &Certificate,
+    issuer: &Certificate,
+    sct: &SignedCertificateTimestamp,
+    log_key: &PublicKey,
+) -> Result<(), SctError> {
+    verify(sct, precert_entry(precertificate, issuer)?, log_key)
+}
+
 /// Verifies an SCT that came beside `leaf`, as from cosign's `--sct` file or in Fulcio's reply.
 ///
 /// # Errors

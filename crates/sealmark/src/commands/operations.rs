@@ -22,6 +22,9 @@ const RATE: Rate = Rate::per_second(1000);
 /// The body size that can be set: less would refuse entries, more would fill the memory.
 const MAX_BODY: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
 
+/// The services, as limits and metrics call them.
+const SERVICES: [&str; 7] = ["log", "ca", "ct", "tsa", "tuf", "oidc", "witness"];
+
 /// What the names of all modules of this program begin with.
 const OURS: &str = "sealmark";
 /// Who got a certificate, or tried to.
@@ -72,6 +75,45 @@ impl std::str::FromStr for Limit {
     }
 }
 
+impl Limit {
+    fn rate(self) -> Option<Rate> {
+        match self {
+            Self::Off => None,
+            Self::Rate(rate) => Some(rate),
+        }
+    }
+}
+
+/// A limit of all services, or of one.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceLimit {
+    service: Option<&'static str>,
+    limit: Limit,
+}
+
+impl std::str::FromStr for ServiceLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((name, limit)) = text.split_once('=') else {
+            let limit = text.parse()?;
+            let service = None;
+            return Ok(Self { service, limit });
+        };
+        let service = SERVICES.into_iter().find(|known| *known == name);
+        let service = service.ok_or_else(|| {
+            format!(
+                "{name:?} is not a service; there are {}",
+                SERVICES.join(", ")
+            )
+        })?;
+        Ok(Self {
+            service: Some(service),
+            limit: limit.parse()?,
+        })
+    }
+}
+
 /// Flags.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Operation")]
@@ -98,9 +140,10 @@ pub(crate) struct OperationFlags {
     #[arg(long, value_name = "BYTES", default_value_t = sealmark_server::ops::body::MAX_BODY as u64,
         value_parser = clap::value_parser!(u64).range(MAX_BODY))]
     max_body: u64,
-    /// Requests that one address may make, e.g. 100/s or 600/m, or off; if not given: off on loopback, 1000/s elsewhere
-    #[arg(long, value_name = "RATE")]
-    rate_limit: Option<Limit>,
+    /// Requests that one address may make to each service, e.g. 100/s or 600/m, or off, or to one of them: tsa=20/s; may be
+    /// repeated; if not given: off on loopback, 1000/s elsewhere
+    #[arg(long, value_name = "[SERVICE=]RATE", value_delimiter = ',')]
+    rate_limit: Vec<ServiceLimit>,
 }
 
 impl OperationFlags {
@@ -146,6 +189,17 @@ impl OperationFlags {
         }
     }
 
+    /// How a task tells the operator something that went well, or (`true`) did not.
+    pub(crate) fn teller(&self) -> impl Fn(&str, bool) + Send + Sync + 'static {
+        let format = self.log_format;
+        move |text, is_warning| match (format, is_warning) {
+            (Format::Text, false) => crate::terminal::note(text),
+            (Format::Text, true) => crate::terminal::note(&format!("warning: {text}")),
+            (Format::Json, false) => tracing::info!("{text}"),
+            (Format::Json, true) => tracing::warn!("{text}"),
+        }
+    }
+
     /// `https` or `http`.
     pub(crate) fn scheme(&self) -> &'static str {
         match self.tls_cert {
@@ -160,11 +214,17 @@ impl OperationFlags {
         address: SocketAddr,
         terminal: &Terminal,
     ) -> Result<Options, Error> {
-        let rate = match self.rate_limit {
-            Some(Limit::Off) => None,
-            Some(Limit::Rate(rate)) => Some(rate),
+        let of_all = self.rate_limit.iter().rev();
+        let of_all = of_all
+            .filter(|limit| limit.service.is_none())
+            .map(|its| its.limit)
+            .next();
+        let rate = match of_all {
+            Some(limit) => limit.rate(),
             None => (!address.ip().is_loopback()).then_some(RATE),
         };
+        let own = self.rate_limit.iter();
+        let rates = own.filter_map(|its| Some((its.service?.to_owned(), its.limit.rate())));
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => {
                 let tls = Tls::open(certificate, key).map_err(sealmark_server::Error::from)?;
@@ -194,7 +254,7 @@ impl OperationFlags {
                 self.note(
                     terminal,
                     format!(
-                        "each address may make {rate} requests (--rate-limit); behind a proxy that is all clients together unless --trusted-proxy names it"
+                        "each address may make {rate} requests to each service (--rate-limit); behind a proxy that is all clients together unless --trusted-proxy names it"
                     ),
                 );
             }
@@ -203,6 +263,7 @@ impl OperationFlags {
             tls,
             max_body: usize::try_from(self.max_body).unwrap_or(usize::MAX),
             rate,
+            rates: rates.collect(),
             trusted_proxies: self.trusted_proxy.clone(),
         })
     }

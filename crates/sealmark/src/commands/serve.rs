@@ -1,17 +1,24 @@
-//! `serve`: run Sigstore's services: a whole private instance, or the transparency log alone, or a witness of such logs.
+//! `serve`: run Sigstore's services: a whole private instance, or some of its services, or a witness of logs.
 
+mod check;
+mod hash_password;
 mod instance;
+mod only;
+mod parts;
+mod reloading;
 mod witness;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sealmark_server::log::{Duplicates, MAX_ATTESTATION, Options, TransparencyLog};
 use sealmark_server::ops::Server;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
+use self::only::{Only, Which};
+use self::reloading::{Files, users_file};
 use super::client_files::write_client_files;
 use super::operations::OperationFlags;
 use super::registry::stop_signal;
@@ -22,24 +29,30 @@ use crate::terminal::Terminal;
 /// The password for the keys. Not a flag: other users of a machine can see those.
 const PASSWORD_VARIABLE: &str = "SEALMARK_LOG_PASSWORD";
 
-/// A service.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Which {
-    /// The transparency log
-    Log,
-    /// A witness: cosigns the checkpoints of logs
-    Witness,
+/// What is done besides serving.
+#[derive(clap::Subcommand, Debug)]
+enum Tool {
+    /// Say what is wrong with a configuration, and what may not be meant
+    Check(check::Arguments),
+    /// Write the lines of the --dev-users file for a password, which is read from standard input or asked for
+    HashPassword(hash_password::Arguments),
 }
 
 /// Flags.
 #[derive(clap::Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
-    /// Run this service only, not a whole instance
-    #[arg(long, value_enum, value_name = "SERVICE")]
-    only: Option<Which>,
-    /// Directory with all that the service keeps, keys included; it is made if it does not exist
-    #[arg(long, value_name = "DIR")]
-    dir: PathBuf,
+    #[command(subcommand)]
+    tool: Option<Tool>,
+    /// Run these services only, not a whole instance; may be repeated, or be a list: ca,ct
+    #[arg(long, value_enum, value_name = "SERVICE", value_delimiter = ',')]
+    only: Vec<Which>,
+    /// Directory with all that the services keep, keys included; it is made if it does not exist
+    #[arg(long, value_name = "DIR", required = true)]
+    dir: Option<PathBuf>,
+    /// Make the directory with its keys and certificates, say what other services and clients need of it, and end
+    #[arg(long, requires = "only")]
+    prepare: bool,
     /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
     listen: String,
@@ -68,6 +81,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     instance: instance::InstanceFlags,
     #[command(flatten)]
+    parts: parts::PartFlags,
+    #[command(flatten)]
     witness: witness::WitnessFlags,
     #[command(flatten)]
     operation: OperationFlags,
@@ -95,10 +110,32 @@ fn attestation_size(text: &str) -> Result<usize, String> {
 
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    arguments.witness.check(arguments.only)?;
-    arguments.instance.check(arguments.only)?;
-    let directory = std::path::absolute(&arguments.dir)
-        .map_err(|cause| Error::file("find", &arguments.dir, cause))?;
+    match arguments.tool {
+        Some(Tool::Check(arguments)) => return check::run(arguments, terminal).await,
+        Some(Tool::HashPassword(arguments)) => return hash_password::run(&arguments, terminal),
+        None => {}
+    }
+    let only = Only::of(&arguments.only)?;
+    let instance = &arguments.instance;
+    arguments.witness.check(&only)?;
+    instance.check(&only)?;
+    let parts = &arguments.parts;
+    parts.check(only.parts(), instance, arguments.prepare)?;
+    if arguments.prepare && only.parts().is_none() {
+        return Err(Error::Usage(
+            "--prepare is for services of an instance, such as --only ca: a log or a witness alone needs nothing of others"
+                .to_owned(),
+        ));
+    }
+    if arguments.prepare && arguments.url.is_none() && arguments.listen.ends_with(":0") {
+        return Err(Error::Usage(
+            "what is prepared is known by its URL for good: give --url, or --listen with the port that it will have"
+                .to_owned(),
+        ));
+    }
+    let given = arguments.dir.as_deref().unwrap_or_else(|| Path::new("."));
+    let directory =
+        std::path::absolute(given).map_err(|cause| Error::file("find", given, cause))?;
     let operation = &arguments.operation;
     operation.start_log();
     let stopped = stop_signal()?;
@@ -113,9 +150,19 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         .map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     let url = url(arguments.url.as_deref(), operation.scheme(), address)?;
+    // An issuer alone has the directory to itself.
+    let issuer_folder = match &only {
+        Only::Parts(parts) if parts.len() == 1 => directory.clone(),
+        _ => directory.join("oidc"),
+    };
+    instance.check_reach(&only, &issuer_folder, &url, address)?;
+    let files = Files {
+        config: instance.config.clone(),
+        users: users_file(instance.dev_users.as_deref(), &issuer_folder),
+    };
     let server_options = operation.options(address, terminal)?;
     let metrics = operation.metrics(terminal).await?;
-    if let Some(Which::Witness) = arguments.only {
+    if let Only::Witness = only {
         let witness = arguments
             .witness
             .open(&directory, &url, operation, terminal)
@@ -137,23 +184,60 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         },
         ..Options::new(host(&url)?)
     };
-    if arguments.only.is_none() {
-        let opened = arguments
-            .instance
+    if let Only::Everything = only {
+        let opened = instance
             .open(&directory, &url, options, operation, terminal)
             .await?;
         let witness = &arguments.witness;
         witness
             .join(&opened.log, &directory, &url, operation, terminal)
             .await?;
-        let stopped = opened.log.ending(stopped);
+        let stopped = opened.ca.ending(opened.log.ending(stopped));
         // Signs its metadata anew long before it expires, for as long as this process runs.
         let fresh = tokio::spawn(opened.tuf.clone().keep_fresh(std::future::pending()));
         let server = opened.server(server_options);
+        let (ca, issuer) = (Some(&opened.ca), opened.dev_issuer.as_ref());
+        let (server, reloading) = files.follow(ca, issuer, server, operation)?;
         operation.note(terminal, "ready; Ctrl-C stops it");
         server.serve(listener, metrics, stopped).await;
         fresh.abort();
-        drop(opened);
+        drop((reloading, opened));
+        operation.note(terminal, "stopped");
+        return Ok(());
+    }
+    if let Only::Parts(parts) = &only {
+        let opened = arguments
+            .parts
+            .open(
+                parts, &directory, &url, options, instance, operation, terminal,
+            )
+            .await?;
+        if arguments.prepare {
+            return Ok(());
+        }
+        if let Some(log) = &opened.log {
+            let witness = &arguments.witness;
+            witness
+                .join(log, &directory, &url, operation, terminal)
+                .await?;
+        }
+        let stopped = opened.ending(stopped);
+        let mut tasks = Vec::new();
+        if let (Some(tuf), Some(targets)) = (&opened.tuf, arguments.parts.tuf_targets()) {
+            tasks.push(tokio::spawn(tuf.clone().keep_fresh(std::future::pending())));
+            let tuf = tuf.clone();
+            tasks.push(tokio::spawn(async move {
+                tuf.follow_folder(&targets, std::future::pending()).await;
+            }));
+        }
+        let server = opened.server(server_options);
+        let (ca, issuer) = (opened.ca.as_ref(), opened.dev_issuer.as_ref());
+        let (server, reloading) = files.follow(ca, issuer, server, operation)?;
+        let ready = format!("ready, listening on {address}; Ctrl-C stops it");
+        operation.note(terminal, ready);
+        server.serve(listener, metrics, stopped).await;
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        drop((reloading, opened));
         operation.note(terminal, "stopped");
         return Ok(());
     }

@@ -183,3 +183,75 @@ fn who_watches_hears_that_the_log_stops_and_does_not_keep_it() {
     }
     assert_eq!(watcher.log(), "SERVING\nNOT_SERVING\nended\n");
 }
+
+/// What a server says it has, and whether each of it serves; the second argument is a certificate to believe.
+const ABOUT: &str = "
+import sys, grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+if len(sys.argv) > 2:
+    credentials = grpc.ssl_channel_credentials(open(sys.argv[2], 'rb').read())
+    channel = grpc.secure_channel(sys.argv[1], credentials)
+else:
+    channel = grpc.insecure_channel(sys.argv[1])
+for service in sorted(ProtoReflectionDescriptorDatabase(channel).get_services()):
+    if service != 'grpc.health.v1.Health':
+        request = health_pb2.HealthCheckRequest(service=service)
+        status = health_pb2_grpc.HealthStub(channel).Check(request, timeout=30).status
+        print(service, health_pb2.HealthCheckResponse.ServingStatus.Name(status))
+bundle = channel.unary_unary('/dev.sigstore.fulcio.v2.CA/GetTrustBundle')(b'', timeout=30)
+print(bundle.count(b'BEGIN CERTIFICATE'))
+";
+
+#[test]
+fn an_instance_has_its_log_and_its_ca_on_one_port_also_over_tls() {
+    let python = require_or_skip!("python-grpc");
+    let sandbox = Sandbox::new();
+    let (key, certificate) = (sandbox.join("tls.key"), sandbox.join("tls.pem"));
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
+        .args(["-nodes", "-days", "1", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output();
+    let tls = made.is_ok_and(|made| made.status.success());
+    for with_tls in [false, true] {
+        if with_tls && !tls {
+            sealmark_testkit::skip("openssl");
+            continue;
+        }
+        let directory = format!("instance-{with_tls}");
+        let program = sandbox.command(env!("CARGO_BIN_EXE_sealmark"));
+        let program = program.args(["serve", "--dev-issuer", "--listen", "127.0.0.1:0"]);
+        let program = program.args(["--dir", &directory]);
+        let program = match with_tls {
+            true => program.args(["--tls-cert", "tls.pem", "--tls-key", "tls.key"]),
+            false => program,
+        };
+        let (server, address) = program.serve(|line| {
+            let (_, rest) = line.split_once("Sigstore at http")?;
+            let rest = rest.split_once("://")?.1;
+            rest.split(": ").next().map(str::to_owned)
+        });
+        let about = sandbox.command(&python).args(["-c", ABOUT]).arg(&address);
+        let about = match with_tls {
+            true => about.arg(&certificate),
+            false => about,
+        };
+        assert_eq!(
+            about.run().success().stdout(),
+            "dev.sigstore.fulcio.v2.CA SERVING\ndev.sigstore.rekor.v2.Rekor SERVING\n2\n"
+        );
+        assert!(server.terminate().success());
+    }
+}

@@ -239,7 +239,7 @@ fn what_is_missing_or_wrong_is_said_before_anything_is_made() {
             "nobody could get a certificate: say with --config FILE",
         ),
         (&["--config", "missing.yaml"], "missing.yaml"),
-        (&["--config", "bad.yaml"], "line 4"),
+        (&["--config", "bad.yaml"], "bad.yaml:4: "),
         (
             &["--config", "bad.yaml", "--only", "log"],
             "--config is for the certificate authority",

@@ -132,7 +132,7 @@ impl World {
         let ca = CertificateAuthority::new(Options {
             key: signing.key,
             chain: chain.clone(),
-            ct: Some(ct.clone()),
+            ct: Some(ct.clone().into()),
             configuration: Configuration::parse(&configuration).expect(MADE),
             clock: Arc::new(SystemClock),
         })

@@ -7,13 +7,15 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Extensions, HeaderMap, Response, StatusCode};
-use sealmark_identity::IssuerType;
+use sealmark_identity::{Issuer, IssuerType};
+use sealmark_x509::Certificate;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::grpc::messages::{IssuerUrl, OidcIssuer};
 use super::issue::{Issued, issue};
 use super::refusal::Refusal;
-use super::{Inner, request};
+use super::{Inner, grpc, request};
 use crate::ops::{Refused, body};
 
 /// Bytes of a request: as Fulcio's.
@@ -30,15 +32,19 @@ pub(super) fn endpoint(path: &str) -> Option<&'static str> {
         "/api/v1/rootCert",
         "/api/v2/configuration",
     ];
-    ENDPOINTS.into_iter().find(|endpoint| *endpoint == path)
+    let endpoint = ENDPOINTS.into_iter().find(|endpoint| *endpoint == path);
+    endpoint.or_else(|| grpc::endpoint(path))
 }
 
 /// A request that was refused before the CA saw it.
-pub(super) fn refused_early(_path: &str, early: Refused) -> Response<Body> {
+pub(super) fn refused_early(path: &str, early: Refused) -> Response<Body> {
     let refusal = Refusal {
         status: early.status,
         message: early.message,
     };
+    if grpc::endpoint(path).is_some() {
+        return grpc::refused_early(refusal, early.retry_after);
+    }
     let mut response = refused(&refusal);
     if let Some(seconds) = early.retry_after {
         response
@@ -102,7 +108,7 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, Re
     }
 }
 
-fn request_id(headers: &HeaderMap) -> &str {
+pub(super) fn request_id(headers: &HeaderMap) -> &str {
     let id = headers.get("x-request-id").and_then(|id| id.to_str().ok());
     id.filter(|id| id.len() <= 128).unwrap_or_default()
 }
@@ -122,6 +128,10 @@ async fn read(
         status: error.status(),
         message: error.to_string(),
     })
+}
+
+pub(super) fn pems(chain: &[Certificate]) -> Vec<String> {
+    chain.iter().map(Certificate::to_pem).collect()
 }
 
 /// The answer to v2, of which most is the chain: it is written once.
@@ -160,33 +170,45 @@ fn v2(issued: &Issued) -> Result<String, Refusal> {
 
 fn configuration(inner: &Inner) -> Value {
     let configuration = inner.configuration();
-    let issuers: Vec<Value> = configuration
-        .issuers()
-        .iter()
-        .map(|issuer| {
-            let (spiffe, subject_domain) = match &issuer.kind {
-                IssuerType::Spiffe { trust_domain } => (trust_domain.as_str(), ""),
-                IssuerType::Username { domain } | IssuerType::Uri { domain } => {
-                    ("", domain.as_str())
-                }
-                _ => ("", ""),
-            };
-            let name = match issuer.is_wildcard() {
-                true => "wildcardIssuerUrl",
-                false => "issuerUrl",
-            };
-            json!({
-                name: issuer.url,
-                "audience": issuer.client_id,
-                "challengeClaim": issuer.challenge(),
-                "spiffeTrustDomain": spiffe,
-                "issuerType": issuer.kind.name(),
-                "subjectDomain": subject_domain,
-                "skipEmailVerification": issuer.skip_email_verification,
-            })
+    let issuers = configuration.issuers().iter().map(|issuer| {
+        let shown = shown(issuer);
+        let name = match issuer.is_wildcard() {
+            true => "wildcardIssuerUrl",
+            false => "issuerUrl",
+        };
+        json!({
+            name: issuer.url,
+            "audience": shown.audience,
+            "challengeClaim": shown.challenge_claim,
+            "spiffeTrustDomain": shown.spiffe_trust_domain,
+            "issuerType": shown.issuer_type,
+            "subjectDomain": shown.subject_domain,
+            "skipEmailVerification": shown.skip_email_verification,
         })
-        .collect();
-    json!({"issuers": issuers})
+    });
+    json!({"issuers": issuers.collect::<Vec<_>>()})
+}
+
+/// What callers are told of an issuer.
+pub(super) fn shown(issuer: &Issuer) -> OidcIssuer {
+    let (spiffe, subject_domain) = match &issuer.kind {
+        IssuerType::Spiffe { trust_domain } => (trust_domain.as_str(), ""),
+        IssuerType::Username { domain } | IssuerType::Uri { domain } => ("", domain.as_str()),
+        _ => ("", ""),
+    };
+    let url = issuer.url.clone();
+    OidcIssuer {
+        issuer: Some(match issuer.is_wildcard() {
+            true => IssuerUrl::Wildcard(url),
+            false => IssuerUrl::Exact(url),
+        }),
+        audience: issuer.client_id.clone(),
+        challenge_claim: issuer.challenge().to_owned(),
+        spiffe_trust_domain: spiffe.to_owned(),
+        issuer_type: issuer.kind.name().to_owned(),
+        subject_domain: subject_domain.to_owned(),
+        skip_email_verification: issuer.skip_email_verification,
+    }
 }
 
 fn json_answer(value: &Value) -> Response<Body> {
@@ -194,7 +216,7 @@ fn json_answer(value: &Value) -> Response<Body> {
 }
 
 fn refused(refusal: &Refusal) -> Response<Body> {
-    let body = json!({"code": refusal.code(), "message": refusal.message, "details": []});
+    let body = json!({"code": refusal.code() as u16, "message": refusal.message, "details": []});
     let mut response = answer(refusal.status, "application/json", body.to_string());
     if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
         let value = HeaderValue::from_static("5");

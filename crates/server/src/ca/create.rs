@@ -4,8 +4,8 @@ use sealmark_keys::{PrivateKey, PublicKey};
 use sealmark_x509::issue::{CertificateTemplate, Extension, IssueError, Name, Usage, key_id};
 use sealmark_x509::{BasicConstraints, Certificate, ExtendedKeyUsage};
 
-use super::issue::serial;
 use crate::Error;
+use crate::serial::serial;
 
 /// How long roots are valid, in seconds: ten years, as the public instance's.
 const ROOT_LIFETIME: u64 = 10 * 365 * 86_400;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::rand;
 use sealmark_formats::Digest;
 use sealmark_identity::{Expected, Identity, Token};
 use sealmark_keys::PublicKey;
@@ -16,7 +15,7 @@ use super::refusal::Refusal;
 use super::request::Asked;
 use super::tokens::Unusable;
 use super::{CT_TIMEOUT, Inner, LIFETIME, Signing};
-use crate::ct::CtError;
+use crate::serial::serial;
 
 /// An issued certificate, and what signed it.
 pub(super) struct Issued {
@@ -169,17 +168,6 @@ fn template(
     })
 }
 
-/// 159 random bits.
-pub(super) fn serial() -> Result<Vec<u8>, IssueError> {
-    let mut bytes = [0; 20];
-    rand::fill(&mut bytes)
-        .map_err(|_| IssueError::Key("the system gave no randomness".to_owned()))?;
-    bytes[0] &= 0x7f;
-    // Zero is no serial number; so that it always has its length, the second bit is set.
-    bytes[0] |= 0x40;
-    Ok(bytes.to_vec())
-}
-
 async fn sign(
     inner: &Inner,
     signing: Arc<Signing>,
@@ -202,7 +190,8 @@ async fn sign(
     let promise = ct.promise(&precertificate, &signing.chain);
     let promise = match tokio::time::timeout(CT_TIMEOUT, promise).await {
         Ok(Ok(promise)) => promise,
-        Ok(Err(CtError::Log(error))) if error.is_passing() => {
+        Ok(Err(error)) if error.is_passing() => {
+            tracing::warn!("certificate authority: {error}");
             return Err(Refusal::unavailable(&format!(
                 "Error entering certificate in CTL: {error}"
             )));

@@ -6,14 +6,16 @@
 //! else's certificate, and is asked again no more often than [`RETRY`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use reqwest::Client;
-use sealmark_identity::{Issuer, KeySet, SigningAlgorithm};
+use sealmark_identity::{Changes, Issuer, KeySet, SigningAlgorithm};
 use serde::Deserialize;
 use url::Url;
+
+use crate::locks::lock;
 
 /// Time for one answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,9 +80,16 @@ impl Issuers {
         })
     }
 
+    /// Drops what is known of issuers that are believed no more, or otherwise than before.
+    pub(super) fn forget(&self, changes: &Changes) {
+        let gone = [changes.removed.as_slice(), &changes.changed].concat();
+        let mut kept = lock(&self.kept);
+        kept.retain(|url, _| !gone.iter().any(|issuer| issuer.is(url)));
+    }
+
     /// An issuer in this process.
     pub(super) fn insert_local(&self, url: &str, published: Published) {
-        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut local = lock(&self.local);
         local.insert(url.to_owned(), Arc::new(published));
     }
 
@@ -92,7 +101,7 @@ impl Issuers {
         needs: impl Fn(&Published) -> bool,
     ) -> Result<Arc<Published>, Unknown> {
         {
-            let local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+            let local = lock(&self.local);
             if let Some(published) = local.get(url) {
                 return Ok(published.clone());
             }
@@ -101,7 +110,7 @@ impl Issuers {
             return known;
         }
         let turn = {
-            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut asking = lock(&self.asking);
             // Those that nobody waits for are not needed any more.
             asking.retain(|_, turn| Arc::strong_count(turn) > 1);
             asking.entry(url.to_owned()).or_default().clone()
@@ -125,7 +134,7 @@ impl Issuers {
         url: &str,
         needs: &impl Fn(&Published) -> bool,
     ) -> Option<Result<Arc<Published>, Unknown>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.kept);
         let kept = kept.get(url)?;
         let fresh = kept.good.is_some_and(|at| at.elapsed() < FRESH);
         let enough = kept.published.as_ref().is_ok_and(|it| needs(it));
@@ -138,7 +147,7 @@ impl Issuers {
         url: &str,
         answer: Result<Arc<Published>, Unknown>,
     ) -> Result<Arc<Published>, Unknown> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         let now = Instant::now();
         let before = kept.remove(url);
         let next = match (answer, before) {
@@ -204,7 +213,20 @@ impl Issuers {
     }
 }
 
-fn client(ca_cert: Option<&str>) -> Result<Client, String> {
+/// Asks an issuer as a CA does that has a token of it: how many keys it has, and what it signs with.
+///
+/// # Errors
+/// Why a CA would not know its keys; also for one that stands for many, which cannot be asked.
+pub async fn probe(issuer: &Issuer) -> Result<(usize, Vec<SigningAlgorithm>), String> {
+    if issuer.is_wildcard() {
+        return Err("it stands for many issuers, which cannot be asked".to_owned());
+    }
+    let issuers = Issuers::new()?;
+    let published = issuers.ask(issuer, &issuer.url).await?;
+    Ok((published.keys.len(), published.algorithms))
+}
+
+pub(super) fn client(ca_cert: Option<&str>) -> Result<Client, String> {
     let mut builder = Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
@@ -222,16 +244,22 @@ fn client(ca_cert: Option<&str>) -> Result<Client, String> {
         .map_err(|error| format!("a client cannot be made: {error}"))
 }
 
+/// The innermost cause says what happened; those around it say that something did.
+pub(super) fn cause(url: &str, error: reqwest::Error) -> String {
+    let timed_out = error.is_timeout();
+    let error = error.without_url();
+    let mut reason: &dyn std::error::Error = &error;
+    while let Some(inner) = reason.source() {
+        reason = inner;
+    }
+    match timed_out {
+        true => format!("{url} did not answer within {} s", TIMEOUT.as_secs()),
+        false => format!("{url} did not answer: {reason}"),
+    }
+}
+
 async fn get(client: &Client, url: &str) -> Result<Vec<u8>, String> {
-    // The innermost cause says what happened; those around it say that something did.
-    let cause = |error: reqwest::Error| {
-        let error = error.without_url();
-        let mut reason: &dyn std::error::Error = &error;
-        while let Some(inner) = reason.source() {
-            reason = inner;
-        }
-        format!("{url} did not answer: {reason}")
-    };
+    let cause = |error| cause(url, error);
     let answer = client.get(url).send().await.map_err(cause)?;
     let status = answer.status();
     if status.is_redirection() {

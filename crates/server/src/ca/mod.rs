@@ -16,34 +16,47 @@
 mod answer;
 mod clock;
 mod create;
+mod grpc;
 mod issue;
 mod issuers;
+mod promises;
 mod refusal;
 mod request;
 mod tokens;
 
+use std::future::Future;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use sealmark_identity::{Configuration, KeySet, SigningAlgorithm};
+use sealmark_identity::{Changes, Configuration, KeySet, SigningAlgorithm};
 use sealmark_keys::PrivateKey;
 use sealmark_log::Clock;
 use sealmark_x509::Certificate;
 use sealmark_x509::issue::{Name, key_id};
+use tokio::sync::Semaphore;
 
 use self::clock::ForwardClock;
 pub use self::create::Authority;
+pub use self::issuers::probe;
 use self::issuers::{Issuers, Published};
+pub use self::promises::{Promises, RemoteCt};
 use self::tokens::UsedTokens;
-use crate::ct::CtLog;
+use crate::grpc::about;
+use crate::grpc::health::Watching;
+use crate::grpc::is_grpc;
+use crate::locks::{read, write};
 use crate::{Error, ops};
 
 /// How long certificates are valid, in seconds, unless less is asked for. As Fulcio's.
 pub const LIFETIME: u64 = 600;
 /// How long the CT log may take.
 const CT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Long messages of gRPC that are read at once: some of at most 4 MiB each.
+const MAX_MESSAGES: usize = 32;
+/// Calls that watch the CA's health, at once.
+const MAX_WATCHING: usize = 256;
 
 /// What a CA is made of.
 pub struct Options {
@@ -52,7 +65,7 @@ pub struct Options {
     /// The certificate of the key, those above it, the root last.
     pub chain: Vec<Certificate>,
     /// Where certificates are logged. Without one they have no promise, and clients that want one refuse them.
-    pub ct: Option<CtLog>,
+    pub ct: Option<Promises>,
     /// Who is believed.
     pub configuration: Configuration,
     /// The time.
@@ -65,11 +78,14 @@ pub struct CertificateAuthority(Arc<Inner>);
 
 struct Inner {
     signing: RwLock<Arc<Signing>>,
-    ct: Option<CtLog>,
+    ct: Option<Promises>,
     configuration: RwLock<Arc<Configuration>>,
     issuers: Issuers,
     used: UsedTokens,
     clock: ForwardClock,
+    /// For what is read of long messages of gRPC at once.
+    messages: Semaphore,
+    watching: Watching,
 }
 
 /// Key and chain, which change together.
@@ -96,17 +112,18 @@ impl CertificateAuthority {
             issuers: Issuers::new().map_err(Error::Authority)?,
             used: UsedTokens::default(),
             clock: ForwardClock::new(options.clock),
+            messages: Semaphore::new(MAX_MESSAGES),
+            watching: Watching::new(MAX_WATCHING),
         })))
     }
 
-    /// From now on these issuers are believed.
-    pub fn configure(&self, configuration: Configuration) {
-        let mut current = self
-            .0
-            .configuration
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *current = Arc::new(configuration);
+    /// From now on these issuers are believed, and no others. A request that has begun goes on with those of before.
+    /// What is other now.
+    pub fn configure(&self, configuration: Configuration) -> Changes {
+        let changes = configuration.changes_from(&self.0.configuration());
+        self.0.issuers.forget(&changes);
+        *write(&self.0.configuration) = Arc::new(configuration);
+        changes
     }
 
     /// From now on this key signs.
@@ -115,11 +132,7 @@ impl CertificateAuthority {
     /// As [`new`](Self::new).
     pub fn rotate(&self, key: PrivateKey, chain: Vec<Certificate>) -> Result<(), Error> {
         let signing = Arc::new(Signing::new(key, chain)?);
-        *self
-            .0
-            .signing
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = signing;
+        *write(&self.0.signing) = signing;
         Ok(())
     }
 
@@ -141,11 +154,35 @@ impl CertificateAuthority {
             .refusing(answer::refused_early)
     }
 
+    /// `shutdown`, and then tells all who watch the CA's health that it ends, as their calls would keep a server.
+    pub fn ending<F: Future<Output = ()>>(&self, shutdown: F) -> impl Future<Output = ()> + use<F> {
+        let inner = Arc::downgrade(&self.0);
+        async move {
+            shutdown.await;
+            if let Some(inner) = inner.upgrade() {
+                inner.watching.stop();
+            }
+        }
+    }
+
+    /// What of gRPC a server with this CA has.
+    pub(crate) fn grpc(&self) -> about::Service {
+        about::Service {
+            name: grpc::SERVICE,
+            serves: grpc::serves(&self.0),
+        }
+    }
+
     /// All endpoints.
     pub fn router(self) -> Router {
         let answer = move |request: Request| {
             let inner = self.0.clone();
-            async move { answer::serve(inner, request).await }
+            async move {
+                match is_grpc(request.headers()) {
+                    true => grpc::serve(inner, request).await,
+                    false => answer::serve(inner, request).await,
+                }
+            }
         };
         Router::new().fallback(answer)
     }
@@ -153,17 +190,16 @@ impl CertificateAuthority {
 
 impl Inner {
     fn signing(&self) -> Arc<Signing> {
-        self.signing
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        read(&self.signing).clone()
     }
 
     fn configuration(&self) -> Arc<Configuration> {
-        self.configuration
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        read(&self.configuration).clone()
+    }
+
+    /// Whether certificates can be logged.
+    fn is_healthy(&self) -> bool {
+        self.ct.as_ref().is_none_or(Promises::is_healthy)
     }
 }
 

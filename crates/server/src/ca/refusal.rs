@@ -5,6 +5,8 @@
 
 use axum::http::StatusCode;
 
+use crate::grpc::Code;
+
 /// A certificate that was not issued.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
@@ -81,15 +83,17 @@ impl Refusal {
     }
 
     /// The code of gRPC.
-    pub(super) fn code(&self) -> u16 {
+    pub(super) fn code(&self) -> Code {
         match self.status {
-            StatusCode::BAD_REQUEST => 3,
-            StatusCode::NOT_FOUND => 5,
-            StatusCode::NOT_IMPLEMENTED => 12,
-            StatusCode::SERVICE_UNAVAILABLE => 14,
-            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => 8,
-            StatusCode::REQUEST_TIMEOUT => 4,
-            _ => 13,
+            StatusCode::BAD_REQUEST => Code::InvalidArgument,
+            StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::NOT_IMPLEMENTED => Code::Unimplemented,
+            StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => {
+                Code::ResourceExhausted
+            }
+            StatusCode::REQUEST_TIMEOUT => Code::DeadlineExceeded,
+            _ => Code::Internal,
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What callers send, in each of Fulcio's interfaces, and the proof that they have the key.
 
 use axum::http::HeaderMap;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use sealmark_entries::decode_any_base64 as decode;
 use sealmark_keys::{Curve, KeyType, PublicKey, Scheme};
 use sealmark_x509::CertificateRequest;
 use serde::{Deserialize, Deserializer};
@@ -86,14 +85,14 @@ where
 }
 
 /// The token in `Authorization`.
-fn bearer(headers: &HeaderMap) -> Option<String> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("authorization")?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
 }
 
-fn no_token() -> Refusal {
+pub(super) fn no_token() -> Refusal {
     Refusal::token(
         "there is none: send it in credentials.oidcIdentityToken, or as Authorization: Bearer",
     )
@@ -142,16 +141,6 @@ pub(super) fn read_v1(headers: &HeaderMap, body: &[u8]) -> Result<Asked, Refusal
         key,
         lifetime: request.lifetime_seconds,
     })
-}
-
-/// Base64 as protobuf JSON allows it: either alphabet, with or without padding.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let text = text
-        .trim_end_matches('=')
-        .replace('-', "+")
-        .replace('_', "/");
-    let padding = "=".repeat((4 - text.len() % 4) % 4);
-    STANDARD.decode(text + &padding).ok()
 }
 
 impl AskedKey {

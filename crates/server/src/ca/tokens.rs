@@ -3,9 +3,11 @@
 //! Kept in memory until they expire: identity tokens live for minutes.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use sealmark_formats::digest::sha256;
+
+use crate::locks::lock;
 
 /// Tokens that are remembered. When there are more, no further one is accepted until some have expired: forgetting one
 /// would make it good again.
@@ -27,7 +29,7 @@ pub(super) enum Unusable {
 impl UsedTokens {
     /// Uses a token, if it was not used before; `token` is what its issuer signed.
     pub(super) fn use_up(&self, token: &str, expires: i64, now: i64) -> Result<(), Unusable> {
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = lock(&self.0);
         if used.len() >= MAX_REMEMBERED {
             used.retain(|_, expires| *expires > now);
             if used.len() >= MAX_REMEMBERED {

@@ -30,7 +30,7 @@ impl From<CtError> for Answer {
             CtError::Log(error) if error.is_passing() => {
                 Self::Failed(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             }
-            CtError::Log(_) | CtError::Fault(_) => {
+            CtError::Log(_) | CtError::Fault(_) | CtError::Unavailable(_) => {
                 tracing::error!("certificate transparency log: a request failed: {error}");
                 let message = "the log could not read or write its storage; its own log says why";
                 Self::Failed(StatusCode::INTERNAL_SERVER_ERROR, message.to_owned())

@@ -27,6 +27,7 @@ use sealmark_x509::{Certificate, SignedCertificateTimestamp};
 
 pub use signer::CtSigner;
 
+use crate::locks::{read, write};
 use crate::{Error, durable, ops};
 
 /// Where the log is beside other services.
@@ -60,9 +61,23 @@ pub enum CtError {
     /// The log did not take it.
     #[error(transparent)]
     Log(#[from] sealmark_log::Error),
+    /// It is elsewhere, and does not answer.
+    #[error("{0}")]
+    Unavailable(String),
     /// A file could not be written, or the key did not sign.
     #[error("{0}")]
     Fault(String),
+}
+
+impl CtError {
+    /// Whether it passes by itself, so that the same may be asked again.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Log(error) => error.is_passing(),
+            Self::Unavailable(_) => true,
+            Self::Refused(_) | Self::Fault(_) => false,
+        }
+    }
 }
 
 impl CtLog {
@@ -122,6 +137,11 @@ impl CtLog {
     /// Who it takes certificates of.
     pub fn roots(&self) -> Vec<Certificate> {
         read(&self.0.roots).clone()
+    }
+
+    /// Whether it takes certificates.
+    pub fn is_healthy(&self) -> bool {
+        self.0.log.health().is_ok()
     }
 
     /// Takes certificates of these CAs, from now on.
@@ -248,16 +268,6 @@ fn fingerprint(certificate: &Certificate) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest.bytes());
     bytes
-}
-
-fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
-    lock.read()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
-    lock.write()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The id of the log: the digest of its key.

@@ -6,14 +6,17 @@
 //!
 //! [`listen`]: crate::listen
 
+pub(crate) mod about;
 pub(crate) mod health;
 pub(crate) mod reflection;
 mod status;
 
+use std::future::Future;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
-use axum::http::{HeaderMap, HeaderValue, Response, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::StreamBody;
@@ -41,6 +44,34 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
         let rest = value.strip_prefix(CONTENT_TYPE);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
     })
+}
+
+/// Answers a call with `route`, within the call's deadline if it has one; `late` tells its client what may have happened.
+pub(crate) async fn within_deadline<F>(
+    request: Request,
+    late: &str,
+    route: impl FnOnce(Request) -> F,
+) -> Response<Body>
+where
+    F: Future<Output = Result<Response<Body>, Status>>,
+{
+    if request.version() < Version::HTTP_2 || request.method() != Method::POST {
+        let mut response = Response::new(Body::from("gRPC is POST over HTTP/2\n"));
+        *response.status_mut() = match request.method() {
+            &Method::POST => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            _ => StatusCode::METHOD_NOT_ALLOWED,
+        };
+        return response;
+    }
+    let deadline = timeout(request.headers());
+    let answer = route(request);
+    let result = match deadline {
+        Some(deadline) => tokio::time::timeout(deadline, answer)
+            .await
+            .unwrap_or_else(|_| Err(Status::new(Code::DeadlineExceeded, late))),
+        None => answer.await,
+    };
+    result.unwrap_or_else(Status::response)
 }
 
 /// How long the client wants to wait, if it says so: at most eight digits and a unit.

@@ -89,12 +89,19 @@ struct ErrorResponse {
     error_message: String,
 }
 
-/// Answers each question as it comes.
-pub(crate) fn serve(messages: Messages) -> Response<Body> {
-    let answers = stream::unfold(Some(messages), |messages| async {
-        let mut messages = messages?;
+/// What every server here has besides.
+const HEALTH: &str = "grpc.health.v1.Health";
+
+/// Answers each question as it comes, for a server that has these services.
+pub(crate) fn serve(messages: Messages, mut services: Vec<&'static str>) -> Response<Body> {
+    services.push(HEALTH);
+    let answers = stream::unfold(Some((messages, services)), |state| async {
+        let (mut messages, services) = state?;
         match messages.next(&NO_PLACES).await {
-            Ok(Some(request)) => Some((Ok(frame(&answer(request))), Some(messages))),
+            Ok(Some(request)) => {
+                let answer = Ok(frame(&answer(request, &services)));
+                Some((answer, Some((messages, services))))
+            }
             Ok(None) => None,
             Err(status) => Some((Err(status), None)),
         }
@@ -102,7 +109,7 @@ pub(crate) fn serve(messages: Messages) -> Response<Body> {
     streamed(answers)
 }
 
-fn answer(request: ServerReflectionRequest) -> ServerReflectionResponse {
+fn answer(request: ServerReflectionRequest, services: &[&str]) -> ServerReflectionResponse {
     let file = |found: Option<&File>| match found {
         Some(file) => Ok(Answer::Files(FileDescriptorResponse {
             file_descriptor_proto: vec![file.descriptor().encode_to_vec()],
@@ -118,6 +125,7 @@ fn answer(request: ServerReflectionRequest) -> ServerReflectionResponse {
             service: FILES
                 .iter()
                 .flat_map(File::services)
+                .filter(|name| services.contains(&name.as_str()))
                 .map(|name| ServiceResponse { name })
                 .collect(),
         })),

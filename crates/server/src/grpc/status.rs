@@ -45,6 +45,13 @@ impl Status {
         Self::new(Code::Ok, "")
     }
 
+    /// Nothing here is called so.
+    pub(crate) fn no_method(path: &str) -> Self {
+        let path: String = path.chars().take(200).collect();
+        let message = format!("there is no {}", path.escape_debug());
+        Self::new(Code::Unimplemented, message)
+    }
+
     pub(crate) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.metadata.push((name, value.into()));
         self

@@ -143,6 +143,8 @@ struct Inner {
     /// For what is read of long messages of gRPC at once.
     messages: Semaphore,
     watching: Watching,
+    /// What else of gRPC the same server has.
+    beside: OnceLock<Vec<crate::grpc::about::Service>>,
 }
 
 impl Inner {
@@ -225,6 +227,7 @@ impl TransparencyLog {
             witness: OnceLock::new(),
             messages: Semaphore::new(MAX_MESSAGES),
             watching: Watching::new(MAX_WATCHING),
+            beside: OnceLock::new(),
         })))
     }
 
@@ -339,6 +342,11 @@ impl TransparencyLog {
             state.log.append_blocking(&shard.record.tree, entry)?;
         }
         Ok(())
+    }
+
+    /// Answers health checks and reflection for these services of the same server, too. It is for the first call to say.
+    pub(crate) fn speak_for(&self, beside: Vec<crate::grpc::about::Service>) {
+        let _ = self.0.beside.set(beside);
     }
 
     /// All endpoints.

@@ -121,7 +121,7 @@ pub(super) fn fields(inner: &Inner, email: &str) -> String {
         "<label for=\"email\">E-mail address</label>\
          <input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"username\" required autofocus value=\"{email}\">"
     );
-    match inner.users {
+    match *inner.users() {
         Users::Anybody => format!(
             "<p class=\"note\"><strong>For development.</strong> No password is asked: whoever reaches this page can be \
              anybody. Do not trust what is signed here.</p>{email}"
@@ -174,7 +174,7 @@ pub(super) async fn log_in(inner: &Arc<Inner>, form: &Parameters) -> Result<Stri
             "Type an e-mail address, such as jane@example.org.",
         ));
     };
-    if matches!(inner.users, Users::Anybody) {
+    if matches!(*inner.users(), Users::Anybody) {
         return Ok(email);
     }
     let wrong = || {
@@ -199,8 +199,8 @@ pub(super) async fn log_in(inner: &Arc<Inner>, form: &Parameters) -> Result<Stri
             )
         });
     }
-    let (users, typed) = (inner.clone(), email.clone());
-    let checked = tokio::task::spawn_blocking(move || users.users.check(&typed, &password)).await;
+    let (users, typed) = (inner.users(), email.clone());
+    let checked = tokio::task::spawn_blocking(move || users.check(&typed, &password)).await;
     match checked.ok().flatten() {
         Some(email) => {
             inner.guesses.right(&name);

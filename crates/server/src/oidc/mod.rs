@@ -43,7 +43,7 @@ mod users;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -59,7 +59,7 @@ use self::guesses::Guesses;
 use self::tokens::Signer;
 use self::users::Users;
 pub use self::users::password_hash;
-use crate::{Error, keyring, ops};
+use crate::{Error, keyring, locks, ops};
 
 /// Where the issuer is on its server. The router is not to be nested: it sees, and needs, whole paths.
 pub const PATH: &str = "/oidc";
@@ -72,7 +72,7 @@ pub const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The name of the key's files.
 const KEY: &str = "issuer";
 /// The users, in the issuer's directory, unless the options name another file.
-const USERS: &str = "users.yaml";
+pub const USERS: &str = "users.yaml";
 
 /// How an issuer is opened.
 #[derive(Clone)]
@@ -127,7 +127,7 @@ pub struct DevIssuer(Arc<Inner>);
 
 struct Inner {
     signer: Signer,
-    users: Users,
+    users: RwLock<Arc<Users>>,
     redirects: Vec<String>,
     codes: Codes,
     devices: Devices,
@@ -160,7 +160,7 @@ impl DevIssuer {
         let key = keyring::key(directory, KEY, Algorithm::Rsa2048, password)?;
         Ok(Self(Arc::new(Inner {
             signer: Signer::new(url, key)?,
-            users,
+            users: RwLock::new(Arc::new(users)),
             redirects: options.redirects,
             codes: Codes::default(),
             devices: Devices::default(),
@@ -194,7 +194,18 @@ impl DevIssuer {
     /// Whether who logs in has to prove anything. If not, who reaches the server gets a token for any address: the
     /// operator is to be told.
     pub fn asks_for_passwords(&self) -> bool {
-        !matches!(self.0.users, Users::Anybody)
+        !matches!(*self.0.users(), Users::Anybody)
+    }
+
+    /// From now on those log in whom this file has. How many they are.
+    ///
+    /// # Errors
+    /// What is wrong with the file; then it is as before.
+    pub fn read_users(&self, file: &Path) -> Result<usize, Error> {
+        let users = Users::read(file)?;
+        let count = users.count();
+        *locks::write(&self.0.users) = Arc::new(users);
+        Ok(count)
     }
 
     /// A token for an address, without a login: for whoever has the key file anyway.
@@ -240,10 +251,27 @@ impl fmt::Debug for DevIssuer {
 }
 
 impl Inner {
+    fn users(&self) -> Arc<Users> {
+        locks::read(&self.users).clone()
+    }
+
     /// Seconds since 1970.
     fn now(&self) -> u64 {
         self.clock.now_ms() / 1000
     }
+}
+
+/// Whether a text is an e-mail address that somebody may log in with.
+pub fn is_address(text: &str) -> bool {
+    users::address(text).is_some()
+}
+
+/// How many users a file has.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_users(file: &Path) -> Result<usize, Error> {
+    Users::read(file).map(|users| users.count())
 }
 
 fn check_url(text: &str) -> Result<String, Error> {

@@ -81,6 +81,14 @@ impl Users {
         users.map(Some).map_err(at)
     }
 
+    /// How many there are; 0 is anybody.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Anybody => 0,
+            Self::Listed(users) => users.len(),
+        }
+    }
+
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > MAX_FILE {
             let length = bytes.len();

@@ -77,7 +77,7 @@ async fn respond(
         return response;
     }
     let path = request.uri().path();
-    match admit(shared, access.caller, path) {
+    match admit(shared, service.name, access.caller, path) {
         Ok(place) => {
             access.place.clone_from(&place);
             request.extensions_mut().insert(place);
@@ -100,11 +100,16 @@ async fn respond(
 }
 
 /// A place for a request, if its caller may have one.
-fn admit(shared: &Shared, caller: IpAddr, path: &str) -> Result<Option<Place>, Refused> {
+fn admit(
+    shared: &Shared,
+    service: &str,
+    caller: IpAddr,
+    path: &str,
+) -> Result<Option<Place>, Refused> {
     if HEALTH.contains(&path) {
         return Ok(None);
     }
-    if let Some(buckets) = &shared.rate
+    if let Some(buckets) = shared.rates.get(service)
         && let Err(seconds) = buckets.take(caller, Instant::now())
     {
         shared.requests.refused(Refused::RATE);

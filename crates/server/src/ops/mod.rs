@@ -28,6 +28,7 @@ mod process;
 mod rate;
 mod request_id;
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -140,8 +141,10 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Bytes of a request's body; more is refused (413).
     pub max_body: usize,
-    /// Requests of one caller; more are refused (429). The callers of an IPv6 network of 64 bits are one.
+    /// Requests of one caller to one service; more are refused (429). The callers of an IPv6 network of 64 bits are one.
     pub rate: Option<Rate>,
+    /// Requests of one caller to the services of these names, where it is another number.
+    pub rates: BTreeMap<String, Option<Rate>>,
     /// Whose `X-Forwarded-For` is believed: the networks of the proxies before this server.
     pub trusted_proxies: Vec<ipnet::IpNet>,
 }
@@ -152,6 +155,7 @@ impl Default for Options {
             tls: None,
             max_body: body::MAX_BODY,
             rate: None,
+            rates: BTreeMap::new(),
             trusted_proxies: Vec::new(),
         }
     }
@@ -193,9 +197,16 @@ impl Server {
             trusted_proxies: self.options.trusted_proxies.clone(),
             ..listen::Settings::default()
         };
+        let names = self.services.iter().map(|service| service.name);
+        let rates = names.filter_map(|name| {
+            let own = self.options.rates.get(name);
+            let rate = own.copied().unwrap_or(self.options.rate)?;
+            Some((name, rate::Buckets::new(rate)))
+        });
+        let rates = rates.collect();
         let shared = Arc::new(Shared {
             bounds: body::Bounds::new(self.options.max_body),
-            rate: self.options.rate.map(rate::Buckets::new),
+            rates,
             trusted_proxies: self.options.trusted_proxies,
             places: Arc::new(Semaphore::new(MAX_REQUESTS)),
             requests: metrics::Store::default(),
@@ -234,7 +245,8 @@ impl Server {
 struct Shared {
     services: Vec<Service>,
     bounds: body::Bounds,
-    rate: Option<rate::Buckets>,
+    /// What callers have left with each service.
+    rates: HashMap<&'static str, rate::Buckets>,
     trusted_proxies: Vec<ipnet::IpNet>,
     /// Places for requests.
     places: Arc<Semaphore>,

@@ -12,7 +12,6 @@ mod clock;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -30,6 +29,7 @@ use serde_json::json;
 
 use self::clock::WatchedClock;
 use crate::ca::Authority;
+use crate::serial::serial;
 use crate::{Error, ops};
 
 /// Sigstore's policy, and the only one.
@@ -211,14 +211,10 @@ impl Inner {
             let message = "Error generating timestamp response".to_owned();
             Refusal(StatusCode::INTERNAL_SERVER_ERROR, message)
         };
-        let mut serial = [0; 20];
-        rand::fill(&mut serial).map_err(|_| fault(&"the system gave no randomness"))?;
-        // 158 random bits, never zero, never negative.
-        serial[0] = (serial[0] & 0x7f) | 0x40;
         let info = TimestampInfo {
             policy: POLICY.to_owned(),
             imprint: request.imprint,
-            serial: serial.to_vec(),
+            serial: serial().map_err(|error| fault(&error))?,
             unix_seconds: seconds,
             accuracy_seconds: Some(ACCURACY),
             nonce: request.nonce,

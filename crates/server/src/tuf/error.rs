@@ -7,6 +7,9 @@ use super::Role;
 /// Why a TUF repository could not be opened, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// There is nothing to hand out.
+    #[error("{} has no file to hand out: put trusted_root.json and signing_config.v0.2.json there", .0.display())]
+    NoTargets(PathBuf),
     /// A file is not what was written there.
     #[error(
         "the TUF repository is damaged: {}: {problem}; nothing was changed: restore the whole directory from its newest backup",

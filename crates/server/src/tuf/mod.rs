@@ -14,6 +14,7 @@
 
 mod disk;
 mod error;
+mod folder;
 mod keys;
 mod metadata;
 mod rotation;

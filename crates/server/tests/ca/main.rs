@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod clocks;
+mod elsewhere;
 mod faults;
+mod grpc;
 mod issuers;
 mod world;
 

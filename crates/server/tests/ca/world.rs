@@ -13,7 +13,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sealmark_identity::Configuration;
 use sealmark_keys::{Algorithm, PrivateKey};
 use sealmark_log::{Clock, Log, Settings, SystemClock};
-use sealmark_server::ca::{Authority, CertificateAuthority, Options};
+use sealmark_server::ca::{Authority, CertificateAuthority, Options, Promises};
 use sealmark_server::ct::{CtLog, CtSigner, TREE};
 use sealmark_server::listen;
 use sealmark_x509::{Certificate, ExtendedKeyUsage};
@@ -189,8 +189,16 @@ pub(crate) fn open_ct(
 
 impl World {
     pub(crate) async fn start(configuration: impl FnOnce(&str) -> String) -> Self {
+        Self::logging(configuration, |_, ct| ct.clone().into()).await
+    }
+
+    /// With a CA that has its certificates logged so; `promises` gets the CT log's URL, and the log.
+    pub(crate) async fn logging(
+        configuration: impl FnOnce(&str) -> String,
+        promises: impl FnOnce(&str, &CtLog) -> Promises,
+    ) -> Self {
         let clock = || -> Arc<dyn Clock> { Arc::new(SystemClock) };
-        Self::with_clocks(clock(), clock(), configuration).await
+        Self::with(clock(), clock(), configuration, promises).await
     }
 
     /// With a clock for the CA and one for the CT log.
@@ -198,6 +206,15 @@ impl World {
         clock: Arc<dyn Clock>,
         ct_clock: Arc<dyn Clock>,
         configuration: impl FnOnce(&str) -> String,
+    ) -> Self {
+        Self::with(clock, ct_clock, configuration, |_, ct| ct.clone().into()).await
+    }
+
+    async fn with(
+        clock: Arc<dyn Clock>,
+        ct_clock: Arc<dyn Clock>,
+        configuration: impl FnOnce(&str) -> String,
+        promises: impl FnOnce(&str, &CtLog) -> Promises,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let issuer = Issuer::start().await;
@@ -220,17 +237,18 @@ impl World {
             ct_clock,
         );
         let configuration = Configuration::parse(&configuration(&issuer.url));
+        let ct_url = serve(|_| ct.clone().router()).await;
         let ca = CertificateAuthority::new(Options {
             key: signing.key,
             chain: vec![signing.certificate, root.certificate.clone()],
-            ct: Some(ct.clone()),
+            ct: Some(promises(&ct_url, &ct)),
             configuration: configuration.expect("the test's configuration is right"),
             clock,
         });
         let ca = ca.expect("key and chain belong together");
         Self {
             url: serve(|_| ca.clone().router()).await,
-            ct_url: serve(|_| ct.clone().router()).await,
+            ct_url,
             issuer,
             ct,
             root: root.certificate,

@@ -67,7 +67,7 @@ impl Instance {
         let ca = CertificateAuthority::new(ca::Options {
             key: signing.key,
             chain: chain.clone(),
-            ct: Some(ct.unwrap()),
+            ct: Some(ct.unwrap().into()),
             configuration: Configuration::parse(&configuration).unwrap(),
             clock: Arc::new(SystemClock),
         });

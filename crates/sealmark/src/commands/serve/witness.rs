@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use sealmark_server::instance::Part;
 use sealmark_server::log::{TransparencyLog, WITNESS_PATH};
 use sealmark_server::witness::{Options, Witness};
 use sealmark_tlog::note::{KeyKind, VerifierKey};
 use sealmark_tlog::policy::{MAX_POLICY, Policy};
 
 use super::super::operations::OperationFlags;
-use super::{Which, password};
+use super::{Only, password};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -45,20 +46,26 @@ fn log_key(text: &str) -> Result<VerifierKey, String> {
 
 impl WitnessFlags {
     /// Checks that the flags go together.
-    pub(super) fn check(&self, only: Option<Which>) -> Result<(), Error> {
+    pub(super) fn check(&self, only: &Only) -> Result<(), Error> {
         let usage = |message: &str| Err(Error::Usage(message.to_owned()));
         let logs = !self.log.is_empty() || self.policy.is_some();
         match only {
-            Some(Which::Witness) if self.witness => {
+            Only::Witness if self.witness => {
                 usage("--witness is for a log; --only witness is a witness anyway")
             }
-            Some(Which::Witness) if self.witness_policy.is_some() => {
+            Only::Witness if self.witness_policy.is_some() => {
                 usage("--witness-policy is for a log: a witness has no checkpoints of its own")
             }
-            None | Some(Which::Log) if logs && !self.witness => {
+            Only::Parts(parts)
+                if !parts.contains(&Part::Log)
+                    && (logs || self.witness || self.witness_policy.is_some()) =>
+            {
+                usage("witnesses are for the transparency log, which --only leaves out")
+            }
+            Only::Everything | Only::Log | Only::Parts(_) if logs && !self.witness => {
                 usage("--log and --policy are for a witness: add --witness, too")
             }
-            _ if (self.witness || matches!(only, Some(Which::Witness))) && !logs => {
+            _ if (self.witness || matches!(only, Only::Witness)) && !logs => {
                 usage("a witness needs logs to cosign: name them with --log VKEY or --policy FILE")
             }
             _ => Ok(()),

@@ -43,6 +43,7 @@ fn field(number: i32, name: &str, kind: &str, oneof_index: Option<i32>) -> Field
     };
     let (kind, type_name) = match kind {
         "int64" => (3, ""),
+        "bool" => (8, ""),
         "string" => (9, ""),
         "bytes" => (12, ""),
         "uint32" => (13, ""),

@@ -24,7 +24,7 @@ pub(super) type Field = (i32, &'static str, &'static str);
 /// Name, request, and answer; before a message that comes more than once `stream `.
 pub(super) type Method = (&'static str, &'static str, &'static str);
 
-pub(super) const FILES: [File; 9] = [
+pub(super) const FILES: [File; 10] = [
     File {
         name: "google/protobuf/empty.proto",
         package: "google.protobuf",
@@ -217,6 +217,133 @@ pub(super) const FILES: [File; 9] = [
                     "GetCheckpoint",
                     ".google.protobuf.Empty",
                     ".google.api.HttpBody",
+                ),
+            ],
+        )],
+    },
+    File {
+        name: "fulcio.proto",
+        package: "dev.sigstore.fulcio.v2",
+        imports: &[],
+        messages: &[
+            (
+                "CreateSigningCertificateRequest",
+                &[
+                    (1, "credentials", ".dev.sigstore.fulcio.v2.Credentials"),
+                    (
+                        2,
+                        "public_key_request",
+                        "oneof key: .dev.sigstore.fulcio.v2.PublicKeyRequest",
+                    ),
+                    (3, "certificate_signing_request", "oneof key: bytes"),
+                ],
+            ),
+            (
+                "Credentials",
+                &[(1, "oidc_identity_token", "oneof credentials: string")],
+            ),
+            (
+                "PublicKeyRequest",
+                &[
+                    (1, "public_key", ".dev.sigstore.fulcio.v2.PublicKey"),
+                    (2, "proof_of_possession", "bytes"),
+                ],
+            ),
+            (
+                "PublicKey",
+                &[
+                    (
+                        1,
+                        "algorithm",
+                        "enum .dev.sigstore.fulcio.v2.PublicKeyAlgorithm",
+                    ),
+                    (2, "content", "string"),
+                ],
+            ),
+            (
+                "SigningCertificate",
+                &[
+                    (
+                        1,
+                        "signed_certificate_detached_sct",
+                        "oneof certificate: .dev.sigstore.fulcio.v2.SigningCertificateDetachedSCT",
+                    ),
+                    (
+                        2,
+                        "signed_certificate_embedded_sct",
+                        "oneof certificate: .dev.sigstore.fulcio.v2.SigningCertificateEmbeddedSCT",
+                    ),
+                ],
+            ),
+            (
+                "SigningCertificateDetachedSCT",
+                &[
+                    (1, "chain", ".dev.sigstore.fulcio.v2.CertificateChain"),
+                    (2, "signed_certificate_timestamp", "bytes"),
+                ],
+            ),
+            (
+                "SigningCertificateEmbeddedSCT",
+                &[(1, "chain", ".dev.sigstore.fulcio.v2.CertificateChain")],
+            ),
+            ("GetTrustBundleRequest", &[]),
+            (
+                "TrustBundle",
+                &[(
+                    1,
+                    "chains",
+                    "repeated .dev.sigstore.fulcio.v2.CertificateChain",
+                )],
+            ),
+            (
+                "CertificateChain",
+                &[(1, "certificates", "repeated string")],
+            ),
+            ("GetConfigurationRequest", &[]),
+            (
+                "Configuration",
+                &[(1, "issuers", "repeated .dev.sigstore.fulcio.v2.OIDCIssuer")],
+            ),
+            (
+                "OIDCIssuer",
+                &[
+                    (1, "issuer_url", "oneof issuer: string"),
+                    (2, "wildcard_issuer_url", "oneof issuer: string"),
+                    (3, "audience", "string"),
+                    (4, "challenge_claim", "string"),
+                    (5, "spiffe_trust_domain", "string"),
+                    (6, "issuer_type", "string"),
+                    (7, "subject_domain", "string"),
+                    (8, "skip_email_verification", "bool"),
+                ],
+            ),
+        ],
+        enums: &[(
+            "PublicKeyAlgorithm",
+            &[
+                ("PUBLIC_KEY_ALGORITHM_UNSPECIFIED", 0),
+                ("RSA_PSS", 1),
+                ("ECDSA", 2),
+                ("ED25519", 3),
+            ],
+        )],
+        services: &[(
+            "CA",
+            &[
+                (
+                    "CreateSigningCertificate",
+                    ".dev.sigstore.fulcio.v2.CreateSigningCertificateRequest",
+                    ".dev.sigstore.fulcio.v2.SigningCertificate",
+                ),
+                (
+                    "GetTrustBundle",
+                    ".dev.sigstore.fulcio.v2.GetTrustBundleRequest",
+                    ".dev.sigstore.fulcio.v2.TrustBundle",
+                ),
+                (
+                    "GetConfiguration",
+                    ".dev.sigstore.fulcio.v2.GetConfigurationRequest",
+                    ".dev.sigstore.fulcio.v2.Configuration",
                 ),
             ],
         )],

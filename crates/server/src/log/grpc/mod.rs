@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{Method, Response, StatusCode, Version};
+use axum::http::{Response, StatusCode};
 use sealmark_entries::{NO_DSSE, RequestV2, SentVerifier};
 use sealmark_log::Integrated;
 use tokio::sync::Semaphore;
@@ -22,47 +22,26 @@ use super::refusal::Refusal;
 use super::state::Shard;
 use super::v1::FROZEN;
 use super::{Inner, v2};
-use crate::grpc::health::{self, HealthCheckRequest};
-use crate::grpc::{self, Code, Empty, Messages, Status, reflection};
+use crate::grpc::{self, Code, Empty, Messages, Status};
 
 const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
 
 /// What a path is called in metrics; `None` if it is none of a call.
 pub(super) fn endpoint(path: &str) -> Option<&'static str> {
-    const CALLS: [&str; 6] = [
+    const CALLS: [&str; 4] = [
         "/dev.sigstore.rekor.v2.Rekor/CreateEntry",
         "/dev.sigstore.rekor.v2.Rekor/GetTile",
         "/dev.sigstore.rekor.v2.Rekor/GetEntryBundle",
         "/dev.sigstore.rekor.v2.Rekor/GetCheckpoint",
-        health::CHECK,
-        health::WATCH,
     ];
-    let calls = CALLS.into_iter().chain(reflection::PATHS);
-    calls.into_iter().find(|call| *call == path)
+    let call = CALLS.into_iter().find(|call| *call == path);
+    call.or_else(|| grpc::about::endpoint(path))
 }
 
 /// Answers a call, within its deadline if it has one.
 pub(super) async fn serve(inner: Arc<Inner>, request: Request) -> Response<Body> {
-    if request.version() < Version::HTTP_2 || request.method() != Method::POST {
-        let mut response = Response::new(Body::from("gRPC is POST over HTTP/2\n"));
-        *response.status_mut() = match request.method() {
-            &Method::POST => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            _ => StatusCode::METHOD_NOT_ALLOWED,
-        };
-        return response;
-    }
-    let deadline = grpc::timeout(request.headers());
-    let answer = route(inner, request);
-    let result = match deadline {
-        Some(deadline) => tokio::time::timeout(deadline, answer)
-            .await
-            .unwrap_or_else(|_| {
-                let message = "the deadline is over; what was sent whole may still be logged";
-                Err(Status::new(Code::DeadlineExceeded, message))
-            }),
-        None => answer.await,
-    };
-    result.unwrap_or_else(Status::response)
+    let late = "the deadline is over; what was sent whole may still be logged";
+    grpc::within_deadline(request, late, |request| route(inner, request)).await
 }
 
 async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, Status> {
@@ -110,31 +89,25 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, St
                 data: newest.note.clone().into_bytes(),
             }))
         }
-        health::CHECK => {
-            let HealthCheckRequest { service } = messages.single(large).await?;
-            Ok(grpc::reply(&health::check(&look(&inner), &service)?))
+        path if grpc::about::endpoint(path).is_some() => {
+            let own = grpc::about::Service {
+                name: SERVICE,
+                serves: serves(&inner),
+            };
+            let beside = inner.beside.get().into_iter().flatten().cloned();
+            let services = std::iter::once(own).chain(beside).collect();
+            grpc::about::answer(path, messages, large, services, &inner.watching).await
         }
-        health::WATCH => {
-            let HealthCheckRequest { service } = messages.single(large).await?;
-            health::watch(look(&inner), service, &inner.watching)
-        }
-        path if reflection::PATHS.contains(&path) => Ok(reflection::serve(messages)),
-        path => {
-            let path: String = path.chars().take(200).collect();
-            let message = format!("there is no {}", path.escape_debug());
-            Err(Status::new(Code::Unimplemented, message))
-        }
+        path => Err(Status::no_method(path)),
     }
 }
 
-/// How the service is; it is not kept by who asks.
-fn look(inner: &Arc<Inner>) -> health::Look {
+/// Whether the log takes entries; it is not kept by who asks.
+fn serves(inner: &Arc<Inner>) -> Arc<dyn Fn() -> bool + Send + Sync> {
     let inner = Arc::downgrade(inner);
-    Arc::new(move |service| {
-        matches!(service, "" | SERVICE).then(|| {
-            let inner = inner.upgrade();
-            inner.is_some_and(|inner| inner.state.log.health().is_ok())
-        })
+    Arc::new(move || {
+        let inner = inner.upgrade();
+        inner.is_some_and(|inner| inner.state.log.health().is_ok())
     })
 }
 

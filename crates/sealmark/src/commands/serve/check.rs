@@ -1,0 +1,166 @@
+//! `serve check`: whether a configuration is what it was meant to be, before a server has it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sealmark_identity::{Configuration, Issuer};
+use sealmark_server::{ca, oidc, reload};
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::flags::Format;
+use crate::terminal::Terminal;
+
+/// Issuers that are asked at once.
+const AT_ONCE: usize = 8;
+/// Time for one issuer, whose two answers have bounds of their own.
+const ASKING: Duration = Duration::from_secs(25);
+
+/// Flags.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// The issuers that a certificate authority is to believe: YAML or JSON, as `serve` takes it
+    #[arg(long, value_name = "FILE", required_unless_present = "dev_users")]
+    config: Option<PathBuf>,
+    /// Who may log in at the issuer for development, as `serve` takes it
+    #[arg(long, value_name = "FILE")]
+    dev_users: Option<PathBuf>,
+    /// Ask each issuer for its keys, as the certificate authority will
+    #[arg(long)]
+    online: bool,
+    /// How the result is printed
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+/// What an issuer answered.
+type Asked = (Issuer, Result<String, String>);
+
+/// Checks, and fails if there is a fault.
+pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    let mut faults = 0;
+    if let Some(path) = &arguments.config {
+        faults += config(path, arguments.online, arguments.output, terminal).await?;
+    }
+    if let Some(path) = &arguments.dev_users {
+        let count = oidc::check_users(path).map_err(|error| error.to_string());
+        faults += usize::from(count.is_err());
+        let path = path.display();
+        match (arguments.output, count) {
+            (Format::Json, Ok(users)) => {
+                terminal.json(&json!({"file": path.to_string(), "users": users}))?
+            }
+            (Format::Json, Err(fault)) => {
+                terminal.json(&json!({"file": path.to_string(), "fault": fault}))?;
+            }
+            (Format::Text, Ok(users)) => terminal.line(format!("{path}: {users} users, good"))?,
+            (Format::Text, Err(fault)) => terminal.line(fault)?,
+        }
+    }
+    match faults {
+        0 => Ok(()),
+        1 => Err(Error::Usage("there is 1 fault".to_owned())),
+        faults => Err(Error::Usage(format!("there are {faults} faults"))),
+    }
+}
+
+async fn config(
+    path: &Path,
+    online: bool,
+    output: Format,
+    terminal: &mut Terminal,
+) -> Result<usize, Error> {
+    let text = std::fs::read(path).map_err(|cause| Error::file("read", path, cause))?;
+    let text = String::from_utf8(text)
+        .map_err(|_| Error::Usage(format!("{} is not UTF-8", path.display())))?;
+    let checked = Configuration::check(&text);
+    let faults = checked.findings.iter().filter(|it| it.is_fault).count();
+    let warnings = checked.findings.len() - faults;
+    let issuers = checked.configuration.unwrap_or_default();
+    let asked = match online {
+        true => ask(issuers.issuers()).await,
+        false => Vec::new(),
+    };
+    let silent = asked.iter().filter(|(_, answer)| answer.is_err()).count();
+    if output == Format::Json {
+        let findings = checked.findings.iter().map(|finding| {
+            json!({"line": finding.line, "fault": finding.is_fault, "message": finding.message})
+        });
+        let urls = issuers.issuers().iter().map(|issuer| issuer.url.as_str());
+        let mut value = json!({
+            "file": path.display().to_string(),
+            "issuers": urls.collect::<Vec<_>>(),
+            "findings": findings.collect::<Vec<Value>>(),
+        });
+        if online {
+            let answers = asked.iter().map(|(issuer, answer)| match answer {
+                Ok(keys) => json!({"issuer": issuer.url, "keys": keys}),
+                Err(fault) => json!({"issuer": issuer.url, "fault": fault}),
+            });
+            value["online"] = answers.collect::<Vec<Value>>().into();
+        }
+        terminal.json(&value)?;
+        return Ok(faults + silent);
+    }
+    for finding in &checked.findings {
+        terminal.line(reload::line(path, finding))?;
+    }
+    for (issuer, answer) in &asked {
+        let url = &issuer.url;
+        let place = match checked.lines.get(url) {
+            Some(line) => format!("{}:{line}", path.display()),
+            None => path.display().to_string(),
+        };
+        terminal.line(match answer {
+            Ok(keys) => format!("{place}: the issuer {url} answers: {keys}"),
+            Err(fault) => format!("{place}: the issuer {url}: {fault}"),
+        })?;
+    }
+    if faults + silent == 0 {
+        let count = issuers.issuers().len();
+        let plural = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            count => format!("{count} {what}s"),
+        };
+        let path = path.display();
+        terminal.line(format!(
+            "{path}: {}, no fault, {}",
+            plural(count, "issuer"),
+            plural(warnings, "warning")
+        ))?;
+    }
+    Ok(faults + silent)
+}
+
+/// Asks all issuers that can be asked, some at once, in their order.
+async fn ask(issuers: &[Issuer]) -> Vec<Asked> {
+    let mut asked = Vec::new();
+    let exact: Vec<_> = issuers.iter().filter(|it| !it.is_wildcard()).collect();
+    for some in exact.chunks(AT_ONCE) {
+        let tasks: Vec<_> = some
+            .iter()
+            .map(|issuer| {
+                let issuer = (*issuer).clone();
+                tokio::spawn(async move {
+                    let answer = tokio::time::timeout(ASKING, ca::probe(&issuer)).await;
+                    let answer = answer.unwrap_or_else(|_| {
+                        Err(format!("no answer within {} s", ASKING.as_secs()))
+                    });
+                    let answer = answer.map(|(keys, algorithms)| {
+                        let names = algorithms.iter().map(|algorithm| algorithm.name());
+                        let names: Vec<_> = names.collect();
+                        format!("{keys} keys, {}", names.join(", "))
+                    });
+                    (issuer, answer)
+                })
+            })
+            .collect();
+        for task in tasks {
+            // The task is not cancelled; if it panicked, so may this one.
+            let answer = task.await;
+            asked
+                .push(answer.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())));
+        }
+    }
+    asked
+}

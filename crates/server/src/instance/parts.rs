@@ -1,0 +1,383 @@
+//! Services of an instance in a process of their own, each of which may be on another machine.
+//!
+//! One service has the directory to itself, laid out as its folder in an instance is: the folder of an instance's
+//! service can be taken to another machine and served there. Several have a folder each, as in an instance.
+//!
+//! ```text
+//! sealmark-part       {"layout", "url", "created"}: of one service; several have an instance's marker
+//! chain.pem           of the CA and of the timestamp authority: their certificates, as clients need them
+//! ```
+//!
+//! Invariant: as of an [`Instance`](super::Instance).
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use sealmark_identity::Configuration;
+use sealmark_log::{Clock, SystemClock};
+use sealmark_x509::{Certificate, ExtendedKeyUsage};
+use zeroize::Zeroizing;
+
+use super::{Chain, Identity, LAYOUT, LOCK, TUF_PATH, identity, open_ct};
+use crate::ca::{self, CertificateAuthority, Promises};
+use crate::ct::{self, CtLog};
+use crate::log::{self, TransparencyLog};
+use crate::oidc::{self, DevIssuer};
+use crate::tsa::TimestampAuthority;
+use crate::tuf::{self, Repository};
+use crate::{Error, durable, keyring, ops};
+
+const MARKER: &str = "sealmark-part";
+/// The certificates of a CA or a timestamp authority.
+const CHAIN: &str = "chain.pem";
+
+/// A service of an instance.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Part {
+    /// The transparency log.
+    Log,
+    /// The certificate authority.
+    Ca,
+    /// The CT log.
+    Ct,
+    /// The timestamp authority.
+    Tsa,
+    /// The TUF repository.
+    Tuf,
+    /// The issuer for development.
+    Oidc,
+}
+
+impl Part {
+    /// Its folder in an instance.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Ca => "ca",
+            Self::Ct => "ct",
+            Self::Tsa => "tsa",
+            Self::Tuf => "tuf",
+            Self::Oidc => "oidc",
+        }
+    }
+
+    /// The key that it has in an instance; `None` if its folder has a marker and a lock anyway.
+    fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Ca => Some("ca"),
+            Self::Ct => Some(ct::TREE),
+            Self::Tsa => Some("tsa"),
+            Self::Oidc => Some("issuer"),
+            Self::Log | Self::Tuf => None,
+        }
+    }
+}
+
+/// What services are opened with.
+pub struct Options {
+    /// Which.
+    pub parts: BTreeSet<Part>,
+    /// Where clients find them, without a slash at the end.
+    pub url: String,
+    /// The host of the URL.
+    pub host: String,
+    /// For the private keys. Without one they are kept as they are, protected by the mode of their files alone.
+    pub password: Option<Zeroizing<Vec<u8>>>,
+    /// Whom the CA believes, besides the issuer for development of the same process.
+    pub issuers: Configuration,
+    /// Where the CA's certificates are logged, unless the CT log is of the same process.
+    pub promises: Option<Promises>,
+    /// Whose certificates the CT log takes, besides those of the CA of the same process.
+    pub ct_roots: Vec<Certificate>,
+    /// How the issuer for development is opened.
+    pub dev_issuer: oidc::Options,
+    /// How the transparency log is opened.
+    pub log: log::Options,
+}
+
+/// Services, open.
+pub struct Parts {
+    /// The transparency log.
+    pub log: Option<TransparencyLog>,
+    /// The certificate authority.
+    pub ca: Option<CertificateAuthority>,
+    /// The CT log.
+    pub ct: Option<CtLog>,
+    /// The timestamp authority.
+    pub tsa: Option<TimestampAuthority>,
+    /// The TUF repository.
+    pub tuf: Option<Repository>,
+    /// The issuer for development.
+    pub dev_issuer: Option<DevIssuer>,
+    /// When they were made, in seconds since 1970: no key was in use before.
+    pub created: u64,
+    directory: PathBuf,
+    is_one: bool,
+    _lock: Option<File>,
+}
+
+/// `()`, some time.
+type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Parts {
+    /// Opens services in `directory`, or makes them there.
+    ///
+    /// # Errors
+    /// If another process has it open, if the directory holds something else, was damaged, or cannot be read or
+    /// written; if a service lacks what it needs.
+    pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
+        durable::create_directory(directory)?;
+        let has = |part| options.parts.contains(&part);
+        let one = options.parts.first().copied();
+        let one = one.filter(|_| options.parts.len() == 1);
+        let (lock, created) = match one {
+            Some(part) => own_directory(directory, part, &options.url)?,
+            None => {
+                let lock = durable::lock(&directory.join(LOCK))?;
+                let identity = identity(directory, &options.url)?;
+                (Some(lock), identity.created)
+            }
+        };
+        let mut parts = Self {
+            log: None,
+            ca: None,
+            ct: None,
+            tsa: None,
+            tuf: None,
+            dev_issuer: None,
+            created,
+            directory: directory.to_owned(),
+            is_one: one.is_some(),
+            _lock: lock,
+        };
+        let password = options.password.as_ref();
+        let host = options.host.as_str();
+        let chain = |folder| Chain {
+            folder,
+            password,
+            organization: host,
+            now: created,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+        if has(Part::Oidc) {
+            let folder = parts.folder(Part::Oidc);
+            parts.dev_issuer = Some(DevIssuer::open(&folder, options.dev_issuer)?);
+        }
+        let signing = match has(Part::Ca) {
+            true => {
+                let chain = chain(parts.folder(Part::Ca));
+                let root = chain.root("root", &format!("{host} root"), "ca")?;
+                let purpose = ExtendedKeyUsage::CodeSigning;
+                let ca = chain.below("ca", |key| {
+                    root.intermediate(key, host, &format!("{host} CA"), purpose, created)
+                })?;
+                Some((ca, root.certificate))
+            }
+            false => None,
+        };
+        if has(Part::Ct) {
+            let own = signing.iter().map(|(_, root)| root.clone());
+            let roots: Vec<_> = own.chain(options.ct_roots).collect();
+            let folder = parts.folder(Part::Ct);
+            parts.ct = Some(open_ct(&folder, &options.url, roots, password)?);
+        }
+        if let Some((ca, root)) = signing {
+            let own = parts.dev_issuer.iter().map(DevIssuer::issuer);
+            let issuers = own.chain(options.issuers.issuers().iter().cloned());
+            let here = parts.ct.clone().map(Promises::from);
+            let ca = CertificateAuthority::new(ca::Options {
+                key: ca.key,
+                chain: vec![ca.certificate, root],
+                ct: here.or(options.promises),
+                configuration: Configuration::of(issuers.collect()),
+                clock: clock.clone(),
+            })?;
+            if let Some(issuer) = &parts.dev_issuer {
+                ca.know_issuer(issuer.url(), issuer.key_set(), issuer.algorithms());
+            }
+            write_chain(&parts.folder(Part::Ca), &ca.chain())?;
+            parts.ca = Some(ca);
+        }
+        if has(Part::Tsa) {
+            let chain = chain(parts.folder(Part::Tsa));
+            let root = chain.root("root", &format!("{host} timestamp root"), "tsa")?;
+            let tsa = chain.below("tsa", |key| {
+                root.timestamper(key, host, &format!("{host} timestamp authority"), created)
+            })?;
+            let tsa = TimestampAuthority::new(tsa, &[root.certificate], clock.clone())?;
+            write_chain(&parts.folder(Part::Tsa), tsa.chain())?;
+            parts.tsa = Some(tsa);
+        }
+        if has(Part::Tuf) {
+            let password = options.password.clone();
+            let tuf = tuf::Options { clock, password };
+            parts.tuf = Some(Repository::open(&parts.folder(Part::Tuf), tuf)?);
+        }
+        if has(Part::Log) {
+            let log = TransparencyLog::open(&parts.folder(Part::Log), options.log)?;
+            log.log_first()?;
+            parts.log = Some(log);
+        }
+        Ok(parts)
+    }
+
+    /// Where a service keeps what it has.
+    pub fn folder(&self, part: Part) -> PathBuf {
+        match self.is_one {
+            true => self.directory.clone(),
+            false => self.directory.join(part.folder()),
+        }
+    }
+
+    /// The file with the certificates of the CA or the timestamp authority.
+    pub fn chain_file(&self, part: Part) -> PathBuf {
+        self.folder(part).join(CHAIN)
+    }
+
+    /// The file with the key of the CT log.
+    pub fn ct_key_file(&self) -> PathBuf {
+        keyring::public_key_path(&self.folder(Part::Ct), ct::TREE)
+    }
+
+    /// All of them on one port.
+    pub fn server(&self, options: ops::Options) -> ops::Server {
+        // The first one answers what no other knows.
+        let first = match &self.log {
+            Some(log) => {
+                log.speak_for(self.ca.iter().map(CertificateAuthority::grpc).collect());
+                log.service()
+            }
+            None => self.health(),
+        };
+        let tuf = self.tuf.as_ref().map(|tuf| {
+            ops::Service::new("tuf", Router::new().nest(TUF_PATH, tuf.router()), |path| {
+                path.starts_with("/tuf/").then_some("tuf")
+            })
+        });
+        let services = [
+            Some(first),
+            self.ca.as_ref().map(CertificateAuthority::service),
+            self.ct.as_ref().map(CtLog::service),
+            self.tsa.as_ref().map(TimestampAuthority::service),
+            tuf,
+            self.dev_issuer.as_ref().map(DevIssuer::service),
+        ];
+        let services = services.into_iter().flatten();
+        services.fold(ops::Server::new(options), ops::Server::with)
+    }
+
+    /// `shutdown`, and then tells all who watch the health of a service that it ends.
+    pub fn ending(&self, shutdown: impl Future<Output = ()> + Send + 'static) -> Ended {
+        let mut all: Ended = Box::pin(shutdown);
+        if let Some(log) = &self.log {
+            all = Box::pin(log.ending(all));
+        }
+        if let Some(ca) = &self.ca {
+            all = Box::pin(ca.ending(all));
+        }
+        all
+    }
+
+    /// Where there is no transparency log to answer for all: `/healthz`, and what nobody knows.
+    fn health(&self) -> ops::Service {
+        let ct = self.ct.clone();
+        let answer = move |request: Request| {
+            let healthy = ct.as_ref().is_none_or(CtLog::is_healthy);
+            let (status, body) = match (request.uri().path(), healthy) {
+                ("/ping", _) => (StatusCode::OK, "."),
+                ("/healthz", true) => (StatusCode::OK, r#"{"status":"SERVING"}"#),
+                ("/healthz", false) => (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    r#"{"code":14,"message":"the CT log does not write; its own log says why","details":[]}"#,
+                ),
+                _ => (
+                    StatusCode::NOT_FOUND,
+                    r#"{"code":5,"message":"Not Found","details":[]}"#,
+                ),
+            };
+            let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
+            async move { (status, json, body) }
+        };
+        ops::Service::new(
+            "health",
+            Router::new().fallback(answer),
+            |path| match path {
+                "/ping" => Some("/ping"),
+                "/healthz" => Some("/healthz"),
+                _ => None,
+            },
+        )
+    }
+}
+
+fn write_chain(folder: &Path, chain: &[Certificate]) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+    let pem: String = chain.iter().map(Certificate::to_pem).collect();
+    let path = folder.join(CHAIN);
+    if durable::read(&path)?.as_deref() != Some(pem.as_bytes()) {
+        durable::write(&path, pem.as_bytes(), folder)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))
+            .map_err(Error::io("make readable", &path))?;
+    }
+    Ok(())
+}
+
+/// Locks the directory of one service and reads what it is, or decides it. One that has the service's key and no marker
+/// is the folder of an instance.
+fn own_directory(directory: &Path, part: Part, url: &str) -> Result<(Option<File>, u64), Error> {
+    let Some(name) = part.key() else {
+        return Ok((None, SystemClock.now_ms() / 1000));
+    };
+    let lock = durable::lock(&directory.join(LOCK))?;
+    let path = directory.join(MARKER);
+    let damaged = |problem: String| Error::Damaged {
+        path: path.clone(),
+        problem,
+    };
+    if let Some(found) = durable::read(&path)? {
+        let found: Identity =
+            serde_json::from_slice(&found).map_err(|error| damaged(error.to_string()))?;
+        if found.layout != LAYOUT {
+            return Err(Error::UnknownLayout {
+                path,
+                found: format!("layout {}", found.layout),
+                known: LAYOUT,
+            });
+        }
+        if found.url != url {
+            return Err(Error::OtherHost {
+                path: directory.to_owned(),
+                found: found.url,
+                given: url.to_owned(),
+            });
+        }
+        return Ok((Some(lock), found.created));
+    }
+    let key = keyring::public_key_path(directory, name);
+    let written = key.metadata().and_then(|its| its.modified()).ok();
+    let written = written.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let foreign = |name: &String| name != LOCK && !name.starts_with(".tmp");
+    if written.is_none() && durable::list(directory)?.iter().any(foreign) {
+        return Err(Error::ForeignDirectory {
+            path: directory.to_owned(),
+            expected: "that of this service of sealmark",
+        });
+    }
+    let made = Identity {
+        layout: LAYOUT,
+        url: url.to_owned(),
+        created: written.map_or_else(|| SystemClock.now_ms() / 1000, |time| time.as_secs()),
+    };
+    let json = serde_json::to_vec(&made).map_err(|error| damaged(error.to_string()))?;
+    durable::write(&path, &json, directory)?;
+    Ok((Some(lock), made.created))
+}
