@@ -31,16 +31,19 @@ use zeroize::Zeroizing;
 use crate::ca::{self, Authority, CertificateAuthority};
 use crate::ct::{self, CtLog, CtSigner};
 use crate::log::{self, TransparencyLog};
+use crate::marker::{LOCK, Marker};
 use crate::oidc::{self, DevIssuer};
 use crate::tsa::TimestampAuthority;
 use crate::tuf::{self, Repository};
 use crate::{Error, durable, keyring, ops};
 
-const MARKER: &str = "sealmark-instance";
-const LOCK: &str = "lock";
+const MARKER: Marker = Marker {
+    file: "sealmark-instance",
+    layout: 1,
+    expected: "an instance of sealmark",
+};
 /// Where the TUF repository is beside the other services.
 pub const TUF_PATH: &str = "/tuf";
-const LAYOUT: u32 = 1;
 
 /// What an instance is opened with.
 pub struct Options {
@@ -255,37 +258,11 @@ fn open_ct(
 
 /// Reads what the directory is, or decides it.
 fn identity(directory: &Path, url: &str) -> Result<Identity, Error> {
-    let path = directory.join(MARKER);
-    let damaged = |problem: String| Error::Damaged {
-        path: path.clone(),
-        problem,
-    };
-    let Some(found) = durable::read(&path)? else {
-        let foreign = |name: &String| name != LOCK && !name.starts_with(".tmp");
-        if durable::list(directory)?.iter().any(foreign) {
-            return Err(Error::ForeignDirectory {
-                path: directory.to_owned(),
-                expected: "an instance of sealmark",
-            });
-        }
-        let identity = Identity {
-            layout: LAYOUT,
-            url: url.to_owned(),
-            created: SystemClock.now_ms() / 1000,
-        };
-        let json = serde_json::to_vec(&identity).map_err(|error| damaged(error.to_string()))?;
-        durable::write(&path, &json, directory)?;
-        return Ok(identity);
-    };
-    let identity: Identity =
-        serde_json::from_slice(&found).map_err(|error| damaged(error.to_string()))?;
-    if identity.layout != LAYOUT {
-        return Err(Error::UnknownLayout {
-            path,
-            found: format!("layout {}", identity.layout),
-            known: LAYOUT,
-        });
-    }
+    let identity = MARKER.read_or_write(directory, || Identity {
+        layout: MARKER.layout,
+        url: url.to_owned(),
+        created: SystemClock.now_ms() / 1000,
+    })?;
     if identity.url != url {
         return Err(Error::OtherHost {
             path: directory.to_owned(),

@@ -13,6 +13,7 @@ pub mod instance;
 mod keyring;
 pub mod listen;
 pub mod log;
+mod marker;
 pub mod oidc;
 pub mod ops;
 pub mod registry;
