@@ -15,6 +15,7 @@
 mod disk;
 mod error;
 mod keys;
+mod look;
 mod metadata;
 mod rotation;
 mod serve;
@@ -35,6 +36,7 @@ use zeroize::Zeroizing;
 
 use self::disk::Disk;
 pub use self::error::Error;
+pub use self::look::{Seen, look};
 pub use self::metadata::Role;
 use self::metadata::{Document, time};
 use self::state::{Current, State};
