@@ -6,10 +6,9 @@ use sealmark_identity::Configuration;
 use sealmark_server::instance::{Instance, Options, TUF_PATH};
 use sealmark_server::{log, oidc};
 
-use super::super::client_files::{Authorities, write_instance_files};
-use super::super::generate_key_pair::{Overwrite, write_whole};
+use super::super::client_files::publish_instance;
 use super::super::operations::OperationFlags;
-use super::{Which, host};
+use super::{Which, blocking, host, rotate};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -26,6 +25,9 @@ pub(super) struct InstanceFlags {
     /// Who may log in at the issuer for development, with hashes of their passwords, in YAML
     #[arg(long, value_name = "FILE", requires = "dev_issuer")]
     dev_users: Option<PathBuf>,
+    /// Keep the root key of the TUF repository in this file, not in --dir; if it is there, it signs the root when due
+    #[arg(long, value_name = "FILE")]
+    tuf_root_key: Option<PathBuf>,
 }
 
 impl InstanceFlags {
@@ -38,6 +40,9 @@ impl InstanceFlags {
             )),
             (Some(_), true) if self.dev_issuer => Err(Error::Usage(
                 "--dev-issuer is for the certificate authority, which --only leaves out".to_owned(),
+            )),
+            (Some(_), false) if self.tuf_root_key.is_some() => Err(Error::Usage(
+                "--tuf-root-key is for the TUF repository, which --only leaves out".to_owned(),
             )),
             (Some(_), true) => Err(Error::Usage(
                 "--config is for the certificate authority, which --only leaves out".to_owned(),
@@ -73,30 +78,22 @@ impl InstanceFlags {
             .map(|issuer| issuer.url.clone())
             .next();
         let folder = directory.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Instance::open(&folder, options)).await;
-        // The task is not cancelled; if it panicked, so may this one.
-        let instance =
-            opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let password = options.password.clone();
+        let instance = blocking(move || Ok(Instance::open(&folder, options)?)).await?;
         let dev_issuer = instance.dev_issuer.as_ref();
-        let authorities = Authorities {
-            ca: instance.ca_chain(),
-            ct: instance.ct.public_key().to_pem(),
-            tsa: instance.tsa.chain().to_vec(),
-            created: instance.created,
-            // Where people log in: there they can.
-            oidc: dev_issuer.map(|issuer| issuer.url().to_owned()).or(issuer),
-        };
-        let targets = write_instance_files(directory, url, &instance.log, &authorities)?;
-        let tuf = instance.tuf.clone();
-        let published = tokio::task::spawn_blocking(move || {
-            tuf.publish(&targets)?;
-            Ok::<_, sealmark_server::Error>(tuf.first_root())
-        });
-        let first_root = published
-            .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        let path = directory.join("root.json");
-        write_whole(&path, &first_root, 0o644, Overwrite::Yes)?;
+        // Where people log in: there they can.
+        let oidc = dev_issuer.map(|issuer| issuer.url().to_owned()).or(issuer);
+        let (folder, place) = (directory.to_owned(), url.to_owned());
+        let root_key = self.tuf_root_key.clone();
+        let instance = blocking(move || {
+            if let Some(file) = root_key {
+                rotate::keep_elsewhere(&instance.tuf, &file, password.as_ref())?;
+            }
+            publish_instance(&folder, &place, &instance, oidc)?;
+            Ok(instance)
+        })
+        .await?;
+        let dev_issuer = instance.dev_issuer.as_ref();
         for line in lines(directory, url) {
             operation.note(terminal, line);
         }
