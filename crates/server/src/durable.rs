@@ -11,6 +11,38 @@ use tempfile::NamedTempFile;
 
 use crate::Error;
 
+#[cfg(test)]
+thread_local! {
+    static WRITES_LEFT: std::cell::Cell<Option<u64>> = const { std::cell::Cell::new(None) };
+}
+
+/// For tests: from now on, on this thread, only so many files are written and removed, as if the process died then.
+#[cfg(test)]
+pub(super) fn fail_after(writes: Option<u64>) {
+    WRITES_LEFT.set(writes);
+}
+
+/// Counts something that changes the disk.
+#[cfg(test)]
+fn change(path: &Path) -> Result<(), Error> {
+    match WRITES_LEFT.get() {
+        None => Ok(()),
+        Some(0) => Err(Error::io("write", path)(io::Error::other(
+            "the test says so",
+        ))),
+        Some(left) => {
+            WRITES_LEFT.set(Some(left - 1));
+            Ok(())
+        }
+    }
+}
+
+#[cfg(not(test))]
+#[allow(clippy::unnecessary_wraps, reason = "as it is for tests")]
+fn change(_: &Path) -> Result<(), Error> {
+    Ok(())
+}
+
 /// Creates a directory, and those above it that are missing.
 pub(super) fn create_directory(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
@@ -19,6 +51,7 @@ pub(super) fn create_directory(path: &Path) -> Result<(), Error> {
     if let Some(parent) = path.parent() {
         create_directory(parent)?;
     }
+    change(path)?;
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(Error::io("create the directory", path)(error))
@@ -35,6 +68,7 @@ pub(super) fn place(file: NamedTempFile, path: &Path) -> Result<(), Error> {
     if let Some(parent) = path.parent() {
         create_directory(parent)?;
     }
+    change(path)?;
     file.persist(path)
         .map_err(|error| Error::io("write", path)(error.error))?;
     sync_parent(path)
@@ -50,6 +84,7 @@ pub(super) fn write(path: &Path, content: &[u8], scratch: &Path) -> Result<(), E
 
 /// Removes a file; `false` if there is none.
 pub(super) fn remove(path: &Path) -> Result<bool, Error> {
+    change(path)?;
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io("delete", path)(error)),

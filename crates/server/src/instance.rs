@@ -11,40 +11,55 @@
 //! oidc/keys/ oidc/users.yaml     the issuer for development: see `oidc`
 //! tsa/keys/ tsa/root.pem tsa.pem the timestamp authority's root, its own key and certificate
 //! tuf/                the TUF repository: see `tuf`
+//! ca/2/ … ct/2/ … tsa/2/ …   what came after a rotation: see `generations`
 //! ```
 //!
 //! Invariant: what is made once (a key, a certificate) is durable before it is used, and is never made again. A start
 //! that was cut off anywhere is finished by the next one.
 
+mod backup;
+mod chain;
+mod generations;
 mod parts;
+mod rotate;
+mod status;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use sealmark_identity::Configuration;
-use sealmark_keys::{Algorithm, PrivateKey};
+use sealmark_keys::{Algorithm, PublicKey};
 use sealmark_log::{Clock, Log, Settings, SystemClock};
-use sealmark_x509::{Certificate, ExtendedKeyUsage};
+use sealmark_x509::Certificate;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::ca::{self, Authority, CertificateAuthority};
+pub use self::backup::backup;
+pub use self::generations::OVERLAP;
+pub use self::parts::{Options as PartOptions, Part, Parts};
+pub use self::rotate::{Rotated, Rotating, Stopped};
+pub use self::status::{Item, KeyState, State, Status, status};
+
+use self::chain::{Chains, Kind};
+use self::generations::Generations;
+use crate::ca::{self, CertificateAuthority};
 use crate::ct::{self, CtLog, CtSigner};
 use crate::log::{self, TransparencyLog};
+use crate::marker::{LOCK, Marker};
 use crate::oidc::{self, DevIssuer};
 use crate::tsa::TimestampAuthority;
 use crate::tuf::{self, Repository};
 use crate::{Error, durable, keyring, ops};
 
-pub use self::parts::{Options as PartOptions, Part, Parts};
-
-const MARKER: &str = "sealmark-instance";
-const LOCK: &str = "lock";
+const MARKER: Marker = Marker {
+    file: "sealmark-instance",
+    layout: 1,
+    expected: "an instance of sealmark",
+};
 /// Where the TUF repository is beside the other services.
 pub const TUF_PATH: &str = "/tuf";
-const LAYOUT: u32 = 1;
 
 /// What an instance is opened with.
 pub struct Options {
@@ -78,7 +93,25 @@ pub struct Instance {
     pub dev_issuer: Option<DevIssuer>,
     /// When it was made, in seconds since 1970: no key was in use before.
     pub created: u64,
+    /// The certificates of the CA, the one that signs first, of all its generations, oldest first.
+    pub ca_chains: Vec<Lasting<Vec<Certificate>>>,
+    /// Where the CT log is below the instance's URL, and its key, of all its generations, oldest first.
+    pub ct_keys: Vec<Lasting<(String, PublicKey)>>,
+    /// The certificates of the timestamp authority, its own first, of all its generations, oldest first.
+    pub tsa_chains: Vec<Lasting<Vec<Certificate>>>,
+    ct_logs: Vec<(u32, CtLog)>,
     _lock: File,
+}
+
+/// Something that clients believe for some time.
+#[derive(Clone, Debug)]
+pub struct Lasting<T> {
+    /// What.
+    pub it: T,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+    /// Until when, if it has a successor.
+    pub until: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -98,30 +131,25 @@ impl Instance {
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
         durable::create_directory(directory)?;
         let lock = durable::lock(&directory.join(LOCK))?;
+        Self::open_locked(directory, lock, options)
+    }
+
+    fn open_locked(directory: &Path, lock: File, options: Options) -> Result<Self, Error> {
         let identity = identity(directory, &options.url)?;
         let password = options.password.as_ref();
         let now = identity.created;
         let host = options.host.as_str();
 
-        let signing = Chain {
-            folder: directory.join("ca"),
-            password,
-            organization: host,
-            now,
-        };
-        let purpose = ExtendedKeyUsage::CodeSigning;
-        let root = signing.root("root", &format!("{host} root"), "ca")?;
-        let ca = signing.below("ca", |key| {
-            root.intermediate(key, host, &format!("{host} CA"), purpose, now)
-        })?;
-        let stamping = Chain {
-            folder: directory.join("tsa"),
-            ..signing
-        };
-        let tsa_root = stamping.root("root", &format!("{host} timestamp root"), "tsa")?;
-        let tsa = stamping.below("tsa", |key| {
-            tsa_root.timestamper(key, host, &format!("{host} timestamp authority"), now)
-        })?;
+        let mut signing = Chains::in_instance(directory, Kind::Signing, host, password, now)?;
+        let mut stamping = Chains::in_instance(directory, Kind::Stamping, host, password, now)?;
+        let mut promising = Generations::read(&directory.join("ct"), now)?;
+        let today = SystemClock.now_ms() / 1000;
+        signing.generations.turn(today)?;
+        stamping.generations.turn(today)?;
+        promising.turn(today)?;
+        let (ca, root) = signing.current(now)?;
+        let (tsa, tsa_root) = stamping.current(now)?;
+        let (ca_chains, tsa_chains) = (signing.all()?, stamping.all()?);
 
         let dev_issuer = options.dev_issuer;
         let dev_issuer =
@@ -134,12 +162,14 @@ impl Instance {
         }
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let roots = vec![root.certificate.clone()];
-        let ct = open_ct(&directory.join("ct"), &options.url, roots, password)?;
+        let roots = ca_chains
+            .iter()
+            .filter_map(|chain| chain.it.last().cloned());
+        let ct = CtLogs::open(&promising, &options.url, roots.collect(), password)?;
         let ca = CertificateAuthority::new(ca::Options {
             key: ca.key,
-            chain: vec![ca.certificate, root.certificate],
-            ct: Some(ct.clone().into()),
+            chain: vec![ca.certificate, root],
+            ct: Some(ct.current.clone().into()),
             configuration: issuers,
             clock: clock.clone(),
         })?;
@@ -156,18 +186,17 @@ impl Instance {
         Ok(Self {
             log,
             ca,
-            ct,
-            tsa: TimestampAuthority::new(tsa, &[tsa_root.certificate], clock)?,
+            ct: ct.current,
+            tsa: TimestampAuthority::new(tsa, &[tsa_root], clock)?,
             tuf,
             dev_issuer,
             created: identity.created,
+            ca_chains,
+            ct_keys: ct.keys,
+            tsa_chains,
+            ct_logs: ct.all,
             _lock: lock,
         })
-    }
-
-    /// The certificates of the CA, the one that signs first.
-    pub fn ca_chain(&self) -> Vec<Certificate> {
-        self.ca.chain()
     }
 
     /// All services on one port.
@@ -177,7 +206,7 @@ impl Instance {
         let server = ops::Server::new(options)
             .with(self.log.service())
             .with(self.ca.service())
-            .with(self.ct.service())
+            .with(CtLog::service_of(&self.ct_logs))
             .with(self.tsa.service())
             .with(ops::Service::new(
                 "tuf",
@@ -191,83 +220,57 @@ impl Instance {
     }
 }
 
-/// Where keys and certificates of one chain are.
-#[derive(Clone)]
-struct Chain<'a> {
-    folder: PathBuf,
-    password: Option<&'a Zeroizing<Vec<u8>>>,
-    organization: &'a str,
-    now: u64,
+/// The CT log, and those before it, which take nothing any more.
+struct CtLogs {
+    current: CtLog,
+    all: Vec<(u32, CtLog)>,
+    keys: Vec<Lasting<(String, PublicKey)>>,
 }
 
-impl Chain<'_> {
-    /// The root, below which `below` is made when the root is durable.
-    fn root(&self, file: &str, name: &str, below: &str) -> Result<Authority, Error> {
-        let (own, below) = (self.certificate(file), self.certificate(below));
-        if below.exists() && !own.exists() {
-            return Err(Error::Impossible(format!(
-                "{} is missing, although {} is below it: restore it from a backup; no other root is made",
-                own.display(),
-                below.display()
-            )));
+impl CtLogs {
+    fn open(
+        generations: &Generations,
+        url: &str,
+        roots: Vec<Certificate>,
+        password: Option<&Zeroizing<Vec<u8>>>,
+    ) -> Result<Self, Error> {
+        let place = url.split_once("://").map_or(url, |(_, place)| place);
+        let (mut current, mut all, mut keys) = (None, Vec::new(), Vec::new());
+        for generation in generations.all() {
+            let folder = generations.folder(generation.number);
+            let path = ct::path_of(generation.number);
+            let is_current = generation.number == generations.current().number;
+            // Who takes certificates of no root takes none.
+            let roots = match is_current {
+                true => roots.clone(),
+                false => Vec::new(),
+            };
+            let origin = format!("{place}{path}");
+            let (log, key) = open_ct(&folder, &origin, roots, password)?;
+            keys.push(Lasting {
+                it: (path, key),
+                since: generation.since,
+                until: generation.until,
+            });
+            all.push((generation.number, log.clone()));
+            if is_current {
+                current = Some(log);
+            }
         }
-        let key = self.key(file, Algorithm::EcdsaP384)?;
-        self.with(file, key, |key| {
-            Authority::root(key, self.organization, name, self.now)
+        Ok(Self {
+            current: current.expect("one of the generations is the current one"),
+            all,
+            keys,
         })
-    }
-
-    fn below(
-        &self,
-        file: &str,
-        make: impl FnOnce(PrivateKey) -> Result<Authority, Error>,
-    ) -> Result<Authority, Error> {
-        let key = self.key(file, Algorithm::EcdsaP256)?;
-        self.with(file, key, make)
-    }
-
-    fn certificate(&self, file: &str) -> PathBuf {
-        self.folder.join(format!("{file}.pem"))
-    }
-
-    fn key(&self, file: &str, algorithm: Algorithm) -> Result<PrivateKey, Error> {
-        keyring::not_lost(&self.folder, file, &self.certificate(file))?;
-        keyring::key(&self.folder, file, algorithm, self.password)
-    }
-
-    /// The certificate of this key, which is made if there is none yet.
-    fn with(
-        &self,
-        file: &str,
-        key: PrivateKey,
-        make: impl FnOnce(PrivateKey) -> Result<Authority, Error>,
-    ) -> Result<Authority, Error> {
-        let path = self.certificate(file);
-        let damaged = |problem: String| Error::Damaged {
-            path: path.clone(),
-            problem,
-        };
-        let Some(pem) = durable::read(&path)? else {
-            let made = make(key)?;
-            let pem = made.certificate.to_pem();
-            durable::write(&path, pem.as_bytes(), &self.folder)?;
-            return Ok(made);
-        };
-        let certificate =
-            Certificate::from_pem(&pem).map_err(|error| damaged(error.to_string()))?;
-        if certificate.spki_der() != key.public_key().spki_der() {
-            return Err(damaged("it is the certificate of another key".to_owned()));
-        }
-        Ok(Authority { key, certificate })
     }
 }
 
 fn open_ct(
     folder: &Path,
-    url: &str,
+    origin: &str,
     roots: Vec<Certificate>,
     password: Option<&Zeroizing<Vec<u8>>>,
-) -> Result<CtLog, Error> {
+) -> Result<(CtLog, PublicKey), Error> {
     let engine = folder.join("log");
     keyring::not_lost(folder, ct::TREE, &engine)?;
     // The issuers' folder is made when the tree is there. A new tree under the same key would be a fork of the old one.
@@ -280,46 +283,20 @@ fn open_ct(
         )));
     }
     let key = keyring::key(folder, ct::TREE, Algorithm::EcdsaP256, password)?;
-    let place = url.split_once("://").map_or(url, |(_, place)| place);
-    let origin = format!("{place}{}", ct::PATH);
-    let settings = Settings::with_signer(ct::TREE, CtSigner::new(&origin, key.clone()));
+    let public = key.public_key().clone();
+    let settings = Settings::with_signer(ct::TREE, CtSigner::new(origin, key.clone()));
     let engine = Log::open_directory(&engine, settings)?;
-    CtLog::open(Arc::new(engine), &origin, key, roots, folder)
+    let log = CtLog::open(Arc::new(engine), origin, key, roots, folder)?;
+    Ok((log, public))
 }
 
 /// Reads what the directory is, or decides it.
 fn identity(directory: &Path, url: &str) -> Result<Identity, Error> {
-    let path = directory.join(MARKER);
-    let damaged = |problem: String| Error::Damaged {
-        path: path.clone(),
-        problem,
-    };
-    let Some(found) = durable::read(&path)? else {
-        let foreign = |name: &String| name != LOCK && !name.starts_with(".tmp");
-        if durable::list(directory)?.iter().any(foreign) {
-            return Err(Error::ForeignDirectory {
-                path: directory.to_owned(),
-                expected: "an instance of sealmark",
-            });
-        }
-        let identity = Identity {
-            layout: LAYOUT,
-            url: url.to_owned(),
-            created: SystemClock.now_ms() / 1000,
-        };
-        let json = serde_json::to_vec(&identity).map_err(|error| damaged(error.to_string()))?;
-        durable::write(&path, &json, directory)?;
-        return Ok(identity);
-    };
-    let identity: Identity =
-        serde_json::from_slice(&found).map_err(|error| damaged(error.to_string()))?;
-    if identity.layout != LAYOUT {
-        return Err(Error::UnknownLayout {
-            path,
-            found: format!("layout {}", identity.layout),
-            known: LAYOUT,
-        });
-    }
+    let identity = MARKER.read_or_write(directory, || Identity {
+        layout: MARKER.layout,
+        url: url.to_owned(),
+        created: SystemClock.now_ms() / 1000,
+    })?;
     if identity.url != url {
         return Err(Error::OtherHost {
             path: directory.to_owned(),

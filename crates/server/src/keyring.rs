@@ -13,19 +13,48 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealmark_keys::{Algorithm, PrivateKey};
+use sealmark_keys::{Algorithm, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::{Error, durable};
 
+fn folder(directory: &Path) -> PathBuf {
+    directory.join("keys")
+}
+
 /// Where the public key of this name is.
 pub(crate) fn public_key_path(directory: &Path, name: &str) -> PathBuf {
-    directory.join("keys").join(format!("{name}.pub"))
+    folder(directory).join(format!("{name}.pub"))
+}
+
+/// Where the private key of this name is.
+pub(crate) fn private_key_path(directory: &Path, name: &str) -> PathBuf {
+    folder(directory).join(format!("{name}.pem"))
+}
+
+/// Something is wrong with the key in this file.
+pub(crate) fn trouble(path: &Path, problem: impl ToString) -> Error {
+    Error::Key {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
+}
+
+/// Refuses a key of another type than this algorithm's.
+pub(crate) fn check(path: &Path, key: &PublicKey, algorithm: Algorithm) -> Result<(), Error> {
+    if key.key_type() == algorithm.key_type() {
+        return Ok(());
+    }
+    let found = key.key_type();
+    Err(trouble(
+        path,
+        format!("it is a {found} key, this service signs with {algorithm}"),
+    ))
 }
 
 /// Refuses to go on without a private key that was there when `later` was made: a new one would be another's.
 pub(crate) fn not_lost(directory: &Path, name: &str, later: &Path) -> Result<(), Error> {
-    let path = directory.join("keys").join(format!("{name}.pem"));
+    let path = private_key_path(directory, name);
     if path.exists() || !later.exists() {
         return Ok(());
     }
@@ -45,48 +74,92 @@ pub(crate) fn key(
     algorithm: Algorithm,
     password: Option<&Zeroizing<Vec<u8>>>,
 ) -> Result<PrivateKey, Error> {
-    let folder = directory.join("keys");
-    durable::create_directory(&folder)?;
-    let path = folder.join(format!("{name}.pem"));
     not_lost(directory, name, &public_key_path(directory, name))?;
-    let trouble = |error: sealmark_keys::Error| Error::Key {
-        path: path.clone(),
-        problem: error.to_string(),
-    };
-    let private = match durable::read(&path)?.map(Zeroizing::new) {
-        Some(file) => PrivateKey::from_pem(&file, || {
-            let password = password.cloned();
-            password.ok_or(sealmark_keys::Error::WrongPassword)
-        })
-        .map_err(trouble)?,
-        None => {
-            let key = PrivateKey::generate(algorithm).map_err(trouble)?;
-            let pem = match password {
-                Some(password) => Zeroizing::new(key.to_encrypted_pem(password).map_err(trouble)?),
-                None => pem(&key.to_pkcs8_der().map_err(trouble)?),
-            };
-            // A temporary file has the mode 0600, and keeps it.
-            durable::write(&path, pem.as_bytes(), &folder)?;
-            key
+    match read(directory, name, algorithm, password)? {
+        Some(key) => {
+            publish(directory, name, &key)?;
+            Ok(key)
         }
+        None => generate(directory, name, algorithm, password),
+    }
+}
+
+/// Reads a key, if there is one. Nothing is written.
+pub(crate) fn read(
+    directory: &Path,
+    name: &str,
+    algorithm: Algorithm,
+    password: Option<&Zeroizing<Vec<u8>>>,
+) -> Result<Option<PrivateKey>, Error> {
+    let path = private_key_path(directory, name);
+    let Some(file) = durable::read(&path)?.map(Zeroizing::new) else {
+        return Ok(None);
     };
-    if private.key_type() != algorithm.key_type() {
-        return Err(Error::Key {
-            path,
-            problem: format!(
-                "it is a {} key, this service signs with {algorithm}",
-                private.key_type()
-            ),
-        });
+    let key = PrivateKey::from_pem(&file, || {
+        let password = password.cloned();
+        password.ok_or(sealmark_keys::Error::WrongPassword)
+    })
+    .map_err(|error| trouble(&path, error))?;
+    check(&path, key.public_key(), algorithm)?;
+    Ok(Some(key))
+}
+
+/// Reads the public part of a key, if it is there.
+pub(crate) fn read_public(directory: &Path, name: &str) -> Result<Option<PublicKey>, Error> {
+    let path = public_key_path(directory, name);
+    let key = durable::read(&path)?.map(|file| PublicKey::from_pem(&file));
+    key.transpose().map_err(|error| trouble(&path, error))
+}
+
+/// Whether a key cannot be read without a password; `None` if it is not there.
+pub(crate) fn is_locked(directory: &Path, name: &str) -> Result<Option<bool>, Error> {
+    let file = durable::read(&private_key_path(directory, name))?.map(Zeroizing::new);
+    Ok(file.map(|file| PrivateKey::is_encrypted_pem(&file) == Some(true)))
+}
+
+/// Makes a key, in the place of one that nothing was ever signed with.
+pub(crate) fn generate(
+    directory: &Path,
+    name: &str,
+    algorithm: Algorithm,
+    password: Option<&Zeroizing<Vec<u8>>>,
+) -> Result<PrivateKey, Error> {
+    let path = private_key_path(directory, name);
+    let key = PrivateKey::generate(algorithm).map_err(|error| trouble(&path, error))?;
+    write(directory, name, &key, password)?;
+    Ok(key)
+}
+
+/// Writes a new key.
+pub(crate) fn write(
+    directory: &Path,
+    name: &str,
+    key: &PrivateKey,
+    password: Option<&Zeroizing<Vec<u8>>>,
+) -> Result<(), Error> {
+    let folder = folder(directory);
+    durable::create_directory(&folder)?;
+    let path = private_key_path(directory, name);
+    let failed = |error: sealmark_keys::Error| trouble(&path, error);
+    let text = match password {
+        Some(password) => Zeroizing::new(key.to_encrypted_pem(password).map_err(failed)?),
+        None => pem(&key.to_pkcs8_der().map_err(failed)?),
+    };
+    // A temporary file has the mode 0600, and keeps it.
+    durable::write(&path, text.as_bytes(), &folder)?;
+    publish(directory, name, key)
+}
+
+/// Writes the public part of a key, unless it is there.
+pub(crate) fn publish(directory: &Path, name: &str, key: &PrivateKey) -> Result<(), Error> {
+    let path = public_key_path(directory, name);
+    let wanted = key.public_key().to_pem();
+    if durable::read(&path)?.as_deref() == Some(wanted.as_bytes()) {
+        return Ok(());
     }
-    let public = public_key_path(directory, name);
-    let wanted = private.public_key().to_pem();
-    if durable::read(&public)?.as_deref() != Some(wanted.as_bytes()) {
-        durable::write(&public, wanted.as_bytes(), &folder)?;
-        fs::set_permissions(&public, fs::Permissions::from_mode(0o644))
-            .map_err(Error::io("make readable", &public))?;
-    }
-    Ok(private)
+    durable::write(&path, wanted.as_bytes(), &folder(directory))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
+        .map_err(Error::io("make readable", &path))
 }
 
 /// RFC 7468.

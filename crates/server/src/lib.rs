@@ -14,6 +14,7 @@ mod keyring;
 pub mod listen;
 mod locks;
 pub mod log;
+mod marker;
 pub mod oidc;
 pub mod ops;
 pub mod registry;

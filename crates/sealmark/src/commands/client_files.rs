@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sealmark_formats::TrustedRoot;
 use sealmark_formats::signing_config::{Selector, Service, SigningConfig};
 use sealmark_formats::trusted_root::{LogInstance, TimeRange};
+use sealmark_server::instance::{Instance, Lasting};
 use sealmark_server::log::{Interface, ShardInfo, TransparencyLog, shards};
 use sealmark_trust::service;
 use sealmark_x509::Certificate;
@@ -25,29 +26,26 @@ const TSA_PATH: &str = "/api/v1/timestamp";
 const V1_CONFIG: &str = "signing_config.json";
 
 /// The services beside the log, as clients need to know them.
-pub(super) struct Authorities {
-    /// The CA's certificates, the one that signs first.
-    pub(super) ca: Vec<Certificate>,
-    /// The key of its CT log, in PEM.
-    pub(super) ct: String,
-    /// The timestamp authority's certificates, its own first.
-    pub(super) tsa: Vec<Certificate>,
-    /// When they were made, in seconds since 1970.
-    pub(super) created: u64,
+struct Authorities<'a> {
+    instance: &'a Instance,
     /// Where people log in, if that is known.
-    pub(super) oidc: Option<String>,
+    oidc: Option<String>,
 }
 
-/// Writes the files of a whole instance, at `url`, with those that cosign 2 reads from its variables. What comes back is for
-/// its TUF repository.
-pub(super) fn write_instance_files(
+/// Writes the files of a whole instance, at `url`, with those that cosign 2 reads from its variables, and publishes them in
+/// its TUF repository. All generations of all keys are in the trusted root; the other files have what signs now.
+///
+/// It waits until files are durable.
+pub(super) fn publish_instance(
     directory: &Path,
     url: &str,
-    log: &TransparencyLog,
-    authorities: &Authorities,
-) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
+    instance: &Instance,
+    oidc: Option<String>,
+) -> Result<(), Error> {
+    let log = &instance.log;
     let (v1, v2) = (log.shards(Interface::V1), log.shards(Interface::V2));
-    let [root, config, config_v2] = write(directory, url, &v1, &v2, Some(authorities))?;
+    let authorities = Authorities { instance, oidc };
+    let [root, config, config_v2] = write(directory, url, &v1, &v2, Some(&authorities))?;
     let read = |path: &Path| std::fs::read(path).map_err(|cause| Error::file("read", path, cause));
     let json = |bytes: &[u8]| serde_json::from_slice::<Box<RawValue>>(bytes).ok();
     let pem = |chain: &[Certificate]| chain.iter().map(Certificate::to_pem).collect::<String>();
@@ -59,21 +57,37 @@ pub(super) fn write_instance_files(
         json(&config_v2).expect("it was just written").get(),
     );
     let rekor = read(&log.public_key_v1())?;
+    // cosign 2 takes any number of certificates there, and looks for the issuer among them; the newest come first.
+    let mut cas: Vec<Certificate> = Vec::new();
+    for certificate in instance.ca_chains.iter().rev().flat_map(|chain| &chain.it) {
+        if cas.iter().all(|other| other.der() != certificate.der()) {
+            cas.push(certificate.clone());
+        }
+    }
     for (name, content) in [
         ("trust_config.json", trust.as_bytes()),
-        ("fulcio.pem", pem(&authorities.ca).as_bytes()),
-        ("ctfe.pub", authorities.ct.as_bytes()),
+        ("fulcio.pem", pem(&cas).as_bytes()),
+        ("ctfe.pub", instance.ct.public_key().to_pem().as_bytes()),
         ("rekor.pub", &rekor),
-        ("tsa.pem", pem(&authorities.tsa).as_bytes()),
+        ("tsa.pem", pem(instance.tsa.chain()).as_bytes()),
+        ("root.json", &instance.tuf.first_root()),
     ] {
         write_whole(&directory.join(name), content, 0o644, Overwrite::Yes)?;
     }
     // By the names that the public instance has for them.
-    Ok(vec![
+    instance.tuf.publish(&[
         ("trusted_root.json", root),
         ("signing_config.v0.2.json", config),
         ("signing_config_rekor_v2.v0.2.json", config_v2),
-    ])
+    ])?;
+    Ok(())
+}
+
+/// Where people log in, by the files of an instance that is not served now.
+pub(super) fn known_oidc(directory: &Path) -> Option<String> {
+    let config = std::fs::read(directory.join(V1_CONFIG)).ok()?;
+    let config = SigningConfig::parse(&config).ok()?;
+    config.oidc_urls.into_iter().next().map(|oidc| oidc.url)
 }
 
 /// Writes the files into the log's directory; `url` is where the log is served.
@@ -122,7 +136,7 @@ fn write(
     url: &str,
     v1: &[ShardInfo],
     v2: &[ShardInfo],
-    authorities: Option<&Authorities>,
+    authorities: Option<&Authorities<'_>>,
 ) -> Result<[PathBuf; 3], Error> {
     let instances = v1.iter().chain(v2).map(|shard| instance(shard, url));
     let mut root = TrustedRoot {
@@ -132,29 +146,25 @@ fn write(
     let mut services = SigningConfig::default();
     if let Some(its) = authorities {
         let valid_for = TimeRange {
-            start: time(its.created),
+            start: time(its.instance.created),
             end: None,
         };
         let tsa_url = format!("{url}{TSA_PATH}");
-        let ct_url = format!("{url}{}", sealmark_server::ct::PATH);
-        root.certificate_authorities
-            .push(service::certificate_authority(
-                "the CA", &its.ca, url, valid_for,
-            )?);
-        root.ctlogs.push(service::log(
-            "the CT log",
-            its.ct.as_bytes(),
-            &ct_url,
-            None,
-            valid_for,
-        )?);
-        root.timestamp_authorities
-            .push(service::timestamp_authority(
-                "the timestamp authority",
-                &its.tsa,
-                &tsa_url,
-                valid_for,
-            )?);
+        for chain in &its.instance.ca_chains {
+            let entry = service::certificate_authority("the CA", &chain.it, url, lasts(chain))?;
+            root.certificate_authorities.push(entry);
+        }
+        for log in &its.instance.ct_keys {
+            let (path, key) = &log.it;
+            let (pem, url) = (key.to_pem(), format!("{url}{path}"));
+            let entry = service::log("the CT log", pem.as_bytes(), &url, None, lasts(log))?;
+            root.ctlogs.push(entry);
+        }
+        for chain in &its.instance.tsa_chains {
+            let from = "the timestamp authority";
+            let entry = service::timestamp_authority(from, &chain.it, &tsa_url, lasts(chain))?;
+            root.timestamp_authorities.push(entry);
+        }
         let served = |url: &str| Service {
             url: url.to_owned(),
             major_api_version: 1,
@@ -222,6 +232,14 @@ fn valid_for(shard: &ShardInfo) -> TimeRange {
     TimeRange {
         start: time(shard.created),
         end: shard.frozen.and_then(time),
+    }
+}
+
+/// When clients believe something.
+fn lasts<T>(it: &Lasting<T>) -> TimeRange {
+    TimeRange {
+        start: time(it.since),
+        end: it.until.and_then(time),
     }
 }
 

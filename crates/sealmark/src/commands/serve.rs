@@ -1,14 +1,17 @@
 //! `serve`: run Sigstore's services: a whole private instance, or some of its services, or a witness of logs.
 
+mod backup;
 mod check;
 mod hash_password;
 mod instance;
 mod only;
 mod parts;
 mod reloading;
+mod rotate;
+mod status;
 mod witness;
 
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -26,16 +29,30 @@ use crate::error::Error;
 use crate::flags::size;
 use crate::terminal::Terminal;
 
-/// The password for the keys. Not a flag: other users of a machine can see those.
-const PASSWORD_VARIABLE: &str = "SEALMARK_LOG_PASSWORD";
+/// The password for the keys. Not a flag: other users of a machine can see those. The second one is what it was called
+/// when there was only a log.
+const PASSWORD_VARIABLES: [&str; 2] = ["SEALMARK_PASSWORD", "SEALMARK_LOG_PASSWORD"];
+/// A file with the password.
+const PASSWORD_FILE_VARIABLE: &str = "SEALMARK_PASSWORD_FILE";
+/// A password in a file is not longer than this, in bytes.
+const MAX_PASSWORD: u64 = 64 * 1024;
 
-/// What is done besides serving.
+/// A password for the keys of a service, if there is one.
+type Password = Option<Zeroizing<Vec<u8>>>;
+
+/// What is done with an instance besides serving it.
 #[derive(clap::Subcommand, Debug)]
-enum Tool {
+enum Action {
     /// Say what is wrong with a configuration, and what may not be meant
     Check(check::Arguments),
     /// Write the lines of the --dev-users file for a password, which is read from standard input or asked for
     HashPassword(hash_password::Arguments),
+    /// Give a service new keys, while the instance is stopped; what was signed with the old ones stays good
+    Rotate(rotate::Arguments),
+    /// Copy an instance, which may be served meanwhile
+    Backup(backup::Arguments),
+    /// Say when certificates, keys, trees and TUF metadata end, and warn of what ends within 30 days
+    Status(status::Arguments),
 }
 
 /// Flags.
@@ -43,11 +60,19 @@ enum Tool {
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    tool: Option<Tool>,
+    action: Option<Action>,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+/// What `serve` alone has.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ServerArguments {
     /// Run these services only, not a whole instance; may be repeated, or be a list: ca,ct
     #[arg(long, value_enum, value_name = "SERVICE", value_delimiter = ',')]
     only: Vec<Which>,
     /// Directory with all that the services keep, keys included; it is made if it does not exist
+    // Only an action, which has one of its own, goes without it.
     #[arg(long, value_name = "DIR", required = true)]
     dir: Option<PathBuf>,
     /// Make the directory with its keys and certificates, say what other services and clients need of it, and end
@@ -78,6 +103,9 @@ pub(crate) struct Arguments {
         default_value = "refuse"
     )]
     v2_duplicates: WithDuplicates,
+    /// File with the password that encrypts the private keys; or in SEALMARK_PASSWORD_FILE or SEALMARK_PASSWORD
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     #[command(flatten)]
     instance: instance::InstanceFlags,
     #[command(flatten)]
@@ -108,13 +136,28 @@ fn attestation_size(text: &str) -> Result<usize, String> {
     })
 }
 
-/// Serves until SIGINT or SIGTERM.
+/// Serves until SIGINT or SIGTERM, or does what the subcommand says.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
-    match arguments.tool {
-        Some(Tool::Check(arguments)) => return check::run(arguments, terminal).await,
-        Some(Tool::HashPassword(arguments)) => return hash_password::run(&arguments, terminal),
-        None => {}
+    match arguments.action {
+        Some(Action::Check(arguments)) => check::run(arguments, terminal).await,
+        Some(Action::HashPassword(arguments)) => hash_password::run(&arguments, terminal),
+        Some(Action::Rotate(arguments)) => rotate::run(arguments, terminal).await,
+        Some(Action::Backup(arguments)) => backup::run(arguments, terminal).await,
+        Some(Action::Status(arguments)) => status::run(arguments, terminal).await,
+        None => serve(arguments.server, terminal).await,
     }
+}
+
+/// Works on files, off the threads of the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    // The task is not cancelled; if it panicked, so may this one.
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<(), Error> {
     let only = Only::of(&arguments.only)?;
     let instance = &arguments.instance;
     arguments.witness.check(&only)?;
@@ -161,11 +204,19 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         users: users_file(instance.dev_users.as_deref(), &issuer_folder),
     };
     let server_options = operation.options(address, terminal)?;
+    let password = password_in(arguments.password_file.as_deref())?;
+    let is_first = std::fs::read_dir(&directory).map_or(true, |mut files| files.next().is_none());
+    if is_first && password.is_none() {
+        operation.note(
+            terminal,
+            format!("the private keys are not encrypted: the mode of their files alone protects them. With --password-file at the first start, or {PASSWORD_FILE_VARIABLE}, they are"),
+        );
+    }
     let metrics = operation.metrics(terminal).await?;
     if let Only::Witness = only {
         let witness = arguments
             .witness
-            .open(&directory, &url, operation, terminal)
+            .open(&directory, &url, password, operation, terminal)
             .await?;
         operation.note(terminal, "witness ready; Ctrl-C stops it");
         let server = Server::new(server_options).with(witness.service());
@@ -174,7 +225,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         return Ok(());
     }
     let options = Options {
-        password: password()?,
+        password: password.clone(),
         attestations: arguments
             .store_attestations
             .then_some(arguments.max_attestation_size),
@@ -190,7 +241,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             .await?;
         let witness = &arguments.witness;
         witness
-            .join(&opened.log, &directory, &url, operation, terminal)
+            .join(&opened.log, &directory, &url, password, operation, terminal)
             .await?;
         let stopped = opened.ca.ending(opened.log.ending(stopped));
         // Signs its metadata anew long before it expires, for as long as this process runs.
@@ -218,7 +269,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         if let Some(log) = &opened.log {
             let witness = &arguments.witness;
             witness
-                .join(log, &directory, &url, operation, terminal)
+                .join(log, &directory, &url, password, operation, terminal)
                 .await?;
         }
         let stopped = opened.ending(stopped);
@@ -241,11 +292,8 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         operation.note(terminal, "stopped");
         return Ok(());
     }
-    let encrypted = options.password.is_some();
     let folder = directory.clone();
-    let opened = tokio::task::spawn_blocking(move || TransparencyLog::open(&folder, options)).await;
-    // The task is not cancelled; if it panicked, so may this one.
-    let log = opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let log = blocking(move || Ok(TransparencyLog::open(&folder, options)?)).await?;
     let files = write_client_files(&directory, &url, &log)?;
     let note = |text: String| operation.note(terminal, text);
     note(format!(
@@ -264,14 +312,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             .collect::<Vec<_>>()
             .join(", ")
     ));
-    if !encrypted {
-        terminal.detail(format!(
-            "the private keys are protected by the mode of their files alone; with {PASSWORD_VARIABLE} at the first start they are encrypted"
-        ));
-    }
     let witness = &arguments.witness;
     witness
-        .join(&log, &directory, &url, operation, terminal)
+        .join(&log, &directory, &url, password, operation, terminal)
         .await?;
     operation.note(terminal, "log ready; Ctrl-C stops it");
     let server = Server::new(server_options).with(log.service());
@@ -315,22 +358,74 @@ pub(super) fn host(url: &str) -> Result<&str, Error> {
     host.filter(|host| !host.is_empty()).ok_or_else(wrong)
 }
 
-pub(super) fn password() -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-    match std::env::var(PASSWORD_VARIABLE) {
-        Ok(password) if password.is_empty() => Err(Error::Usage(format!(
-            "{PASSWORD_VARIABLE} is empty: unset it, or give a password"
-        ))),
-        Ok(password) => Ok(Some(Zeroizing::new(password.into_bytes()))),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Error::Usage(format!("{PASSWORD_VARIABLE} is not Unicode")))
+/// The password for the keys of a service, by the variables.
+pub(super) fn password() -> Result<Password, Error> {
+    password_in(None)
+}
+
+/// The password for the keys of a service: in this file, or as the variables say.
+fn password_in(file: Option<&Path>) -> Result<Password, Error> {
+    let named = std::env::var_os(PASSWORD_FILE_VARIABLE).filter(|path| !path.is_empty());
+    let named = named.map(PathBuf::from);
+    if let Some(path) = file.or(named.as_deref()) {
+        return read_password(path).map(Some);
+    }
+    for variable in PASSWORD_VARIABLES {
+        match std::env::var(variable) {
+            Ok(password) if password.is_empty() => {
+                return Err(Error::Usage(format!(
+                    "{variable} is empty: unset it, or give a password"
+                )));
+            }
+            Ok(password) => return Ok(Some(Zeroizing::new(password.into_bytes()))),
+            Err(std::env::VarError::NotPresent) => {}
+            Err(std::env::VarError::NotUnicode(_)) => {
+                return Err(Error::Usage(format!("{variable} is not Unicode")));
+            }
         }
     }
+    Ok(None)
+}
+
+/// A password is the first line of its file, or all of it.
+fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let failed = |cause| Error::file("read", path, cause);
+    let mut password = Zeroizing::new(Vec::new());
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_PASSWORD)
+        .read_to_end(&mut password)
+        .map_err(failed)?;
+    let ends = |byte: &u8| [b'\n', b'\r'].contains(byte);
+    let end = password.iter().position(ends).unwrap_or(password.len());
+    if end == 0 {
+        let path = path.display();
+        return Err(Error::Usage(format!("{path} has no password in it")));
+    }
+    password.truncate(end);
+    Ok(password)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_of_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        for (content, password) in [
+            ("secret", Some("secret")),
+            ("two words\n", Some("two words")),
+            ("secret\r\nand more\n", Some("secret")),
+            ("", None),
+            ("\nsecret", None),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let read = read_password(&path).ok();
+            let read = read.as_ref().map(|read| str::from_utf8(read).unwrap());
+            assert_eq!(read, password, "{content:?}");
+        }
+    }
 
     #[test]
     fn a_log_is_named_by_the_host_of_its_url() {

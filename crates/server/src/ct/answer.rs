@@ -76,6 +76,12 @@ pub(super) async fn serve(log: CtLog, request: Request) -> Response<Body> {
     response(answer)
 }
 
+/// There is no log at this path.
+pub(super) fn no_such_log() -> Response<Body> {
+    let reason = "there is no such log".to_owned();
+    response(Answer::Failed(StatusCode::NOT_FOUND, reason))
+}
+
 async fn route(log: CtLog, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().trim_start_matches('/');

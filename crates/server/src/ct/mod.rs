@@ -32,6 +32,25 @@ use crate::{Error, durable, ops};
 
 /// Where the log is beside other services.
 pub const PATH: &str = "/ct";
+
+/// Where a generation of the log is beside other services, counted from 1.
+pub fn path_of(generation: u32) -> String {
+    match generation {
+        1 => PATH.to_owned(),
+        number => format!("{PATH}/{number}"),
+    }
+}
+
+/// The generation that a path below [`PATH`] is of, and the rest of it.
+fn generation_in(path: &str) -> (u32, &str) {
+    let path = path.trim_start_matches('/');
+    let found = path.split_once('/').and_then(|(number, rest)| {
+        let parsed = number.parse().ok().filter(|it: &u32| *it > 1)?;
+        (parsed.to_string() == number).then_some((parsed, rest))
+    });
+    found.unwrap_or((1, path))
+}
+
 /// What the tree is called in the engine.
 pub const TREE: &str = "ct";
 /// The folder of issuers' certificates, which is made after the tree.
@@ -229,10 +248,33 @@ impl CtLog {
 
     /// All endpoints below [`PATH`], with what a server needs to count them.
     pub fn service(&self) -> ops::Service {
-        let router = Router::new().nest(PATH, self.clone().router());
+        Self::service_of(&[(1, self.clone())])
+    }
+
+    /// All endpoints of several generations of a log, each at its [path](path_of).
+    pub fn service_of(logs: &[(u32, Self)]) -> ops::Service {
+        let logs: HashMap<u32, Self> = logs.iter().cloned().collect();
+        let logs = Arc::new(logs);
+        let answer = move |mut request: Request| {
+            let (number, path) = generation_in(request.uri().path());
+            let log = logs.get(&number).cloned();
+            if number > 1 {
+                let query = request.uri().query().map(|query| format!("?{query}"));
+                let rest = format!("/{path}{}", query.unwrap_or_default());
+                // A part of a URI that was read is one.
+                *request.uri_mut() = rest.parse().unwrap_or_default();
+            }
+            async move {
+                match log {
+                    Some(log) => answer::serve(log, request).await,
+                    None => answer::no_such_log(),
+                }
+            }
+        };
+        let router = Router::new().nest(PATH, Router::new().fallback(answer));
         ops::Service::new("ct", router, |path| {
-            let path = path.strip_prefix(PATH)?.strip_prefix('/')?;
-            Some(answer::endpoint(path))
+            let path = path.strip_prefix(PATH).filter(|it| it.starts_with('/'))?;
+            Some(answer::endpoint(generation_in(path).1))
         })
     }
 

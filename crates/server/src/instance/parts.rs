@@ -23,19 +23,26 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use sealmark_identity::Configuration;
 use sealmark_log::{Clock, SystemClock};
-use sealmark_x509::{Certificate, ExtendedKeyUsage};
+use sealmark_x509::Certificate;
 use zeroize::Zeroizing;
 
-use super::{Chain, Identity, LAYOUT, LOCK, TUF_PATH, identity, open_ct};
+use super::chain::{Chains, Kind};
+use super::generations::Generations;
+use super::{CtLogs, Identity, TUF_PATH, identity};
 use crate::ca::{self, CertificateAuthority, Promises};
 use crate::ct::{self, CtLog};
 use crate::log::{self, TransparencyLog};
+use crate::marker::{LOCK, Marker};
 use crate::oidc::{self, DevIssuer};
 use crate::tsa::TimestampAuthority;
 use crate::tuf::{self, Repository};
 use crate::{Error, durable, keyring, ops};
 
-const MARKER: &str = "sealmark-part";
+const MARKER: Marker = Marker {
+    file: "sealmark-part",
+    layout: 1,
+    expected: "that of this service of sealmark",
+};
 /// The certificates of a CA or a timestamp authority.
 const CHAIN: &str = "chain.pem";
 
@@ -119,6 +126,10 @@ pub struct Parts {
     pub dev_issuer: Option<DevIssuer>,
     /// When they were made, in seconds since 1970: no key was in use before.
     pub created: u64,
+    /// Which of its generations the CT log is.
+    ct_generation: u32,
+    /// The CT log, and those before it, by their generations.
+    ct_logs: Vec<(u32, CtLog)>,
     directory: PathBuf,
     is_one: bool,
     _lock: Option<File>,
@@ -154,19 +165,16 @@ impl Parts {
             tuf: None,
             dev_issuer: None,
             created,
+            ct_generation: 1,
+            ct_logs: Vec::new(),
             directory: directory.to_owned(),
             is_one: one.is_some(),
             _lock: lock,
         };
         let password = options.password.as_ref();
         let host = options.host.as_str();
-        let chain = |folder| Chain {
-            folder,
-            password,
-            organization: host,
-            now: created,
-        };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let today = clock.now_ms() / 1000;
 
         if has(Part::Oidc) {
             let folder = parts.folder(Part::Oidc);
@@ -174,21 +182,22 @@ impl Parts {
         }
         let signing = match has(Part::Ca) {
             true => {
-                let chain = chain(parts.folder(Part::Ca));
-                let root = chain.root("root", &format!("{host} root"), "ca")?;
-                let purpose = ExtendedKeyUsage::CodeSigning;
-                let ca = chain.below("ca", |key| {
-                    root.intermediate(key, host, &format!("{host} CA"), purpose, created)
-                })?;
-                Some((ca, root.certificate))
+                let folder = parts.folder(Part::Ca);
+                let mut chains = Chains::read(&folder, Kind::Signing, host, password, created)?;
+                chains.generations.turn(today)?;
+                Some(chains.current(created)?)
             }
             false => None,
         };
         if has(Part::Ct) {
             let own = signing.iter().map(|(_, root)| root.clone());
             let roots: Vec<_> = own.chain(options.ct_roots).collect();
-            let folder = parts.folder(Part::Ct);
-            parts.ct = Some(open_ct(&folder, &options.url, roots, password)?);
+            let mut generations = Generations::read(&parts.folder(Part::Ct), created)?;
+            generations.turn(today)?;
+            let logs = CtLogs::open(&generations, &options.url, roots, password)?;
+            parts.ct_generation = generations.current().number;
+            parts.ct = Some(logs.current);
+            parts.ct_logs = logs.all;
         }
         if let Some((ca, root)) = signing {
             let own = parts.dev_issuer.iter().map(DevIssuer::issuer);
@@ -208,12 +217,11 @@ impl Parts {
             parts.ca = Some(ca);
         }
         if has(Part::Tsa) {
-            let chain = chain(parts.folder(Part::Tsa));
-            let root = chain.root("root", &format!("{host} timestamp root"), "tsa")?;
-            let tsa = chain.below("tsa", |key| {
-                root.timestamper(key, host, &format!("{host} timestamp authority"), created)
-            })?;
-            let tsa = TimestampAuthority::new(tsa, &[root.certificate], clock.clone())?;
+            let folder = parts.folder(Part::Tsa);
+            let mut chains = Chains::read(&folder, Kind::Stamping, host, password, created)?;
+            chains.generations.turn(today)?;
+            let (tsa, root) = chains.current(created)?;
+            let tsa = TimestampAuthority::new(tsa, &[root], clock.clone())?;
             write_chain(&parts.folder(Part::Tsa), tsa.chain())?;
             parts.tsa = Some(tsa);
         }
@@ -245,7 +253,17 @@ impl Parts {
 
     /// The file with the key of the CT log.
     pub fn ct_key_file(&self) -> PathBuf {
-        keyring::public_key_path(&self.folder(Part::Ct), ct::TREE)
+        let folder = self.folder(Part::Ct);
+        let folder = match self.ct_generation {
+            1 => folder,
+            number => folder.join(number.to_string()),
+        };
+        keyring::public_key_path(&folder, ct::TREE)
+    }
+
+    /// Where the CT log is below the URL.
+    pub fn ct_path(&self) -> String {
+        ct::path_of(self.ct_generation)
     }
 
     /// All of them on one port.
@@ -266,7 +284,7 @@ impl Parts {
         let services = [
             Some(first),
             self.ca.as_ref().map(CertificateAuthority::service),
-            self.ct.as_ref().map(CtLog::service),
+            (!self.ct_logs.is_empty()).then(|| CtLog::service_of(&self.ct_logs)),
             self.tsa.as_ref().map(TimestampAuthority::service),
             tuf,
             self.dev_issuer.as_ref().map(DevIssuer::service),
@@ -338,21 +356,7 @@ fn own_directory(directory: &Path, part: Part, url: &str) -> Result<(Option<File
         return Ok((None, SystemClock.now_ms() / 1000));
     };
     let lock = durable::lock(&directory.join(LOCK))?;
-    let path = directory.join(MARKER);
-    let damaged = |problem: String| Error::Damaged {
-        path: path.clone(),
-        problem,
-    };
-    if let Some(found) = durable::read(&path)? {
-        let found: Identity =
-            serde_json::from_slice(&found).map_err(|error| damaged(error.to_string()))?;
-        if found.layout != LAYOUT {
-            return Err(Error::UnknownLayout {
-                path,
-                found: format!("layout {}", found.layout),
-                known: LAYOUT,
-            });
-        }
+    if let Some(found) = MARKER.read::<Identity>(directory)? {
         if found.url != url {
             return Err(Error::OtherHost {
                 path: directory.to_owned(),
@@ -365,19 +369,18 @@ fn own_directory(directory: &Path, part: Part, url: &str) -> Result<(Option<File
     let key = keyring::public_key_path(directory, name);
     let written = key.metadata().and_then(|its| its.modified()).ok();
     let written = written.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-    let foreign = |name: &String| name != LOCK && !name.starts_with(".tmp");
-    if written.is_none() && durable::list(directory)?.iter().any(foreign) {
-        return Err(Error::ForeignDirectory {
-            path: directory.to_owned(),
-            expected: "that of this service of sealmark",
-        });
-    }
     let made = Identity {
-        layout: LAYOUT,
+        layout: MARKER.layout,
         url: url.to_owned(),
         created: written.map_or_else(|| SystemClock.now_ms() / 1000, |time| time.as_secs()),
     };
-    let json = serde_json::to_vec(&made).map_err(|error| damaged(error.to_string()))?;
-    durable::write(&path, &json, directory)?;
+    let made = match written {
+        // The folder of an instance.
+        Some(_) => {
+            MARKER.write(directory, &made)?;
+            made
+        }
+        None => MARKER.read_or_write(directory, || made)?,
+    };
     Ok((Some(lock), made.created))
 }

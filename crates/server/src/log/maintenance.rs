@@ -12,7 +12,7 @@ use super::ShardInfo;
 use super::keys::{self, Password};
 use super::shards::{Interface, Shards, keep_from_copying};
 use super::state::{Shard, State, check_host};
-use crate::Error;
+use crate::{Error, keyring};
 
 /// How a log goes on.
 #[derive(Clone)]
@@ -49,6 +49,32 @@ pub fn shards(directory: &Path, password: &Password) -> Result<Vec<ShardInfo>, E
     Ok(shards
         .map(|shard| ShardInfo::of(directory, shard))
         .collect())
+}
+
+/// A tree, as its directory says without being opened.
+pub(crate) struct Seen {
+    pub(crate) interface: Interface,
+    /// Its name in the directory, and what its checkpoints call it.
+    pub(crate) name: String,
+    pub(crate) created: u64,
+    pub(crate) frozen: Option<u64>,
+}
+
+/// The trees of a log that a process may serve, and whether their keys are encrypted, as far as they are there.
+pub(crate) fn look(directory: &Path) -> Result<Vec<(Seen, Option<bool>)>, Error> {
+    let shards = Shards::read(directory)?.ok_or_else(|| Error::NoLog(directory.to_owned()))?;
+    let of = |interface| shards.of(interface);
+    let all = Interface::ALL.into_iter().flat_map(of);
+    all.map(|record| {
+        let seen = Seen {
+            interface: record.interface,
+            name: format!("{} ({})", record.tree, record.origin()),
+            created: record.created,
+            frozen: record.frozen,
+        };
+        Ok((seen, keyring::is_locked(directory, &record.tree)?))
+    })
+    .collect()
 }
 
 /// Ends the tree that takes entries, and begins a new one: gives both. No process may serve the log.

@@ -49,6 +49,7 @@ pub use sealmark_log::MAX_EXTRA as MAX_ATTESTATION;
 
 pub use self::check::{Fsck, fsck};
 pub use self::copies::{Export, Import, backup, export, import};
+pub(crate) use self::maintenance::look;
 pub use self::maintenance::{Rotation, freeze, rotate, shards};
 pub use self::shards::Interface;
 use self::state::{Shard, State};

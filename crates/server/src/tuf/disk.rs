@@ -26,7 +26,7 @@ use crate::{Error, durable};
 
 const MARKER: &str = "sealmark-tuf";
 const LOCK: &str = "lock";
-const REPOSITORY: &str = "repository";
+pub(super) const REPOSITORY: &str = "repository";
 const LAYOUT: u32 = 1;
 /// Versions of snapshot and targets that are kept for clients which have just read an older timestamp.
 const HISTORY: usize = 16;

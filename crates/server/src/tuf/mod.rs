@@ -16,6 +16,7 @@ mod disk;
 mod error;
 mod folder;
 mod keys;
+mod look;
 mod metadata;
 mod rotation;
 mod serve;
@@ -36,6 +37,7 @@ use zeroize::Zeroizing;
 
 use self::disk::Disk;
 pub use self::error::Error;
+pub use self::look::{Seen, look};
 pub use self::metadata::Role;
 use self::metadata::{Document, time};
 use self::state::{Current, State};

@@ -68,6 +68,15 @@ impl Repository {
         inner.write_root(&mut state, named, online, &[&signer])
     }
 
+    /// Signs the root anew with the root key, which is here.
+    ///
+    /// # Errors
+    /// As [`sign_root_with`](Self::sign_root_with); if the key is elsewhere.
+    pub fn renew_root(&self) -> Result<(), Trouble> {
+        let signer = root_signer(&self.0.lock(), None)?;
+        self.sign_root_with(&signer)
+    }
+
     /// Moves the root key to the file `to`, encrypted as it is here. Without it, the root cannot be signed anew: one
     /// year later no client trusts the repository any more.
     ///

@@ -19,12 +19,15 @@ use sealmark_tlog::note::VerifierKey;
 use sealmark_tlog::{Checkpoint, Note};
 use serde::{Deserialize, Serialize};
 
+use crate::marker::{LOCK, Marker};
 use crate::{Error, durable};
 
-const MARKER: &str = "sealmark-witness";
-const LOCK: &str = "lock";
+const MARKER: Marker = Marker {
+    file: "sealmark-witness",
+    layout: 1,
+    expected: "a witness of sealmark",
+};
 const LOGS: &str = "logs";
-const LAYOUT: u32 = 1;
 /// Origins that are remembered at most: a key of Rekor v1 may have any number of them.
 const MAX_ORIGINS: usize = 4096;
 
@@ -147,34 +150,10 @@ fn read(bytes: &[u8], witness: &VerifierKey) -> Result<Cosigned, String> {
 
 /// Checks what the directory is, or makes it that.
 fn identify(directory: &Path, name: &str) -> Result<(), Error> {
-    let path = directory.join(MARKER);
-    let damaged = |problem: serde_json::Error| Error::Damaged {
-        path: path.clone(),
-        problem: problem.to_string(),
-    };
-    let Some(found) = durable::read(&path)? else {
-        let foreign = |name: &String| name != LOCK && !name.starts_with(".tmp");
-        if durable::list(directory)?.iter().any(foreign) {
-            return Err(Error::ForeignDirectory {
-                path: directory.to_owned(),
-                expected: "a witness of sealmark",
-            });
-        }
-        let identity = Identity {
-            layout: LAYOUT,
-            name: name.to_owned(),
-        };
-        let json = serde_json::to_vec(&identity).map_err(damaged)?;
-        return durable::write(&path, &json, directory);
-    };
-    let identity: Identity = serde_json::from_slice(&found).map_err(damaged)?;
-    if identity.layout != LAYOUT {
-        return Err(Error::UnknownLayout {
-            path,
-            found: identity.layout.to_string(),
-            known: LAYOUT,
-        });
-    }
+    let identity = MARKER.read_or_write(directory, || Identity {
+        layout: MARKER.layout,
+        name: name.to_owned(),
+    })?;
     if identity.name != name {
         return Err(Error::OtherWitness {
             path: directory.to_owned(),

@@ -40,7 +40,7 @@ fn known_by(instance: &Instance) -> BTreeMap<&'static str, String> {
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     let issuer = instance.dev_issuer.as_ref().unwrap();
     BTreeMap::from([
-        ("CA", pems(&instance.ca_chain())),
+        ("CA", pems(&instance.ca.chain())),
         ("CT log", instance.ct.public_key().to_pem()),
         ("timestamps", pems(instance.tsa.chain())),
         ("log v1", read(&instance.log.public_key_v1())),

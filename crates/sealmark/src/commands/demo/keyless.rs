@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::client_files::{Authorities, write_instance_files};
+use super::super::client_files::publish_instance;
 use super::super::serve::host;
 use super::{Stage, images};
 use crate::error::Error;
@@ -50,20 +50,17 @@ impl Sigstore {
             url: url.clone(),
         };
         let folder = directory.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Instance::open(&folder, options)).await;
+        let opened = tokio::task::spawn_blocking(move || {
+            let instance = Instance::open(&folder, options)?;
+            let issuer = instance.dev_issuer.clone();
+            let issuer = issuer.expect("the options ask for one");
+            publish_instance(&folder, &url, &instance, Some(issuer.url().to_owned()))?;
+            Ok::<_, Error>((instance, issuer))
+        });
         // The task is not cancelled; if it panicked, so may this one.
-        let instance =
-            opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        let issuer = instance.dev_issuer.clone();
-        let issuer = issuer.expect("the options ask for one");
-        let authorities = Authorities {
-            ca: instance.ca_chain(),
-            ct: instance.ct.public_key().to_pem(),
-            tsa: instance.tsa.chain().to_vec(),
-            created: instance.created,
-            oidc: Some(issuer.url().to_owned()),
-        };
-        write_instance_files(directory, &url, &instance.log, &authorities)?;
+        let (instance, issuer) = opened
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {
             let stopped = instance.log.ending(async {

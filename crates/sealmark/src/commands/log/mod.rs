@@ -17,6 +17,7 @@ mod shown;
 mod upload;
 mod verify;
 
+pub(crate) use self::rotate::{Which, absolute, name, show};
 use crate::error::Error;
 use crate::terminal::Terminal;
 

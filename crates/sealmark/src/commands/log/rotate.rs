@@ -13,7 +13,7 @@ use crate::terminal::Terminal;
 
 /// Which trees of a log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum Which {
+pub(crate) enum Which {
     /// Those that clients of Rekor v1 use
     V1,
     /// Those that clients of Rekor v2 use
@@ -155,12 +155,12 @@ fn tell(terminal: &Terminal, files: Option<&[PathBuf; 3]>) {
 }
 
 /// The directory, so that messages have its whole path.
-pub(super) fn absolute(dir: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn absolute(dir: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(dir).map_err(|cause| Error::file("find", dir, cause))
 }
 
 /// A tree, for people.
-pub(super) fn name(shard: &ShardInfo) -> String {
+pub(crate) fn name(shard: &ShardInfo) -> String {
     match shard.tree_id {
         Some(id) => format!("{} ({}, tree {id})", shard.tree, shard.host),
         None => format!("{} ({})", shard.tree, shard.host),
@@ -168,7 +168,7 @@ pub(super) fn name(shard: &ShardInfo) -> String {
 }
 
 /// A tree, for programs.
-pub(super) fn show(shard: &ShardInfo) -> Value {
+pub(crate) fn show(shard: &ShardInfo) -> Value {
     json!({
         "tree": shard.tree,
         "interface": shard.interface.to_string(),

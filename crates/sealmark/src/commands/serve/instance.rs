@@ -7,11 +7,10 @@ use sealmark_identity::Configuration;
 use sealmark_server::instance::{Instance, Options, Part, TUF_PATH};
 use sealmark_server::{log, oidc, reload};
 
-use super::super::client_files::{Authorities, write_instance_files};
-use super::super::generate_key_pair::{Overwrite, write_whole};
+use super::super::client_files::publish_instance;
 use super::super::operations::OperationFlags;
 use super::reloading::users_file;
-use super::{Only, host};
+use super::{Only, blocking, host, rotate};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -31,6 +30,9 @@ pub(super) struct InstanceFlags {
     /// Let whoever reaches the issuer for development from other machines be anybody
     #[arg(long, conflicts_with = "dev_users")]
     dev_issuer_open_to_all: bool,
+    /// Keep the root key of the TUF repository in this file, not in --dir; if it is there, it signs the root when due
+    #[arg(long, value_name = "FILE")]
+    tuf_root_key: Option<PathBuf>,
 }
 
 impl InstanceFlags {
@@ -57,6 +59,9 @@ impl InstanceFlags {
             Only::Log | Only::Witness if self.dev_issuer => {
                 usage("--dev-issuer is for the certificate authority, which --only leaves out")
             }
+            _ if self.tuf_root_key.is_some() && !matches!(only, Only::Everything) => usage(
+                "--tuf-root-key is for a whole instance; of a TUF repository alone, take the key with serve rotate tuf --export-root-key",
+            ),
             _ if self.config.is_some() && !ca => {
                 usage("--config is for the certificate authority, which --only leaves out")
             }
@@ -140,30 +145,22 @@ impl InstanceFlags {
             .map(|issuer| issuer.url.clone())
             .next();
         let folder = directory.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Instance::open(&folder, options)).await;
-        // The task is not cancelled; if it panicked, so may this one.
-        let instance =
-            opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let password = options.password.clone();
+        let instance = blocking(move || Ok(Instance::open(&folder, options)?)).await?;
         let dev_issuer = instance.dev_issuer.as_ref();
-        let authorities = Authorities {
-            ca: instance.ca_chain(),
-            ct: instance.ct.public_key().to_pem(),
-            tsa: instance.tsa.chain().to_vec(),
-            created: instance.created,
-            // Where people log in: there they can.
-            oidc: dev_issuer.map(|issuer| issuer.url().to_owned()).or(issuer),
-        };
-        let targets = write_instance_files(directory, url, &instance.log, &authorities)?;
-        let tuf = instance.tuf.clone();
-        let published = tokio::task::spawn_blocking(move || {
-            tuf.publish(&targets)?;
-            Ok::<_, sealmark_server::Error>(tuf.first_root())
-        });
-        let first_root = published
-            .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        let path = directory.join("root.json");
-        write_whole(&path, &first_root, 0o644, Overwrite::Yes)?;
+        // Where people log in: there they can.
+        let oidc = dev_issuer.map(|issuer| issuer.url().to_owned()).or(issuer);
+        let (folder, place) = (directory.to_owned(), url.to_owned());
+        let root_key = self.tuf_root_key.clone();
+        let instance = blocking(move || {
+            if let Some(file) = root_key {
+                rotate::keep_elsewhere(&instance.tuf, &file, password.as_ref())?;
+            }
+            publish_instance(&folder, &place, &instance, oidc)?;
+            Ok(instance)
+        })
+        .await?;
+        let dev_issuer = instance.dev_issuer.as_ref();
         for line in lines(directory, url) {
             operation.note(terminal, line);
         }

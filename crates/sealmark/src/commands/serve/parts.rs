@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use sealmark_keys::PublicKey;
 use sealmark_server::ca::{Promises, RemoteCt};
 use sealmark_server::instance::{Part, PartOptions, Parts, TUF_PATH};
-use sealmark_server::{ct, log, oidc};
+use sealmark_server::{log, oidc};
 use sealmark_x509::Certificate;
 
 use super::super::operations::OperationFlags;
-use super::host;
 use super::instance::InstanceFlags;
+use super::{blocking, host};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -135,13 +135,9 @@ impl PartFlags {
             log,
         };
         let folder = directory.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Parts::open(&folder, options)).await;
-        // The task is not cancelled; if it panicked, so may this one.
-        let opened =
-            opened.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let opened = blocking(move || Ok(Parts::open(&folder, options)?)).await?;
         if let (Some(tuf), Some(folder)) = (opened.tuf.clone(), self.tuf_targets.clone()) {
-            let published = tokio::task::spawn_blocking(move || tuf.publish_folder(&folder)).await;
-            published.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+            blocking(move || Ok(tuf.publish_folder(&folder)?)).await?;
         }
         for part in parts {
             for line in lines(*part, &opened, url) {
@@ -200,7 +196,7 @@ fn lines(part: Part, opened: &Parts, url: &str) -> Vec<String> {
             ]
         }
         Part::Ct => {
-            let url = format!("{url}{}", ct::PATH);
+            let url = format!("{url}{}", opened.ct_path());
             let key = opened.ct_key_file();
             let key = key.display();
             vec![

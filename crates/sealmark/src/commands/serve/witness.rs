@@ -9,7 +9,7 @@ use sealmark_tlog::note::{KeyKind, VerifierKey};
 use sealmark_tlog::policy::{MAX_POLICY, Policy};
 
 use super::super::operations::OperationFlags;
-use super::{Only, password};
+use super::{Only, Password};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -77,6 +77,7 @@ impl WitnessFlags {
         &self,
         directory: &Path,
         url: &str,
+        password: Password,
         operation: &OperationFlags,
         terminal: &Terminal,
     ) -> Result<Witness, Error> {
@@ -94,7 +95,7 @@ impl WitnessFlags {
         let options = Options {
             name: name(url)?,
             logs,
-            password: password()?,
+            password,
         };
         let (folder, count) = (directory.to_owned(), options.logs.len());
         let opened = tokio::task::spawn_blocking(move || Witness::open(&folder, options)).await;
@@ -112,6 +113,7 @@ impl WitnessFlags {
         log: &TransparencyLog,
         directory: &Path,
         url: &str,
+        password: Password,
         operation: &OperationFlags,
         terminal: &Terminal,
     ) -> Result<(), Error> {
@@ -119,7 +121,10 @@ impl WitnessFlags {
         operation.note(terminal, format!("verifier key of v2 {v2}"));
         if self.witness {
             let (folder, url) = (directory.join("witness"), format!("{url}{WITNESS_PATH}"));
-            log.host_witness(self.open(&folder, &url, operation, terminal).await?);
+            log.host_witness(
+                self.open(&folder, &url, password, operation, terminal)
+                    .await?,
+            );
         }
         let Some(path) = &self.witness_policy else {
             return Ok(());
