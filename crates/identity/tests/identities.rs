@@ -693,6 +693,7 @@ fn a_check_asks_whether_that_was_meant() {
     for good in [
         issuer("http://127.0.0.1:5556/auth", email),
         issuer("http://localhost:5556/auth", email),
+        issuer("\"http://[::1]:5556/auth\"", email),
         issuer("https://a.example", email),
         issuer(
             github,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::file::{At, Members};
 use super::finding::Findings;
@@ -116,7 +116,7 @@ pub(super) fn issuer(
     };
     let url = Url::parse(&key.value.replace('*', "x")).ok();
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-    if key.value.starts_with("http://") && !is_loopback(host) {
+    if key.value.starts_with("http://") && !url.as_ref().is_some_and(is_loopback) {
         warn(
             key.line,
             "http: whoever is between it and this CA can exchange its keys, and so be anybody; use https".to_owned(),
@@ -235,12 +235,13 @@ pub(super) fn all(
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let address: Result<std::net::IpAddr, _> = host.parse();
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || address.is_ok_and(|address| address.is_loopback())
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// A star where names are sold.
