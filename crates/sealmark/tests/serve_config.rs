@@ -1,7 +1,6 @@
 //! The configuration of `serve`: checked before it is used, and taken while requests run.
 
 mod bench;
-mod issuer;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bench::issuer::{Issuer, ask};
 use bench::{Bench, SEALMARK};
-use issuer::{Issuer, ask};
 use sealmark_testkit::{Server, get};
 use serde_json::{Value, json};
 

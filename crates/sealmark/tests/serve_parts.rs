@@ -1,12 +1,11 @@
 //! `serve --only`: services in processes of their own make one instance.
 
 mod bench;
-mod issuer;
 
 use std::net::TcpListener;
 
+use bench::issuer::{Issuer, WHO};
 use bench::{Bench, SEALMARK, have};
-use issuer::{Issuer, WHO};
 use sealmark_testkit::{Finished, Server, get};
 use serde_json::Value;
 
@@ -136,7 +135,7 @@ fn four_processes_are_one_sigstore() {
 
     // Without its CT log the CA issues nothing, and says why.
     assert!(ct_server.terminate().success());
-    let (status, answer) = issuer::ask(&ca, &issuer.token());
+    let (status, answer) = bench::issuer::ask(&ca, &issuer.token());
     assert_eq!(status, 503, "{answer}");
     let message = answer["message"].as_str().expect("it is a text");
     assert!(
@@ -145,7 +144,7 @@ fn four_processes_are_one_sigstore() {
     );
     // It goes on when the log does.
     let ct_server = serve(&bench, "ct", &ct, &roots);
-    assert_eq!(issuer::ask(&ca, &issuer.token()).0, 200);
+    assert_eq!(bench::issuer::ask(&ca, &issuer.token()).0, 200);
     assert_eq!(size(&ct, "/ct/ct/v1/get-sth"), Some(3));
     for server in [ca_server, ct_server, tsa_server, log_server] {
         assert!(server.terminate().success());
@@ -177,7 +176,7 @@ fn several_services_share_a_process_and_a_directory() {
         program.serve(|line| line.contains("ready").then_some(())).0
     };
     let server = start();
-    let (status, answer) = issuer::ask(&address, &issuer.token());
+    let (status, answer) = bench::issuer::ask(&address, &issuer.token());
     assert_eq!(status, 200, "{answer}");
     assert!(answer["signedCertificateEmbeddedSct"].is_object());
     // The CA believes the issuer beside it, too.

@@ -60,8 +60,8 @@ fn flags_that_are_wrong() {
     let mut table = Table::default();
     for (line, message) in [
         (
-            "attest --key cosign.key IMAGE",
-            "not supported: attest, which cosign has and this version lacks",
+            "copy IMAGE other:v1",
+            "not supported: copy, which cosign has and this version lacks",
         ),
         (
             "sign-blob --key cosign.key --bundle app.txt app.txt",

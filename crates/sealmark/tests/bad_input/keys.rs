@@ -122,8 +122,8 @@ fn a_key_that_is_said_to_be_elsewhere() {
             "unknown key reference \"awskm:///alias/release\": did you mean awskms://? known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11",
         ),
         (
-            "azurekms://vault.vault.azure.net/release",
-            "Azure Key Vault keys are not supported (\"azurekms://vault.vault.azure.net/release\"); to verify, save the public key to a file (az keyvault key download); to sign, use a key file",
+            "azurekms://v/k",
+            "bad key reference \"azurekms://v/k\": \"v\" cannot be the name of a vault: it has 3 to 24 characters; the form is azurekms://VAULT/NAME or https://VAULT.vault.azure.net/keys/NAME",
         ),
         (
             "foo://bar",
@@ -143,7 +143,7 @@ fn a_key_that_is_said_to_be_elsewhere() {
         ),
         (
             "pkcs11:token=t;object=k?pin-value=123456",
-            "PKCS#11 token keys are not supported (\"pkcs11:token=t;object=k?pin-value=…\"); save its public key to a file to verify with it, and sign with a key file",
+            "pkcs11:token=t;object=k cannot be found: which module has the token? Give ?module-path=/PATH/MODULE.so in the URI, or COSIGN_PKCS11_MODULE_PATH",
         ),
         (
             "k8s://ns/secret",
