@@ -236,7 +236,8 @@ fn unsupported(provider: &Provider, text: &str) -> Error {
 fn bad(text: &str, reason: &str) -> Error {
     Error::BadReference {
         reference: shown(text),
-        reason: reason.to_owned(),
+        // It may quote a part of a reference that is as long as anybody likes.
+        reason: sealmark_http::sanitise(reason),
     }
 }
 
