@@ -4,6 +4,7 @@
 //! read costs its own packages, never those of others.
 
 pub mod file;
+pub mod languages;
 pub mod package;
 
 pub use file::{Content, File, Reader};

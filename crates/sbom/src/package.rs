@@ -81,7 +81,7 @@ impl Package {
     }
 }
 
-/// A package URL: `pkg:TYPE/NAMESPACE/NAME@VERSION?KEY=VALUE`.
+/// A package URL: `pkg:TYPE/NAMESPACE/NAME@VERSION?KEY=VALUE#SUBPATH`.
 ///
 /// <https://github.com/package-url/purl-spec/blob/main/PURL-SPECIFICATION.rst>
 ///
@@ -97,6 +97,7 @@ pub struct Purl {
     name: String,
     version: Option<String>,
     qualifiers: Vec<(&'static str, String)>,
+    subpath: Option<String>,
 }
 
 /// What a part of a package URL has without percent signs.
@@ -122,7 +123,15 @@ impl Purl {
             name: name.to_owned(),
             version: version.map(str::to_owned),
             qualifiers: Vec::new(),
+            subpath: None,
         }
+    }
+
+    /// With a path inside of what the rest of it names, slashes between its parts.
+    #[must_use]
+    pub fn below(mut self, subpath: &str) -> Self {
+        self.subpath = (!subpath.is_empty()).then(|| subpath.to_owned());
+        self
     }
 
     /// With a qualifier. An empty value is none; they stand in the order of their keys.
@@ -153,6 +162,11 @@ impl fmt::Display for Purl {
         for (number, (key, value)) in self.qualifiers.iter().enumerate() {
             let mark = if number == 0 { '?' } else { '&' };
             write!(f, "{mark}{key}={}", utf8_percent_encode(value, PLAIN))?;
+        }
+        let below = self.subpath.iter().flat_map(|path| path.split('/'));
+        for (number, part) in below.filter(|part| !part.is_empty()).enumerate() {
+            let mark = if number == 0 { '#' } else { '/' };
+            write!(f, "{mark}{}", utf8_percent_encode(part, PLAIN))?;
         }
         Ok(())
     }
