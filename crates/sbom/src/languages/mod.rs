@@ -9,14 +9,20 @@ mod elf;
 mod go;
 mod go_binary;
 mod input;
+mod java;
 mod macho;
+mod manifest;
 mod npm;
 mod npm_lock;
 mod object;
 mod pe;
+mod php;
+mod pom;
 mod python;
 mod python_lock;
+mod ruby;
 mod yarn;
+mod zip;
 
 use crate::file::{Content, File, Reader};
 use crate::package::Package;
@@ -34,13 +40,19 @@ pub enum Scan {
 #[must_use]
 pub fn reader(file: &File<'_>, scan: Scan) -> Option<Reader> {
     let everywhere = python::installed(file)
-        .or_else(|| (object::is_program(file.head)).then_some(program as Reader));
+        .or_else(|| java::archive(file))
+        .or_else(|| object::is_program(file.head).then_some(program as Reader));
     everywhere.or_else(|| match scan {
-        Scan::Image => npm::installed(file),
+        Scan::Image => npm::installed(file)
+            .or_else(|| ruby::installed(file))
+            .or_else(|| php::installed(file)),
         Scan::Directory => python_lock::reader(file)
             .or_else(|| npm_lock::reader(file))
             .or_else(|| go::reader(file))
-            .or_else(|| cargo::lock_file(file)),
+            .or_else(|| cargo::lock_file(file))
+            .or_else(|| java::project(file))
+            .or_else(|| ruby::lock_file(file))
+            .or_else(|| php::lock_file(file)),
     })
 }
 
@@ -113,7 +125,12 @@ mod tests {
             ("app/go.mod", false, true),
             ("app/Cargo.lock", false, true),
             ("app/lib/a-1.0.jar", false, false),
+            ("app/pom.xml", false, true),
+            ("usr/share/gems/specifications/a-1.gemspec", true, false),
             ("app/a.gemspec", false, false),
+            ("app/Gemfile.lock", false, true),
+            ("app/vendor/composer/installed.json", true, false),
+            ("app/composer.lock", false, true),
             ("etc/passwd", false, false),
             ("", false, false),
         ] {
