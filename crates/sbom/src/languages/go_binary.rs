@@ -150,10 +150,13 @@ fn text(length: u64, read: impl FnOnce(u64) -> Result<Vec<u8>, String>) -> Resul
 fn listed(go: &str, text: &str) -> Vec<Package> {
     let (mut own, mut modules): (Option<(&str, &str)>, Vec<(&str, &str)>) = (None, Vec::new());
     let (mut revision, mut time, mut flags) = (None, None, String::new());
+    // What was built without modules, as distributions do, has the path of its main package alone.
+    let mut main = None;
     for line in text.lines() {
         let mut words = line.split('\t');
         let mut word = || words.next().unwrap_or_default();
         match (word(), word(), word()) {
+            ("path", path, _) => main = Some((path, DEVELOPMENT)),
             ("mod", path, version) => own = Some((path, version)),
             ("dep", path, version) if modules.len() < MAX_MODULES => modules.push((path, version)),
             ("=>", path, version) if !is_folder(path) => {
@@ -178,7 +181,7 @@ fn listed(go: &str, text: &str) -> Vec<Package> {
     if let Some(go) = go.split_whitespace().next().and_then(input::name) {
         packages.push(standard_library(go));
     }
-    if let Some((path, version)) = own
+    if let Some((path, version)) = own.or(main)
         && let Some(path) = input::name(path)
     {
         let found = match version {
@@ -243,7 +246,7 @@ mod tests {
     }
 
     /// As Go writes it since 1.18.
-    pub(super) fn inlined(go: &str, modules: &str) -> Vec<u8> {
+    fn inlined(go: &str, modules: &str) -> Vec<u8> {
         let mut bytes = [MAGIC, &[0, INLINE], &[0; 16]].concat();
         for text in [go.as_bytes(), &marked(modules)] {
             let mut length = text.len();
@@ -342,6 +345,21 @@ mod tests {
             let packages = packages.expect("it can be read");
             assert_eq!(packages[0].version.as_deref(), Some(version), "{settings}");
         }
+    }
+
+    #[test]
+    fn a_program_that_was_built_without_modules_is_its_main_package() {
+        let info = inlined(
+            "go1.26.5",
+            "path\texample.com/app/cmd/app\nbuild\t-compiler=gc\n",
+        );
+        assert_eq!(
+            told("bin/app", Image, &elf::tests::object(&[("", &info)])),
+            [
+                "example.com/app/cmd/app (devel) pkg:golang/example.com/app/cmd@%28devel%29#app",
+                "stdlib go1.26.5 pkg:golang/stdlib@1.26.5",
+            ]
+        );
     }
 
     #[test]

@@ -140,9 +140,8 @@ fn own(
     projects: &[(Coordinates, Vec<String>)],
 ) -> Option<Package> {
     let (stem, version) = file_name(name);
-    let built = |(project, _): &(Coordinates, _)| {
-        !project.artifact.is_empty() && (projects.len() == 1 || project.artifact == stem)
-    };
+    // Beside it stand those that were poured into it.
+    let built = |(project, _): &(Coordinates, _)| project.artifact == stem;
     if projects.iter().any(built) {
         return None;
     }
@@ -242,6 +241,10 @@ mod tests {
         assert_eq!(packages[0].licences, ["MIT"]);
         let xml = archive(&[("META-INF/maven/g/a/pom.xml", pom)]);
         assert_eq!(told("x.jar", Image, &xml), ["a 1 pkg:maven/g/a@1"]);
+        assert_eq!(
+            told("x-2.jar", Image, &xml),
+            ["x 2 pkg:maven/x/x@2", "a 1 pkg:maven/g/a@1"]
+        );
     }
 
     #[test]

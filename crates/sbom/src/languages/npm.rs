@@ -44,12 +44,12 @@ struct Description {
 fn read(_: &File<'_>, content: &mut dyn Content) -> Result<Vec<Package>, String> {
     let description: Description = input::json(content, input::MAX_DESCRIPTION)?;
     let stated = |value: &Value| value.as_str().and_then(input::name).map(str::to_owned);
-    // Without a name or a version it is no package: a folder says with it how its scripts are to be loaded.
-    let (Some(name), Some(version)) = (stated(&description.name), stated(&description.version))
-    else {
+    // Without a name it is no package: a folder says with it how its scripts are to be loaded.
+    let Some(name) = stated(&description.name) else {
         return Ok(Vec::new());
     };
-    let mut package = package(&name, Some(&version));
+    let version = stated(&description.version);
+    let mut package = package(&name, version.as_deref());
     let licences = match &description.license {
         Value::Null => &description.licenses,
         license => license,
@@ -119,13 +119,11 @@ mod tests {
 
     #[test]
     fn a_folder_that_only_says_how_it_is_loaded_is_no_package() {
-        for content in [
-            "{\"type\":\"module\"}",
-            "{\"name\":\"a\"}",
-            "{\"name\":1,\"version\":2}",
-        ] {
+        for content in ["{\"type\":\"module\"}", "{\"name\":1,\"version\":2}"] {
             assert!(told(PATH, Image, content.as_bytes()).is_empty());
         }
+        let private = br#"{"name":"app","private":true}"#;
+        assert_eq!(told(PATH, Image, private), ["app - pkg:npm/app"]);
         let error = read(PATH, Image, b"{").expect_err("it is cut");
         assert!(error.starts_with("not the JSON expected"), "{error}");
     }
