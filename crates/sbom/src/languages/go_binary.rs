@@ -148,7 +148,8 @@ fn text(length: u64, read: impl FnOnce(u64) -> Result<Vec<u8>, String>) -> Resul
 
 /// The packages in the text about modules: a line each, of words between tabs.
 fn listed(go: &str, text: &str) -> Vec<Package> {
-    let (mut own, mut modules): (Option<(&str, &str)>, Vec<(&str, &str)>) = (None, Vec::new());
+    let mut own: Option<(&str, &str)> = None;
+    let mut modules: Vec<(&str, &str)> = Vec::new();
     let (mut revision, mut time, mut flags) = (None, None, String::new());
     // What was built without modules, as distributions do, has the path of its main package alone.
     let mut main = None;

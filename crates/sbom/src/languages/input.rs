@@ -90,6 +90,14 @@ pub(super) fn name(text: &str) -> Option<&str> {
     (plain && !text.is_empty()).then_some(text)
 }
 
+/// Those that are names, in order.
+pub(super) fn names<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
+    let texts = texts.into_iter();
+    texts
+        .filter_map(|text| name(text.as_ref()).map(str::to_owned))
+        .collect()
+}
+
 /// A stranger's name, for people.
 pub(super) fn shown(name: &str) -> String {
     let start: String = name.chars().take(100).collect();

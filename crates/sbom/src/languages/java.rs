@@ -155,7 +155,9 @@ fn own(
         ])
     });
     // Without a manifest and a version, it is an archive of whatever.
-    manifest.is_some().then_some(()).or(version.map(|_| ()))?;
+    if manifest.is_none() && version.is_none() {
+        return None;
+    }
     let bundle =
         says(&["Bundle-SymbolicName", "Automatic-Module-Name"]).filter(|name| name.contains('.'));
     let group = says(&["Implementation-Vendor-Id"]).or_else(|| {

@@ -78,11 +78,7 @@ fn npm(_: &File<'_>, content: &mut dyn Content) -> Result<Vec<Package>, String> 
             .map(str::to_owned)
             .into_iter()
             .collect();
-        package.depends_on = locked
-            .dependencies
-            .unwrap_or_default()
-            .into_keys()
-            .collect();
+        package.depends_on = input::names(locked.dependencies.unwrap_or_default().into_keys());
         Some(package)
     };
     Ok(locked.into_iter().filter_map(read).collect())
@@ -101,7 +97,7 @@ fn nested(dependencies: BTreeMap<String, Nested>, depth: usize, packages: &mut V
         if let Some(name) = input::name(name) {
             let mut package = package(name, version);
             if let Some(requires) = entry.requires.as_ref().and_then(|value| value.as_object()) {
-                package.depends_on = requires.keys().cloned().collect();
+                package.depends_on = input::names(requires.keys());
             }
             packages.push(package);
         }
@@ -143,7 +139,7 @@ fn pnpm(_: &File<'_>, content: &mut dyn Content) -> Result<Vec<Package>, String>
         let version = input::name(version.unwrap_or(version_by_key));
         let mut package = package(input::name(name.unwrap_or(by_key))?, version);
         let needs = entry.and_then(|entry| entry.dependencies.as_ref());
-        package.depends_on = needs.map_or_else(Vec::new, |map| map.keys().cloned().collect());
+        package.depends_on = needs.map_or_else(Vec::new, |map| input::names(map.keys()));
         Some(package)
     };
     let mut packages: Vec<Package> = lock

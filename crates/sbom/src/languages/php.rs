@@ -107,10 +107,7 @@ fn package(entry: Entry) -> Option<Package> {
         .and_then(named);
     // `php` and `ext-json` are no packages, but have no vendor either.
     if let Some(Needs::Names(needs)) = entry.require {
-        package.depends_on = needs
-            .into_keys()
-            .filter(|name| name.contains('/'))
-            .collect();
+        package.depends_on = input::names(needs.into_keys().filter(|name| name.contains('/')));
     }
     Some(package)
 }

@@ -92,7 +92,7 @@ pub(super) fn normalised(name: &str) -> String {
         match character {
             '-' | '_' | '.' if normal.ends_with('-') => {}
             '-' | '_' | '.' => normal.push('-'),
-            other => normal.extend(other.to_lowercase()),
+            other => normal.push(other.to_ascii_lowercase()),
         }
     }
     normal

@@ -83,7 +83,7 @@ fn needs(dependencies: Option<&Value>) -> Vec<String> {
     };
     names.sort();
     names.dedup();
-    names
+    input::names(names)
 }
 
 #[derive(Deserialize)]

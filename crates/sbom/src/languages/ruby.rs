@@ -98,7 +98,10 @@ fn read_lock(_: &File<'_>, content: &mut dyn Content) -> Result<Vec<Package>, St
     let (mut packages, mut inside): (Vec<Package>, bool) = (Vec::new(), false);
     for line in text.lines() {
         let indent = line.len() - line.trim_start_matches(' ').len();
-        let (name, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let (name, rest) = match line.trim().split_once(' ') {
+            Some(both) => both,
+            None => (line.trim(), ""),
+        };
         match indent {
             2 => inside = name == "specs:",
             4 if inside => {

@@ -63,7 +63,7 @@ impl<'a> Entry<'a> {
             return None;
         }
         let mut package = package(self.name.and_then(input::name)?, Some(version));
-        package.depends_on = self.needs;
+        package.depends_on = input::names(self.needs);
         Some(package)
     }
 }
