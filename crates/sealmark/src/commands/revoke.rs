@@ -12,14 +12,14 @@ use sealmark_formats::statement;
 use sealmark_kms::KeyRef;
 use sealmark_oci::{Client, Reference, Source, Want};
 use sealmark_sign::attest::{self, Claim};
-use sealmark_sign::{Layouts, Signatory, State};
+use sealmark_sign::{Signatory, State};
 use sealmark_verify::evidence::Evidence;
 use sealmark_verify::report::Attachment;
 use sealmark_verify::{Artifact, Revocations, revocation};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::sign::print;
+use super::sign::{LayoutFlag, print};
 use crate::detached;
 use crate::error::Error;
 use crate::flags::{self, Format, RegistryFlags};
@@ -84,6 +84,9 @@ pub(crate) struct Arguments {
     /// Also remove from the registry what falls, so that it fails for programs that know no revocations
     #[arg(long, requires = "what", conflicts_with_all = ["undo", "no_upload"])]
     detach: bool,
+    /// The form in which it is attached: legacy and both make it an attestation that cosign verifies, too
+    #[arg(long, value_enum, default_value = "bundle")]
+    format: LayoutFlag,
     /// Do not attach the revocation to the image, print it
     #[arg(long)]
     no_upload: bool,
@@ -178,7 +181,7 @@ struct Fate {
 /// Revokes, and prints what falls by it and where the revocation is.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let client = arguments.registry.client(terminal)?;
-    let found = arguments.find(&client, terminal).await?;
+    let mut found = arguments.find(&client).await?;
     let manners = Manners {
         yes: arguments.yes,
         input_is_taken: false,
@@ -193,6 +196,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                 .await?,
         ),
     };
+    arguments
+        .explain(&mut found, signatory.as_ref(), terminal)
+        .await?;
     let own = signatory.as_ref().map(own_name);
     let revocation = arguments.revocation(&found, named.or(own))?;
     let fates = fates(&found, &revocation);
@@ -267,7 +273,7 @@ fn describe(attachment: &Attachment) -> String {
                 signer.issuer.as_deref().unwrap_or("no issuer")
             ),
         },
-        None => "a signer that is not known: give the public key with --signed-by".to_owned(),
+        None => "a key that is not known".to_owned(),
     }
 }
 
@@ -305,49 +311,26 @@ fn tell(
 
 impl Arguments {
     /// What may fall.
-    async fn find(&self, client: &Client, terminal: &mut Terminal) -> Result<Found, Error> {
-        let Some(what) = &self.what else {
-            return Ok(Found {
-                name: String::new(),
-                artifact: None,
-                image: None,
-                evidence: Vec::new(),
-                attachments: Vec::new(),
-            });
+    async fn find(&self, client: &Client) -> Result<Found, Error> {
+        let mut found = Found {
+            name: self.what.clone().unwrap_or_default(),
+            artifact: None,
+            image: None,
+            evidence: Vec::new(),
+            attachments: Vec::new(),
         };
-        // Only to tell what falls: who may revoke and what counts is the verifier's affair.
-        let mut keys = Vec::new();
-        for key in self.signed_by.iter().chain(&self.key) {
-            let reference = KeyRef::parse(key)?;
-            if let Ok(key) = sealmark_kms::load_public(&reference, &key_options(terminal)).await {
-                keys.push(key);
-            }
-        }
-        let trusted = self.services.trust_flags().trusted(None, false, terminal).await?;
-        let explain = |digest: &Digest, evidence: &[Evidence]| {
-            sealmark_verify::explain(
-                &Artifact::by_digest(digest.clone()),
-                evidence,
-                &trusted.material,
-                &keys,
-                &Revocations::default(),
-                trust_flags::now(),
-            )
+        let Some(what) = &self.what else {
+            return Ok(found);
         };
         if Path::new(what).is_file() {
             let json = detached::read_bounded(Path::new(what), MAX_BUNDLE, "bundle")?;
-            let evidence = vec![detached::from_file(what.clone(), detached::content(json))];
-            let digest = evidence[0].claimed_digest().ok_or_else(|| {
+            let evidence = detached::from_file(what.clone(), detached::content(json));
+            let digest = evidence.claimed_digest().ok_or_else(|| {
                 Error::Usage(format!("{what} does not tell what it is a signature of"))
             })?;
-            let attachments = explain(&digest, &evidence);
-            return Ok(Found {
-                name: what.clone(),
-                artifact: Some(digest),
-                image: None,
-                evidence,
-                attachments,
-            });
+            found.artifact = Some(digest);
+            found.evidence = vec![evidence];
+            return Ok(found);
         }
         let image: Reference = what.parse().map_err(sealmark_oci::Error::from)?;
         let digest = client.resolve(&image).await?.digest;
@@ -355,15 +338,41 @@ impl Arguments {
             client: client.clone(),
             repository: flags::signature_repository(&image)?,
         };
-        let evidence = sealmark_oci::gather(&source, &digest, Want::ALL).await?;
-        let attachments = explain(&digest, &evidence);
-        Ok(Found {
-            name: what.clone(),
-            artifact: Some(digest),
-            image: Some(image),
-            evidence,
-            attachments,
-        })
+        found.evidence = sealmark_oci::gather(&source, &digest, Want::ALL).await?;
+        found.artifact = Some(digest);
+        found.image = Some(image);
+        Ok(found)
+    }
+
+    /// Whose each signature is. Only to tell what falls: who may revoke and what counts is the verifier's affair.
+    async fn explain(
+        &self,
+        found: &mut Found,
+        signatory: Option<&Signatory>,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
+        let Some(digest) = &found.artifact else {
+            return Ok(());
+        };
+        let mut keys: Vec<_> = signatory
+            .map(|signatory| signatory.signer().public_key().clone())
+            .into_iter()
+            .collect();
+        if let Some(key) = &self.signed_by {
+            let key = KeyRef::parse(key)?;
+            keys.push(sealmark_kms::load_public(&key, &key_options(terminal)).await?);
+        }
+        let flags = self.services.trust_flags();
+        let trusted = flags.trusted(None, false, terminal).await?;
+        found.attachments = sealmark_verify::explain(
+            &Artifact::by_digest(digest.clone()),
+            &found.evidence,
+            &trusted.material,
+            &keys,
+            &Revocations::default(),
+            trust_flags::now(),
+        );
+        Ok(())
     }
 
     /// Whose signatures fall, if that is said.
@@ -499,7 +508,7 @@ impl Arguments {
                     attestations: &flags::signature_repository(image)?,
                     signatory,
                     claim: Claim::Statement(&json),
-                    layouts: Layouts::Bundle,
+                    layouts: self.format.or_cosigns(None, terminal),
                     docker_media_types: false,
                     recursive: false,
                     upload: true,
