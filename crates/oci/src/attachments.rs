@@ -21,7 +21,7 @@ use crate::client::referrers::stated_type;
 use crate::client::{Client, Manifest};
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::manifest::{BUNDLE_PREFIX, Descriptor};
+use crate::manifest::{BUNDLE_PREFIX, Descriptor, holds_bundle};
 use crate::reference::{Repository, attachment_tag};
 
 /// Largest attachment, in bytes, also after decompression; cosign's `COSIGN_MAX_ATTACHMENT_SIZE`.
@@ -279,7 +279,7 @@ async fn referring(source: &Source, subject: &Digest, want: Want) -> Result<Vec<
         Err(error) => return Err(error),
     };
     listed.retain(|descriptor| match stated_type(descriptor) {
-        Some(kind) if kind.starts_with(BUNDLE_PREFIX) => want.bundles,
+        Some(kind) if holds_bundle(kind) => want.bundles,
         Some(legacy::OCI11_SIGNATURE_TYPE) => want.signatures,
         Some(_) => false,
         // It may be anything: one must look.
@@ -305,7 +305,7 @@ async fn referring(source: &Source, subject: &Digest, want: Want) -> Result<Vec<
                     }]);
                 }
             };
-            let bundle = image.kind().starts_with(BUNDLE_PREFIX);
+            let bundle = holds_bundle(image.kind());
             let signature = image.kind() == legacy::OCI11_SIGNATURE_TYPE;
             let layout = if signature {
                 evidence::Layout::Oci11Signature

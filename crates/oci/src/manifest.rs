@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use sealmark_formats::revocation::REVOCATION_V1;
 use sealmark_formats::{Digest, null_as_default};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub const EMPTY_CONFIG: &str = "application/vnd.oci.empty.v1+json";
 pub const EMPTY_JSON: &[u8] = b"{}";
 /// How the media type of every Sigstore bundle starts.
 pub const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
+/// The artifact type of a bundle that holds a revocation. cosign 3 takes every bundle of a good signer for a signature of
+/// the image, whatever its statement says; this one it passes over.
+pub const REVOCATION_TYPE: &str = "application/vnd.sealmark.revocation.v1+json";
 
 /// Annotation: when the manifest was made, RFC 3339.
 pub const CREATED_ANNOTATION: &str = "org.opencontainers.image.created";
@@ -288,6 +292,11 @@ pub fn empty_config() -> Descriptor {
     Descriptor::of(EMPTY_CONFIG, EMPTY_JSON)
 }
 
+/// Whether a manifest of this artifact type holds a Sigstore bundle.
+pub fn holds_bundle(artifact_type: &str) -> bool {
+    artifact_type.starts_with(BUNDLE_PREFIX) || artifact_type == REVOCATION_TYPE
+}
+
 /// The manifest that holds one Sigstore bundle, as cosign 3 writes it: the empty configuration carries a copy of the
 /// artifact type, which some registries report instead of the manifest's.
 pub fn bundle_manifest(
@@ -295,7 +304,11 @@ pub fn bundle_manifest(
     layer: Descriptor,
     annotations: BTreeMap<String, String>,
 ) -> ImageManifest {
-    let artifact_type = Some(layer.media_type.clone());
+    let predicate_type = annotations.get(BUNDLE_PREDICATE_ANNOTATION);
+    let artifact_type = Some(match predicate_type.is_some_and(|it| it == REVOCATION_V1) {
+        true => REVOCATION_TYPE.to_owned(),
+        false => layer.media_type.clone(),
+    });
     let mut config = empty_config();
     config.artifact_type.clone_from(&artifact_type);
     ImageManifest {

@@ -11,6 +11,7 @@ use crate::client::referrers::stated_type;
 use crate::error::Error;
 use crate::manifest::{
     BUNDLE_PREDICATE_ANNOTATION, BUNDLE_PREFIX, CREATED_ANNOTATION, Descriptor, Parsed,
+    holds_bundle,
 };
 
 /// Most images of an index that are looked at.
@@ -148,7 +149,7 @@ async fn referring(source: &Source, subject: &Digest) -> Result<Vec<Attachment>,
     }
     stream::iter(listed)
         .map(|descriptor| async move {
-            let look = stated_type(&descriptor).is_none_or(|kind| kind.starts_with(BUNDLE_PREFIX));
+            let look = stated_type(&descriptor).is_none_or(holds_bundle);
             let mut attachment = of_descriptor(&descriptor);
             if look {
                 match source

@@ -73,6 +73,8 @@ pub(crate) enum Command {
     VerifyAttestation(commands::verify_attestation::Arguments),
     /// Verify an attestation of a file
     VerifyBlobAttestation(commands::verify_blob_attestation::Arguments),
+    /// Say that signatures count no more: one, those of an image, or those of a signer within a time
+    Revoke(commands::revoke::Arguments),
     /// Show what is attached to an image
     Tree(commands::tree::Arguments),
     /// Tell who signed a bundle or an image, when, and how that is known

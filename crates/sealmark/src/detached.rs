@@ -310,7 +310,7 @@ fn timestamp(path: &Path) -> Result<Vec<u8>, Error> {
     }
 }
 
-fn read_bounded(path: &Path, max: u64, what: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_bounded(path: &Path, max: u64, what: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(max + 1).read_to_end(&mut bytes))

@@ -21,6 +21,7 @@ mod policy_flags;
 mod printable;
 mod remote_check;
 mod report;
+mod revocation_flags;
 mod service_flags;
 mod spelling;
 mod terminal;

@@ -12,9 +12,10 @@ use sealmark_verify::policy_file::{
     Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
     PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
 };
-use sealmark_verify::{Policy, Requirement, Signer};
+use sealmark_verify::{Policy, Requirement, Revocations, Signer};
 
 use crate::error::{Error, VerificationExit};
+use crate::revocation_flags::RevocationFlags;
 use crate::terminal::Terminal;
 use crate::trust_flags::{Asked, TrustFlags, Trusted};
 
@@ -79,6 +80,8 @@ pub(crate) struct PolicyFlags {
     /// How many of the keys or identities must have signed
     #[arg(long, value_name = "N", default_value_t = 1)]
     threshold: usize,
+    #[command(flatten)]
+    revocations: RevocationFlags,
 }
 
 /// What kind of attachment the flags ask for.
@@ -114,6 +117,8 @@ pub(crate) struct Asking {
     /// No key is fetched.
     offline: bool,
     pub(crate) trusted: Trusted,
+    /// Revocations from elsewhere than the artifact's own attachments.
+    pub(crate) revocations: Revocations,
 }
 
 #[derive(Default)]
@@ -193,6 +198,7 @@ impl PolicyFlags {
         .into_iter()
         .find_map(|(given, flag)| given.then_some(flag))
         .or_else(|| self.identity_flag())
+        .or_else(|| self.revocations.in_policy())
         .or_else(|| trust.in_policy());
         if let Some(flag) = given {
             return Err(Error::Usage(format!(
@@ -225,6 +231,7 @@ impl PolicyFlags {
             keys: BTreeMap::new(),
             remote: Vec::new(),
             verify_remotely: self.verify_remotely,
+            revocations: self.revocations.read()?,
         })
     }
 
@@ -277,6 +284,7 @@ impl PolicyFlags {
             loaded.insert(absolute(name), key);
             remote.extend(place);
         }
+        let revokers = self.revocations.revokers()?;
         let trusted = trust.trusted(None, by_identity, terminal).await?;
         let mut reasons = Reasons::default();
         let log = number(trust.log(&trusted, by_identity, terminal), &mut reasons.log);
@@ -326,6 +334,7 @@ impl PolicyFlags {
                     .as_ref()
                     .map(|path| absolute(&path.display().to_string())),
                 rules: vec![rule],
+                revokers,
                 ..PolicyFile::default()
             },
             directory: PathBuf::new(),
@@ -335,6 +344,7 @@ impl PolicyFlags {
             keys: loaded,
             remote,
             verify_remotely: self.verify_remotely,
+            revocations: self.revocations.read()?,
             offline: trust.offline,
             trusted,
         })
@@ -494,7 +504,7 @@ fn number(asked: Asked, reason: &mut Option<String>) -> Number {
 }
 
 /// A key or root as it is found from every folder, so that the policy that is shown can be kept anywhere.
-fn absolute(name: &str) -> String {
+pub(crate) fn absolute(name: &str) -> String {
     match KeyRef::parse(name) {
         Ok(KeyRef::File(path)) => std::path::absolute(&path)
             .map_or_else(|_| name.to_owned(), |path| path.display().to_string()),

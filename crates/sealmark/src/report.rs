@@ -179,7 +179,10 @@ fn print_attachment(attachment: &Attachment, terminal: &mut Terminal) -> Result<
             }
             Outcome::Skipped { reason } => match name {
                 // Nobody asked for them.
-                CheckName::Annotations | CheckName::Timestamp | CheckName::Predicate => continue,
+                CheckName::Annotations
+                | CheckName::Timestamp
+                | CheckName::Predicate
+                | CheckName::Revocation => continue,
                 _ => format!("{title}: {}", printable(reason)),
             },
             Outcome::NotApplicable { .. } | Outcome::NotReached => continue,

@@ -60,6 +60,11 @@ pub(crate) struct Chosen {
 }
 
 impl ServiceFlags {
+    /// Whom to believe, as the flags of signing say it.
+    pub(crate) fn trust_flags(&self) -> TrustFlags {
+        TrustFlags::for_signing(self.trusted_root.clone(), self.offline)
+    }
+
     /// The services to sign with.
     pub(crate) async fn choose(&self, keyless: bool, terminal: &Terminal) -> Result<Chosen, Error> {
         let (mut services, origin) = match (self.named()?, self.signing_config.as_deref()) {
@@ -84,7 +89,7 @@ impl ServiceFlags {
         if !keyless && !services.have_witnesses() {
             return Ok(self.nobody(terminal));
         }
-        let flags = TrustFlags::for_signing(self.trusted_root.clone(), self.offline);
+        let flags = self.trust_flags();
         let Trusted { material, .. } = flags.trusted(None, true, terminal).await?;
         let is_public = services.logs.iter().any(|log| is_public(&log.url));
         terminal.detail(format!("services from {origin}: {services:?}"));

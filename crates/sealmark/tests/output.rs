@@ -275,6 +275,7 @@ fn verify_gives_every_attachment_with_every_check() {
                 ("certificate", "not-applicable"),
                 ("sct", "not-applicable"),
                 ("predicate", "not-applicable"),
+                ("revocation", "skipped"),
             ]
         );
     }
@@ -297,6 +298,7 @@ fn verify_gives_every_attachment_with_every_check() {
             ("certificate", "not-reached"),
             ("sct", "not-reached"),
             ("predicate", "not-reached"),
+            ("revocation", "not-reached"),
         ]
     );
 

@@ -8,6 +8,7 @@ mod content;
 mod proofs;
 mod signature;
 
+use sealmark_formats::Digest;
 use sealmark_keys::PublicKey;
 use sealmark_x509::Certificate;
 
@@ -22,7 +23,7 @@ use crate::trust::TrustedMaterial;
 /// Texts from an attachment have no length of their own that could be relied on.
 const MAX_TEXT: usize = 600;
 
-fn short(text: String) -> String {
+pub(crate) fn short(text: String) -> String {
     match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -132,6 +133,8 @@ pub(crate) fn run(context: &Context<'_>, evidence: &Evidence) -> Attachment {
         claimed_signer: None,
         claims: None,
         seen: Vec::new(),
+        certified: None,
+        signature_digest: None,
         duplicate_of: None,
         checks: Vec::new(),
     };
@@ -173,6 +176,10 @@ fn in_order(
         demand.allow_certificate_chain || *explain,
     ))?;
     run.done(Ok(passed(&signed.format)))?;
+    attachment.signature_digest = Some(Digest::sha256(&signed.signature));
+    if let By::Certificate { leaf, .. } = &signed.by {
+        attachment.certified = i64::try_from(leaf.validity().not_before.unix_seconds()).ok();
+    }
     run.done(match explain {
         true => Ok(passed(content::describe(&signed.payload))),
         false => content::kind(&signed.payload, &demand.kind),
@@ -237,7 +244,7 @@ fn in_order(
     Ok(())
 }
 
-fn key_digest(key: &PublicKey) -> sealmark_formats::Digest {
+fn key_digest(key: &PublicKey) -> Digest {
     key.id().digest().clone()
 }
 

@@ -12,6 +12,7 @@ pub mod policy;
 pub mod policy_file;
 mod predicate;
 pub mod report;
+pub mod revocation;
 mod signed;
 mod timestamp;
 pub mod trust;
@@ -23,6 +24,7 @@ pub use evidence::Evidence;
 pub use policy::{Demand, Kind, Policy, Requirement, Signer};
 pub use report::Report;
 use report::{Attachment, DemandReport};
+pub use revocation::Revocations;
 pub use trust::TrustedMaterial;
 
 /// Checks every piece of evidence for `artifact` against `policy`. `now` is in seconds since 1970.
@@ -36,6 +38,20 @@ pub fn verify(
     policy: &Policy,
     now: i64,
 ) -> Report {
+    let revocations = Revocations::default();
+    verify_unless_revoked(artifact, evidence, trust, policy, &revocations, now)
+}
+
+/// As [`verify`], with revocations from elsewhere than the artifact's own attachments.
+pub fn verify_unless_revoked(
+    artifact: &Artifact<'_>,
+    evidence: &[Evidence],
+    trust: &TrustedMaterial,
+    policy: &Policy,
+    revocations: &Revocations,
+    now: i64,
+) -> Report {
+    let mut ignored = Vec::new();
     let demands = policy
         .demands
         .iter()
@@ -47,19 +63,31 @@ pub fn verify(
                 now,
                 explain: false,
             };
-            DemandReport::new(demand, attachments(&context, evidence))
+            let mut attachments = attachments(&context, evidence);
+            let more = revocation::judge(
+                &context,
+                evidence,
+                revocations,
+                &policy.revokers,
+                &mut attachments,
+            );
+            ignored.extend(more);
+            DemandReport::new(demand, attachments)
         })
         .collect();
-    Report::new(artifact.digest.clone(), demands)
+    ignored.dedup();
+    Report::new(artifact.digest.clone(), demands, ignored)
 }
 
 /// Tells of every piece of evidence who signed it, when, and how that is known. Nothing is asked for and nothing is
-/// accepted: this is no verification of the artifact. `keys` may have made signatures that name no certificate.
+/// accepted: this is no verification of the artifact. `keys` may have made signatures that name no certificate, and whoever
+/// signed may have revoked that: with what is attached, or with one of `revocations`.
 pub fn explain(
     artifact: &Artifact<'_>,
     evidence: &[Evidence],
     trust: &TrustedMaterial,
     keys: &[sealmark_keys::PublicKey],
+    revocations: &Revocations,
     now: i64,
 ) -> Vec<Attachment> {
     let signers = keys.iter().cloned().map(Signer::Key).collect();
@@ -75,7 +103,9 @@ pub fn explain(
         now,
         explain: true,
     };
-    attachments(&context, evidence)
+    let mut attachments = attachments(&context, evidence);
+    revocation::judge(&context, evidence, revocations, &[], &mut attachments);
+    attachments
 }
 
 fn attachments(context: &checks::Context<'_>, evidence: &[Evidence]) -> Vec<Attachment> {

@@ -63,6 +63,8 @@ pub(crate) fn check(
                     by: log.url.clone(),
                     log_index: Some(entry.log_index),
                     time: time.map(time_text),
+                    log_id: Some(log.key.id().digest().hex()),
+                    seconds: time,
                 });
                 proven.times.extend(time);
             }

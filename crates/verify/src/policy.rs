@@ -19,12 +19,15 @@ const MAX_PATTERN: usize = 1 << 20;
 pub struct Policy {
     /// The demands; at least one.
     pub demands: Vec<Demand>,
+    /// Who may revoke signatures, beside those who made them.
+    pub revokers: Vec<Signer>,
 }
 
 impl From<Demand> for Policy {
     fn from(demand: Demand) -> Self {
         Self {
             demands: vec![demand],
+            revokers: Vec::new(),
         }
     }
 }

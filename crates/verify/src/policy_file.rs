@@ -96,6 +96,7 @@ impl PolicyFile {
                 .check()
                 .map_err(|cause| error(format!("signers.{name}: {cause}")))?;
         }
+        file.revokers(&mut |_| None)?;
         for (index, rule) in file.rules.iter().enumerate() {
             file.check(rule)
                 .map_err(|cause| error(format!("rules[{index}]: {cause}")))?;
@@ -170,6 +171,19 @@ impl PolicyFile {
         rule.demands(self, &mut stand_in).map(|_| ())
     }
 
+    /// Who may revoke what others signed. A key that `load` does not have leaves its holder out.
+    fn revokers(
+        &self,
+        load: &mut dyn FnMut(&str) -> Option<PublicKey>,
+    ) -> Result<Vec<Signer>, PolicyFileError> {
+        match self.revokers.as_slice() {
+            [] => Ok(Vec::new()),
+            list => {
+                signers(self, list, 1, load).map_err(|cause| error(format!("revokers: {cause}")))
+            }
+        }
+    }
+
     fn signer<'a>(&'a self, signer: &'a SignerRef) -> Result<&'a SignerText, PolicyFileError> {
         match signer {
             SignerRef::Here(signer) => Ok(signer),
@@ -196,7 +210,7 @@ impl Rule {
         let mut keys = BTreeSet::new();
         let signature = self.signature.iter().flat_map(|wanted| &wanted.signers);
         let attestations = self.attestations.iter().flat_map(|wanted| &wanted.signers);
-        for signer in signature.chain(attestations) {
+        for signer in signature.chain(attestations).chain(&file.revokers) {
             keys.extend(file.signer(signer)?.key.as_deref());
         }
         Ok(keys.into_iter().collect())
@@ -212,16 +226,18 @@ impl Rule {
         keys: &BTreeMap<String, PublicKey>,
     ) -> Result<Policy, PolicyFileError> {
         let mut missing = None;
-        let demands = self.demands(file, &mut |name: &str| {
+        let mut load = |name: &str| {
             let key = keys.get(name).cloned();
             if key.is_none() {
                 missing = Some(name.to_owned());
             }
             key
-        })?;
+        };
+        let demands = self.demands(file, &mut load)?;
+        let revokers = file.revokers(&mut load)?;
         match missing {
             Some(name) => Err(error(format!("the key {name} was not loaded"))),
-            None => Ok(Policy { demands }),
+            None => Ok(Policy { demands, revokers }),
         }
     }
 

@@ -21,6 +21,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// Each demand of the policy, in its order.
     pub demands: Vec<DemandReport>,
+    /// Revocations that were found and do not count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored_revocations: Vec<IgnoredRevocation>,
 }
 
 /// What came of one demand.
@@ -91,6 +94,12 @@ pub struct Attachment {
     /// Where trusted logs and timestamp authorities have seen the signature, and when.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<Sighting>,
+    /// When the certificate was issued, if there is one.
+    #[serde(skip)]
+    pub(crate) certified: Option<i64>,
+    /// SHA-256 of the signature's bytes, if it could be read.
+    #[serde(skip)]
+    pub signature_digest: Option<Digest>,
     /// The location of an earlier attachment that has the same signature over the same content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicate_of: Option<String>,
@@ -155,6 +164,21 @@ pub struct Sighting {
     /// When, RFC 3339; a Rekor v2 gives no time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// SHA-256 of the log's key, in hex.
+    #[serde(skip)]
+    pub log_id: Option<String>,
+    /// The time, in seconds since 1970.
+    #[serde(skip)]
+    pub seconds: Option<i64>,
+}
+
+/// A revocation that was found and does not count.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct IgnoredRevocation {
+    /// Where it was found.
+    pub location: String,
+    /// Why it does not count.
+    pub reason: String,
 }
 
 /// What a verified signature says.
@@ -211,11 +235,13 @@ pub enum CheckName {
     Sct,
     /// The predicate says what the policy asks for.
     Predicate,
+    /// Nobody who may has revoked it.
+    Revocation,
 }
 
 impl CheckName {
     /// Every check, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Format,
         Self::Kind,
         Self::Signature,
@@ -227,6 +253,7 @@ impl CheckName {
         Self::Certificate,
         Self::Sct,
         Self::Predicate,
+        Self::Revocation,
     ];
 
     /// The name for people.
@@ -243,6 +270,7 @@ impl CheckName {
             Self::Certificate => "certificate",
             Self::Sct => "certificate transparency",
             Self::Predicate => "predicate",
+            Self::Revocation => "revocation",
         }
     }
 }
@@ -281,7 +309,11 @@ pub enum Outcome {
 }
 
 impl Report {
-    pub(crate) fn new(digest: Digest, demands: Vec<DemandReport>) -> Self {
+    pub(crate) fn new(
+        digest: Digest,
+        demands: Vec<DemandReport>,
+        ignored_revocations: Vec<IgnoredRevocation>,
+    ) -> Self {
         Self {
             digest,
             verdict: demands
@@ -290,6 +322,7 @@ impl Report {
                 .max()
                 .unwrap_or(Verdict::NoSignatures),
             demands,
+            ignored_revocations,
         }
     }
 
@@ -335,6 +368,19 @@ impl Attachment {
         self.checks
             .iter()
             .find(|check| matches!(check.outcome, Outcome::Failed { .. }))
+    }
+
+    /// Makes the last check, and says what follows from it.
+    pub(crate) fn end_with(&mut self, outcome: Outcome) {
+        let failed = matches!(outcome, Outcome::Failed { .. });
+        if let Some(last) = self.checks.last_mut() {
+            last.outcome = outcome;
+        }
+        if failed && self.accepted {
+            self.accepted = false;
+            self.satisfies = None;
+            self.claimed_signer = self.signer.take();
+        }
     }
 
     fn failed_at(&self, name: CheckName) -> bool {

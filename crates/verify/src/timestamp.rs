@@ -42,6 +42,8 @@ pub(crate) fn check(signed: &Signed, trust: &TrustedMaterial, now: i64) -> Prove
                     by: uri.to_owned(),
                     log_index: None,
                     time: Some(time_text(time)),
+                    log_id: None,
+                    seconds: Some(time),
                 });
             }
             Err(reason) => proven.rejected.push(reason),

@@ -76,7 +76,10 @@ fn verify(evidence: &[Evidence], demands: Vec<Demand>) -> Report {
         &Artifact::by_digest(image()),
         evidence,
         &TrustedMaterial::default(),
-        &sealmark_verify::Policy { demands },
+        &sealmark_verify::Policy {
+            demands,
+            revokers: Vec::new(),
+        },
         NOW,
     )
 }

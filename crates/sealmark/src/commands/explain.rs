@@ -10,7 +10,7 @@ use sealmark_sign::blob::FileBytes;
 use sealmark_verify::artifact::needed_hashes;
 use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::report::{Attachment, CheckName, Outcome};
-use sealmark_verify::{Artifact, Demand, Kind, Policy, Signer};
+use sealmark_verify::{Artifact, Demand, Kind, Policy, Revocations, Signer, revocation};
 use serde::Serialize;
 
 use super::inspect::{self, Subject};
@@ -69,6 +69,14 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let trusted = arguments.trust.trusted(None, true, terminal).await?;
     let (digest, evidence) = arguments.gather(terminal).await?;
     let file = arguments.artifact.as_deref().map(FileBytes);
+    let revocations = Revocations {
+        evidence: evidence
+            .iter()
+            .filter(|one| revocation::is_revocation(one))
+            .cloned()
+            .collect(),
+        stale: None,
+    };
     let attachments: Vec<Attachment> = evidence
         .iter()
         .map(|evidence| {
@@ -77,6 +85,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                 digest.as_ref(),
                 file.as_ref(),
                 &keys,
+                &revocations,
                 &trusted.material,
             )
         })
@@ -167,6 +176,7 @@ fn explain_one(
     digest: Option<&Digest>,
     file: Option<&FileBytes<'_>>,
     keys: &[PublicKey],
+    revocations: &Revocations,
     trust: &sealmark_verify::TrustedMaterial,
 ) -> Result<Attachment, Error> {
     let one = core::slice::from_ref(evidence);
@@ -194,7 +204,8 @@ fn explain_one(
         }
     };
     let compared = digest.is_some() || file.is_some();
-    let mut explained = sealmark_verify::explain(&artifact, one, trust, keys, trust_flags::now());
+    let mut explained =
+        sealmark_verify::explain(&artifact, one, trust, keys, revocations, trust_flags::now());
     let mut explained = explained
         .pop()
         .ok_or_else(|| Error::Usage("there is nothing to explain".to_owned()))?;

@@ -17,6 +17,7 @@ pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod public_key;
 pub(crate) mod registry;
+pub(crate) mod revoke;
 pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;
@@ -76,6 +77,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::PublicKey(arguments) => public_key::run(arguments, terminal).await,
         Command::Sign(arguments) => sign::run(arguments, terminal).await,
         Command::Verify(arguments) => verify::run(arguments, terminal).await,
+        Command::Revoke(arguments) => revoke::run(arguments, terminal).await,
         Command::Attest(arguments) => attest::run(arguments, terminal).await,
         Command::AttestBlob(arguments) => attest_blob::run(arguments, terminal).await,
         Command::SignBlob(arguments) => sign_blob::run(arguments, terminal).await,

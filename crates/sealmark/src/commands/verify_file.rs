@@ -7,7 +7,7 @@ use sealmark_verify::artifact::{Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::policy_file;
 use sealmark_verify::report::Verdict;
-use sealmark_verify::{Artifact, Policy, Report, TrustedMaterial};
+use sealmark_verify::{Artifact, Policy, Report};
 use serde::Serialize;
 
 use super::cosign_output;
@@ -73,12 +73,19 @@ pub(crate) async fn run(
     let trust = &asking.trusted.material;
     let input = file.as_deref().map(Input::open).transpose()?;
     let report = match &input {
-        Some(input) => verify(input, &settings.evidence, trust, &policy)?,
+        Some(input) => verify(input, &settings.evidence, &asking, &policy)?,
         None => {
             let digest = claimed(&settings.evidence)?;
             let artifact = Artifact::by_digest(digest);
             let now = trust_flags::now();
-            sealmark_verify::verify(&artifact, &settings.evidence, trust, &policy, now)
+            sealmark_verify::verify_unless_revoked(
+                &artifact,
+                &settings.evidence,
+                trust,
+                &policy,
+                &asking.revocations,
+                now,
+            )
         }
     };
     if asking.verify_remotely && report.verdict == Verdict::Verified {
@@ -207,17 +214,23 @@ fn statement(content: &Content) -> Result<Statement, String> {
 fn verify(
     input: &Input,
     evidence: &[Evidence],
-    trust: &TrustedMaterial,
+    asking: &Asking,
     policy: &Policy,
 ) -> Result<Report, Error> {
     let now = trust_flags::now();
+    let (trust, revocations) = (&asking.trusted.material, &asking.revocations);
     let path = match input {
         Input::File(path) => path,
         Input::Standard(file) => file.path(),
         Input::Digest(digest) => {
             let artifact = Artifact::by_digest(digest.clone());
-            return Ok(sealmark_verify::verify(
-                &artifact, evidence, trust, policy, now,
+            return Ok(sealmark_verify::verify_unless_revoked(
+                &artifact,
+                evidence,
+                trust,
+                policy,
+                revocations,
+                now,
             ));
         }
     };
@@ -236,7 +249,12 @@ fn verify(
         more_digests: digests,
         bytes: Some(&bytes as &dyn Bytes),
     };
-    Ok(sealmark_verify::verify(
-        &artifact, evidence, trust, policy, now,
+    Ok(sealmark_verify::verify_unless_revoked(
+        &artifact,
+        evidence,
+        trust,
+        policy,
+        revocations,
+        now,
     ))
 }

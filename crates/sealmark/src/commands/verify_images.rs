@@ -224,11 +224,12 @@ async fn one(
     for evidence in &mut evidence {
         settings.beside.complete(evidence);
     }
-    let report = sealmark_verify::verify(
+    let report = sealmark_verify::verify_unless_revoked(
         &Artifact::by_digest(found.digest),
         &evidence,
         &asking.trusted.material,
         &policy,
+        &asking.revocations,
         trust_flags::now(),
     );
     if asking.verify_remotely && report.verdict == Verdict::Verified {

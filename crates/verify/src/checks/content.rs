@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use sealmark_formats::Digest;
+use sealmark_formats::revocation::REVOCATION_V1;
 use sealmark_formats::statement::{self, Statement};
 use serde_json::Value;
 
@@ -30,10 +31,10 @@ pub(super) fn kind(payload: &Payload, wanted: &Kind) -> Result<Outcome, Failure>
             },
         ) => match wanted {
             Kind::Attestation(wanted) if wanted.types.is_empty() => {
-                s.predicate_type != statement::COSIGN_SIGN_V1
+                ![statement::COSIGN_SIGN_V1, REVOCATION_V1].contains(&s.predicate_type.as_str())
             }
             Kind::Attestation(wanted) => wanted.types.iter().any(|t| t.matches(&s.predicate_type)),
-            _ => true,
+            _ => s.predicate_type != REVOCATION_V1,
         },
         _ => false,
     };

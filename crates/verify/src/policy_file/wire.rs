@@ -22,6 +22,9 @@ pub struct PolicyFile {
     /// Signers by name, for the rules.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub signers: BTreeMap<String, SignerText>,
+    /// Who may revoke signatures, beside those who made them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revokers: Vec<SignerRef>,
     /// The first rule that is for an artifact decides; an artifact without a rule is refused.
     pub rules: Vec<Rule>,
 }
