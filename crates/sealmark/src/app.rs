@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Attest(commands::attest::Arguments),
     /// Say something about a file, signed
     AttestBlob(commands::attest_blob::Arguments),
+    /// Write SLSA provenance of a build, to be attested
+    Provenance(commands::provenance::Arguments),
     /// Verify attestations of images
     VerifyAttestation(commands::verify_attestation::Arguments),
     /// Verify an attestation of a file

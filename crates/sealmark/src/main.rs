@@ -22,6 +22,7 @@ mod printable;
 mod remote_check;
 mod report;
 mod service_flags;
+mod slsa_flags;
 mod spelling;
 mod terminal;
 mod trust_flags;

@@ -12,9 +12,11 @@ use sealmark_verify::policy_file::{
     Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
     PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
 };
+use sealmark_verify::slsa::Expected;
 use sealmark_verify::{Policy, Requirement, Signer};
 
 use crate::error::{Error, VerificationExit};
+use crate::slsa_flags;
 use crate::terminal::Terminal;
 use crate::trust_flags::{Asked, TrustFlags, Trusted};
 
@@ -113,6 +115,8 @@ pub(crate) struct Asking {
     pub(crate) verify_remotely: bool,
     /// No key is fetched.
     offline: bool,
+    /// What attestations must say as SLSA provenance.
+    pub(crate) slsa: Option<Expected>,
     pub(crate) trusted: Trusted,
 }
 
@@ -225,6 +229,7 @@ impl PolicyFlags {
             keys: BTreeMap::new(),
             remote: Vec::new(),
             verify_remotely: self.verify_remotely,
+            slsa: None,
         })
     }
 
@@ -336,6 +341,7 @@ impl PolicyFlags {
             remote,
             verify_remotely: self.verify_remotely,
             offline: trust.offline,
+            slsa: None,
             trusted,
         })
     }
@@ -564,6 +570,7 @@ impl Asking {
             }
         }
         let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;
+        slsa_flags::demand(self.slsa.as_ref(), &mut policy);
         for demand in &mut policy.demands {
             demand.allow_certificate_chain = self.allow_certificate_chain;
             let Reasons {

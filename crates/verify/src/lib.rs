@@ -13,6 +13,7 @@ pub mod policy_file;
 mod predicate;
 pub mod report;
 mod signed;
+pub mod slsa;
 mod timestamp;
 pub mod trust;
 

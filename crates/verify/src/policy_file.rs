@@ -397,6 +397,7 @@ impl AttestationWanted {
             types,
             predicate,
             every: self.every,
+            slsa: None,
         })
     }
 }

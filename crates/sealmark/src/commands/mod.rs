@@ -15,6 +15,7 @@ pub(crate) mod inspect;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod operations;
+pub(crate) mod provenance;
 pub(crate) mod public_key;
 pub(crate) mod registry;
 pub(crate) mod serve;
@@ -84,6 +85,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::VerifyBlobAttestation(arguments) => {
             verify_blob_attestation::run(arguments, terminal).await
         }
+        Command::Provenance(arguments) => provenance::run(arguments, terminal).await,
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
         Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
