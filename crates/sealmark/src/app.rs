@@ -75,6 +75,12 @@ pub(crate) enum Command {
     VerifyAttestation(commands::verify_attestation::Arguments),
     /// Verify an attestation of a file
     VerifyBlobAttestation(commands::verify_blob_attestation::Arguments),
+    /// Print what is attached to an image, as it is
+    Download(commands::download::Arguments),
+    /// Attach to an image what was made elsewhere
+    Attach(commands::attach::Arguments),
+    /// Put files into a registry
+    Upload(commands::upload::Arguments),
     /// Show what is attached to an image
     Tree(commands::tree::Arguments),
     /// Tell who signed a bundle or an image, when, and how that is known

@@ -52,12 +52,10 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
 
 /// Commands of cosign that are not here.
 const COMMANDS: &[&str] = &[
-    "attach",
     "bundle",
     "copy",
     "debug",
     "dockerfile",
-    "download",
     "env",
     "generate",
     "load",
@@ -65,7 +63,6 @@ const COMMANDS: &[&str] = &[
     "piv-tool",
     "pkcs11-tool",
     "save",
-    "upload",
 ];
 
 /// Whether cosign has the command, and this program has not.

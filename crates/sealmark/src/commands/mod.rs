@@ -1,5 +1,6 @@
 //! One file per command: its flags, and a function `run` that calls the crate that does it and prints what came of it.
 
+pub(crate) mod attach;
 pub(crate) mod attest;
 pub(crate) mod attest_blob;
 pub(crate) mod clean;
@@ -7,6 +8,7 @@ mod client_files;
 pub(crate) mod completion;
 mod cosign_output;
 pub(crate) mod demo;
+pub(crate) mod download;
 pub(crate) mod explain;
 pub(crate) mod generate_key_pair;
 pub(crate) mod import_key_pair;
@@ -26,6 +28,7 @@ pub(crate) mod token;
 pub(crate) mod tree;
 pub(crate) mod triangulate;
 pub(crate) mod trusted_root;
+pub(crate) mod upload;
 pub(crate) mod verify;
 pub(crate) mod verify_attestation;
 pub(crate) mod verify_blob;
@@ -86,6 +89,9 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
             verify_blob_attestation::run(arguments, terminal).await
         }
         Command::Provenance(arguments) => provenance::run(arguments, terminal).await,
+        Command::Download(arguments) => download::run(arguments, terminal).await,
+        Command::Attach(arguments) => attach::run(arguments, terminal).await,
+        Command::Upload(arguments) => upload::run(arguments, terminal).await,
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
         Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
