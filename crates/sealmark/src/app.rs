@@ -81,6 +81,12 @@ pub(crate) enum Command {
     Attach(commands::attach::Arguments),
     /// Put files into a registry
     Upload(commands::upload::Arguments),
+    /// Make Sigstore bundles of what older tools left, and look into bundles
+    Bundle(commands::bundle::Arguments),
+    /// Verify the images of Kubernetes manifests
+    Manifest(commands::image_lists::ManifestArguments),
+    /// Verify the images that a Dockerfile builds on
+    Dockerfile(commands::image_lists::DockerfileArguments),
     /// Show what is attached to an image
     Tree(commands::tree::Arguments),
     /// Tell who signed a bundle or an image, when, and how that is known

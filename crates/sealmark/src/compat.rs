@@ -52,14 +52,11 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
 
 /// Commands of cosign that are not here.
 const COMMANDS: &[&str] = &[
-    "bundle",
     "copy",
     "debug",
-    "dockerfile",
     "env",
     "generate",
     "load",
-    "manifest",
     "piv-tool",
     "pkcs11-tool",
     "save",

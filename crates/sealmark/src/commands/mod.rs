@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 pub(crate) mod attest;
 pub(crate) mod attest_blob;
+pub(crate) mod bundle;
 pub(crate) mod clean;
 mod client_files;
 pub(crate) mod completion;
@@ -11,6 +12,7 @@ pub(crate) mod demo;
 pub(crate) mod download;
 pub(crate) mod explain;
 pub(crate) mod generate_key_pair;
+pub(crate) mod image_lists;
 pub(crate) mod import_key_pair;
 pub(crate) mod initialize;
 pub(crate) mod inspect;
@@ -92,6 +94,9 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Download(arguments) => download::run(arguments, terminal).await,
         Command::Attach(arguments) => attach::run(arguments, terminal).await,
         Command::Upload(arguments) => upload::run(arguments, terminal).await,
+        Command::Bundle(arguments) => bundle::run(arguments, terminal).await,
+        Command::Manifest(arguments) => image_lists::manifest(arguments, terminal).await,
+        Command::Dockerfile(arguments) => image_lists::dockerfile(arguments, terminal).await,
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
         Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,

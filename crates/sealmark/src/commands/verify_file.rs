@@ -204,7 +204,7 @@ fn statement(content: &Content) -> Result<Statement, String> {
     }
 }
 
-fn verify(
+pub(super) fn verify(
     input: &Input,
     evidence: &[Evidence],
     trust: &TrustedMaterial,
