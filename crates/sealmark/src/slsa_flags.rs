@@ -127,7 +127,7 @@ pub(crate) fn demand(expected: Option<&Expected>, policy: &mut Policy) {
     };
     for demand in &mut policy.demands {
         if let Kind::Attestation(wanted) = &mut demand.kind {
-            wanted.slsa = Some(expected.clone());
+            wanted.slsa = Some(Box::new(expected.clone()));
         }
     }
 }

@@ -98,7 +98,7 @@ pub struct Attestation {
     /// whatever the others say.
     pub every: bool,
     /// What it must say as SLSA provenance, of either version.
-    pub slsa: Option<crate::slsa::Expected>,
+    pub slsa: Option<Box<crate::slsa::Expected>>,
 }
 
 /// Witnesses of a log's checkpoints (<https://c2sp.org/tlog-cosignature>).
