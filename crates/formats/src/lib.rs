@@ -14,6 +14,7 @@ pub mod log_entry;
 pub mod predicate;
 pub mod predicate_type;
 mod protobuf_json;
+pub mod provenance;
 pub mod revocation;
 pub mod signing_config;
 pub mod simple_signing;

@@ -69,12 +69,26 @@ pub(crate) enum Command {
     Attest(commands::attest::Arguments),
     /// Say something about a file, signed
     AttestBlob(commands::attest_blob::Arguments),
+    /// Write SLSA provenance of a build, to be attested
+    Provenance(commands::provenance::Arguments),
     /// Verify attestations of images
     VerifyAttestation(commands::verify_attestation::Arguments),
     /// Verify an attestation of a file
     VerifyBlobAttestation(commands::verify_blob_attestation::Arguments),
     /// Say that signatures count no more: one, those of an image, or those of a signer within a time
     Revoke(commands::revoke::Arguments),
+    /// Print what is attached to an image, as it is
+    Download(commands::download::Arguments),
+    /// Attach to an image what was made elsewhere
+    Attach(commands::attach::Arguments),
+    /// Put files into a registry
+    Upload(commands::upload::Arguments),
+    /// Make Sigstore bundles of what older tools left, and look into bundles
+    Bundle(commands::bundle::Arguments),
+    /// Verify the images of Kubernetes manifests
+    Manifest(commands::image_lists::ManifestArguments),
+    /// Verify the images that a Dockerfile builds on
+    Dockerfile(commands::image_lists::DockerfileArguments),
     /// Show what is attached to an image
     Tree(commands::tree::Arguments),
     /// Tell who signed a bundle or an image, when, and how that is known

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sealmark_formats::predicate::{self, Format};
 use sealmark_formats::predicate_type::CUSTOM;
+use sealmark_formats::provenance;
 use sealmark_formats::statement::Statement;
 use sealmark_sign::attest::Claim;
 use sealmark_verify::policy::PredicateType;
@@ -28,13 +29,16 @@ pub(crate) struct ClaimFlags {
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present = "statement",
-        conflicts_with = "statement"
+        required_unless_present_any = ["statement", "provenance"],
+        conflicts_with_all = ["statement", "provenance"]
     )]
     predicate: Option<PathBuf>,
     /// A whole in-toto statement instead, about the artifact: a file, or - for standard input; signed byte for byte
     #[arg(long, value_name = "FILE")]
     statement: Option<PathBuf>,
+    /// SLSA provenance of the build that this runs in, as sealmark provenance writes it without flags
+    #[arg(long, conflicts_with_all = ["statement", "kind"])]
+    provenance: bool,
     /// Type of the predicate: custom, sbom, spdxjson, cyclonedx, slsa, vex, vuln, …, or a URI [default: found from the
     /// content, or custom]
     #[arg(long = "type", value_name = "TYPE", conflicts_with = "statement")]
@@ -88,7 +92,11 @@ impl ClaimFlags {
 
     /// Whether standard input is what is attested.
     pub(crate) fn reads_standard_input(&self) -> bool {
-        self.file().is_none()
+        let given = [&self.predicate, &self.statement];
+        given
+            .into_iter()
+            .flatten()
+            .any(|path| is_standard_input(path))
     }
 
     /// Reads what is attested, and finds out its type.
@@ -101,6 +109,12 @@ impl ClaimFlags {
             return Ok(Given::Statement {
                 predicate_type: statement.predicate_type,
                 json,
+            });
+        }
+        if self.provenance {
+            return Ok(Given::Predicate {
+                predicate_type: provenance::PREDICATE_TYPE.to_owned(),
+                predicate: crate::commands::provenance::of_environment(terminal)?,
             });
         }
         let path = self.predicate.as_deref().unwrap_or_else(|| Path::new("-"));
@@ -241,6 +255,7 @@ mod tests {
         let flags = ClaimFlags {
             predicate: Some(path.clone()),
             statement: None,
+            provenance: false,
             kind: kind.map(str::to_owned),
             no_schema,
         };

@@ -52,20 +52,14 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
 
 /// Commands of cosign that are not here.
 const COMMANDS: &[&str] = &[
-    "attach",
-    "bundle",
     "copy",
     "debug",
-    "dockerfile",
-    "download",
     "env",
     "generate",
     "load",
-    "manifest",
     "piv-tool",
     "pkcs11-tool",
     "save",
-    "upload",
 ];
 
 /// Whether cosign has the command, and this program has not.

@@ -247,7 +247,7 @@ fn bytes_or_base64(flag: &str, text: &str) -> Result<(String, Vec<u8>), Error> {
 }
 
 /// The certificate as PEM, and the DER of the first.
-fn certificate(text: &str) -> Result<(Vec<u8>, Vec<u8>), Error> {
+pub(crate) fn certificate(text: &str) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let path = Path::new(text);
     let bytes = match path.exists() {
         true => read_bounded(path, MAX_PROOF, "certificate")?,
@@ -291,7 +291,7 @@ fn to_pem(der: &[u8]) -> Vec<u8> {
 }
 
 /// The response of a timestamp authority, DER.
-fn timestamp(path: &Path) -> Result<Vec<u8>, Error> {
+pub(crate) fn timestamp(path: &Path) -> Result<Vec<u8>, Error> {
     let bytes = read_bounded(path, MAX_PROOF, "timestamp")?;
     match bytes.trim_ascii_start().first() {
         Some(b'{') => serde_json::from_slice::<Rfc3161Timestamp>(&bytes)

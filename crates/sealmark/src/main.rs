@@ -23,6 +23,7 @@ mod remote_check;
 mod report;
 mod revocation_flags;
 mod service_flags;
+mod slsa_flags;
 mod spelling;
 mod terminal;
 mod trust_flags;

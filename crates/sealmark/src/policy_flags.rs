@@ -12,10 +12,12 @@ use sealmark_verify::policy_file::{
     Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
     PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
 };
+use sealmark_verify::slsa::Expected;
 use sealmark_verify::{Policy, Requirement, Revocations, Signer};
 
 use crate::error::{Error, VerificationExit};
 use crate::revocation_flags::RevocationFlags;
+use crate::slsa_flags;
 use crate::terminal::Terminal;
 use crate::trust_flags::{Asked, TrustFlags, Trusted};
 
@@ -116,6 +118,8 @@ pub(crate) struct Asking {
     pub(crate) verify_remotely: bool,
     /// No key is fetched.
     offline: bool,
+    /// What attestations must say as SLSA provenance.
+    pub(crate) slsa: Option<Expected>,
     pub(crate) trusted: Trusted,
     /// Revocations from elsewhere than the artifact's own attachments.
     pub(crate) revocations: Revocations,
@@ -232,6 +236,7 @@ impl PolicyFlags {
             remote: Vec::new(),
             verify_remotely: self.verify_remotely,
             revocations: self.revocations.read()?,
+            slsa: None,
         })
     }
 
@@ -346,6 +351,7 @@ impl PolicyFlags {
             verify_remotely: self.verify_remotely,
             revocations: self.revocations.read()?,
             offline: trust.offline,
+            slsa: None,
             trusted,
         })
     }
@@ -574,6 +580,7 @@ impl Asking {
             }
         }
         let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;
+        slsa_flags::demand(self.slsa.as_ref(), &mut policy);
         for demand in &mut policy.demands {
             demand.allow_certificate_chain = self.allow_certificate_chain;
             let Reasons {

@@ -16,13 +16,19 @@ pub(crate) struct TypeFlags {
 
 impl TypeFlags {
     /// The types by name or URI, each of which is known; none of them beside a policy file, which names its own.
-    pub(crate) fn names(&self, policy: &PolicyFlags) -> Result<Vec<String>, Error> {
+    /// With `provenance` it is what is asked for where no type is named.
+    pub(crate) fn names(
+        &self,
+        policy: &PolicyFlags,
+        provenance: bool,
+    ) -> Result<Vec<String>, Error> {
         for name in &self.types {
             PredicateType::named(name)
                 .map_err(|cause| Error::Usage(format!("--type {name}: {cause}")))?;
         }
         match (self.types.as_slice(), policy.has_file()) {
             ([], true) => Ok(Vec::new()),
+            ([], false) if provenance => Ok(vec!["slsa".to_owned()]),
             ([], false) => Ok(vec!["custom".to_owned()]),
             (_, true) if policy.has_readable_file() => {
                 Err(Error::Usage(

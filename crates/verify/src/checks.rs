@@ -237,7 +237,7 @@ fn in_order(
         }
         Some((leaf, others)) => certificate_checks(leaf, others, &signed, &times, context, run)?,
     }
-    run.done(content::predicate(&signed.payload, &demand.kind, *now))?;
+    run.done(content::predicate(&signed, &demand.kind, *now))?;
     if !explain {
         attachment.satisfies = satisfies.map(|indexes| (indexes, key_digest(key)));
     }

@@ -14,6 +14,7 @@ mod predicate;
 pub mod report;
 pub mod revocation;
 mod signed;
+pub mod slsa;
 mod timestamp;
 pub mod trust;
 

@@ -100,6 +100,8 @@ pub struct Attestation {
     /// Every attestation of these types that is otherwise good must say so: one that does not makes the demand fail,
     /// whatever the others say.
     pub every: bool,
+    /// What it must say as SLSA provenance, of either version.
+    pub slsa: Option<Box<crate::slsa::Expected>>,
 }
 
 /// Witnesses of a log's checkpoints (<https://c2sp.org/tlog-cosignature>).

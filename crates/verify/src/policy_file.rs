@@ -413,6 +413,7 @@ impl AttestationWanted {
             types,
             predicate,
             every: self.every,
+            slsa: None,
         })
     }
 }

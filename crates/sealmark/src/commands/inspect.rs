@@ -3,10 +3,10 @@
 //! What it is follows from its content alone. Each kind has a function that gives [`Facts`], and the two ways of
 //! printing are views of these.
 
-mod bundle;
+pub(super) mod bundle;
 mod certificate;
 mod detect;
-mod facts;
+pub(super) mod facts;
 mod image;
 mod json;
 mod key;
@@ -25,7 +25,7 @@ use crate::terminal::Terminal;
 /// The largest file that is read, in bytes. Bundles with an SBOM inside have some 10 MiB.
 const MAX_INPUT: u64 = 128 << 20;
 /// Said with every result.
-const NOT_VERIFIED: &str = "nothing was verified: this is what it says of itself";
+pub(super) const NOT_VERIFIED: &str = "nothing was verified: this is what it says of itself";
 
 /// Flags.
 #[derive(clap::Args, Debug)]

@@ -1,20 +1,25 @@
 //! One file per command: its flags, and a function `run` that calls the crate that does it and prints what came of it.
 
+pub(crate) mod attach;
 pub(crate) mod attest;
 pub(crate) mod attest_blob;
+pub(crate) mod bundle;
 pub(crate) mod clean;
 mod client_files;
 pub(crate) mod completion;
 mod cosign_output;
 pub(crate) mod demo;
+pub(crate) mod download;
 pub(crate) mod explain;
 pub(crate) mod generate_key_pair;
+pub(crate) mod image_lists;
 pub(crate) mod import_key_pair;
 pub(crate) mod initialize;
 pub(crate) mod inspect;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod operations;
+pub(crate) mod provenance;
 pub(crate) mod public_key;
 pub(crate) mod registry;
 pub(crate) mod revoke;
@@ -26,6 +31,7 @@ pub(crate) mod token;
 pub(crate) mod tree;
 pub(crate) mod triangulate;
 pub(crate) mod trusted_root;
+pub(crate) mod upload;
 pub(crate) mod verify;
 pub(crate) mod verify_attestation;
 pub(crate) mod verify_blob;
@@ -86,6 +92,13 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::VerifyBlobAttestation(arguments) => {
             verify_blob_attestation::run(arguments, terminal).await
         }
+        Command::Provenance(arguments) => provenance::run(arguments, terminal).await,
+        Command::Download(arguments) => download::run(arguments, terminal).await,
+        Command::Attach(arguments) => attach::run(arguments, terminal).await,
+        Command::Upload(arguments) => upload::run(arguments, terminal).await,
+        Command::Bundle(arguments) => bundle::run(arguments, terminal).await,
+        Command::Manifest(arguments) => image_lists::manifest(arguments, terminal).await,
+        Command::Dockerfile(arguments) => image_lists::dockerfile(arguments, terminal).await,
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
         Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,

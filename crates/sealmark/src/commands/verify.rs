@@ -20,6 +20,13 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
     #[command(flatten)]
+    flags: Flags,
+}
+
+/// Everything but the images.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Flags {
+    #[command(flatten)]
     policy: PolicyFlags,
     #[command(flatten)]
     annotations: AnnotationFlags,
@@ -65,9 +72,18 @@ pub(crate) struct Arguments {
 }
 
 /// Verifies each image; the first that fails decides the exit code, after all were looked at.
-pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+    images(&arguments.images, arguments.flags, terminal).await
+}
+
+/// Verifies images, wherever they are named.
+pub(crate) async fn images(
+    images: &[String],
+    mut arguments: Flags,
+    terminal: &mut Terminal,
+) -> Result<(), Error> {
     arguments.policy.check_claims(arguments.check_claims)?;
-    let given = arguments.given()?;
+    let given = arguments.given(images)?;
     let by_key = arguments.policy.by_key();
     let beside = arguments.beside.read(by_key, &mut arguments.trust)?;
     let wanted = Wanted::ImageSignature {
@@ -79,7 +95,7 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
         .await?;
     verify_images::run(
         Settings {
-            images: &arguments.images,
+            images,
             local: arguments.local_image,
             check_claims: arguments.check_claims,
             explain: arguments.policy.explain,
@@ -98,12 +114,12 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
     .await
 }
 
-impl Arguments {
-    fn given(&self) -> Result<Option<GivenSignature>, Error> {
+impl Flags {
+    fn given(&self, images: &[String]) -> Result<Option<GivenSignature>, Error> {
         let Some(text) = &self.signature else {
             return Ok(None);
         };
-        if self.images.len() > 1 {
+        if images.len() > 1 {
             return Err(Error::Usage(
                 "--signature is a signature of one image, and several are named".to_owned(),
             ));

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::flags::RegistryFlags;
 use crate::policy_flags::{PolicyFlags, Wanted};
 use crate::report::OutputFormat;
+use crate::slsa_flags::SlsaFlags;
 use crate::terminal::Terminal;
 use crate::trust_flags::TrustFlags;
 use crate::type_flags::TypeFlags;
@@ -22,6 +23,8 @@ pub(crate) struct Arguments {
     policy: PolicyFlags,
     #[command(flatten)]
     types: TypeFlags,
+    #[command(flatten)]
+    slsa: SlsaFlags,
     /// =false: do not check that the statement is about this image
     #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     check_claims: bool,
@@ -57,16 +60,18 @@ pub(crate) struct Arguments {
 /// Verifies each image; the first that fails decides the exit code, after all were looked at.
 pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     arguments.policy.check_claims(arguments.check_claims)?;
+    let slsa = arguments.slsa.expected(&arguments.policy)?;
     let wanted = Wanted::Attestation {
         of_image: true,
-        types: arguments.types.names(&arguments.policy)?,
+        types: arguments.types.names(&arguments.policy, slsa.is_some())?,
     };
     let by_key = arguments.policy.by_key();
     let beside = arguments.beside.read(by_key, &mut arguments.trust)?;
-    let asking = arguments
+    let mut asking = arguments
         .policy
         .asking(&arguments.trust, wanted, terminal)
         .await?;
+    asking.slsa = slsa;
     verify_images::run(
         Settings {
             images: &arguments.images,

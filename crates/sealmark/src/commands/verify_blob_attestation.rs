@@ -10,6 +10,7 @@ use crate::detached::{self, DetachedFlags};
 use crate::error::Error;
 use crate::policy_flags::{PolicyFlags, Wanted};
 use crate::report::OutputFormat;
+use crate::slsa_flags::SlsaFlags;
 use crate::terminal::Terminal;
 use crate::trust_flags::TrustFlags;
 use crate::type_flags::TypeFlags;
@@ -24,6 +25,8 @@ pub(crate) struct Arguments {
     policy: PolicyFlags,
     #[command(flatten)]
     types: TypeFlags,
+    #[command(flatten)]
+    slsa: SlsaFlags,
     /// The bundle, of any version, or as cosign 1 and 2 wrote it; several by repeating
     #[arg(long, value_name = "FILE")]
     bundle: Vec<PathBuf>,
@@ -73,16 +76,18 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
     arguments.policy.check_claims(arguments.check_claims)?;
     let file = arguments.file()?;
     let evidence = arguments.evidence()?;
+    let slsa = arguments.slsa.expected(&arguments.policy)?;
     let wanted = Wanted::Attestation {
         of_image: false,
-        types: arguments.types.names(&arguments.policy)?,
+        types: arguments.types.names(&arguments.policy, slsa.is_some())?,
     };
     let by_key = arguments.policy.by_key();
     let beside = arguments.beside.read(by_key, &mut arguments.trust)?;
-    let asking = arguments
+    let mut asking = arguments
         .policy
         .asking(&arguments.trust, wanted, terminal)
         .await?;
+    asking.slsa = slsa;
     let settings = Settings {
         file,
         evidence,

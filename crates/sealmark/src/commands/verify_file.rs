@@ -7,7 +7,7 @@ use sealmark_verify::artifact::{Bytes, needed_hashes};
 use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::policy_file;
 use sealmark_verify::report::Verdict;
-use sealmark_verify::{Artifact, Policy, Report};
+use sealmark_verify::{Artifact, Policy, Report, Revocations, TrustedMaterial};
 use serde::Serialize;
 
 use super::cosign_output;
@@ -73,7 +73,13 @@ pub(crate) async fn run(
     let trust = &asking.trusted.material;
     let input = file.as_deref().map(Input::open).transpose()?;
     let report = match &input {
-        Some(input) => verify(input, &settings.evidence, &asking, &policy)?,
+        Some(input) => verify(
+            input,
+            &settings.evidence,
+            trust,
+            &asking.revocations,
+            &policy,
+        )?,
         None => {
             let digest = claimed(&settings.evidence)?;
             let artifact = Artifact::by_digest(digest);
@@ -211,14 +217,14 @@ fn statement(content: &Content) -> Result<Statement, String> {
     }
 }
 
-fn verify(
+pub(super) fn verify(
     input: &Input,
     evidence: &[Evidence],
-    asking: &Asking,
+    trust: &TrustedMaterial,
+    revocations: &Revocations,
     policy: &Policy,
 ) -> Result<Report, Error> {
     let now = trust_flags::now();
-    let (trust, revocations) = (&asking.trusted.material, &asking.revocations);
     let path = match input {
         Input::File(path) => path,
         Input::Standard(file) => file.path(),

@@ -12,7 +12,7 @@ use super::{Failure, not_applicable, passed};
 use crate::artifact::Artifact;
 use crate::policy::Kind;
 use crate::report::Outcome;
-use crate::signed::{Payload, Signed, Statements};
+use crate::signed::{By, Payload, Signed, Statements};
 
 /// Whether the attachment is of the kind that is asked for.
 pub(super) fn kind(payload: &Payload, wanted: &Kind) -> Result<Outcome, Failure> {
@@ -184,11 +184,11 @@ pub(super) fn annotations(
 }
 
 /// Whether the predicate says what is asked for.
-pub(super) fn predicate(payload: &Payload, wanted: &Kind, now: i64) -> Result<Outcome, Failure> {
+pub(super) fn predicate(signed: &Signed, wanted: &Kind, now: i64) -> Result<Outcome, Failure> {
     let Kind::Attestation(wanted) = wanted else {
         return Ok(not_applicable("no attestation was asked for"));
     };
-    if wanted.predicate.is_empty() {
+    if wanted.predicate.is_empty() && wanted.slsa.is_none() {
         return Ok(Outcome::Skipped {
             reason: "nothing was asked of it".to_owned(),
         });
@@ -196,7 +196,7 @@ pub(super) fn predicate(payload: &Payload, wanted: &Kind, now: i64) -> Result<Ou
     let Payload::Claims {
         claims: Statements::InToto(statement),
         ..
-    } = payload
+    } = &signed.payload
     else {
         return Err(Failure::new("a predicate", "none"));
     };
@@ -208,6 +208,19 @@ pub(super) fn predicate(payload: &Payload, wanted: &Kind, now: i64) -> Result<Ou
             .check(&value, now)
             .map_err(|found| Failure::new(condition.to_string(), found))?;
     }
-    let list: Vec<_> = wanted.predicate.iter().map(ToString::to_string).collect();
+    let mut list: Vec<_> = wanted.predicate.iter().map(ToString::to_string).collect();
+    if let Some(expected) = &wanted.slsa {
+        let identities: Vec<String> = match &signed.by {
+            By::Certificate { leaf, .. } => {
+                let names = leaf.subject_alt_names().iter();
+                names.map(|name| name.value()).collect()
+            }
+            By::Key(_) => Vec::new(),
+        };
+        let said = expected
+            .check(&statement.predicate_type, &value, &identities)
+            .map_err(|mismatch| Failure::new(mismatch.expected, mismatch.found))?;
+        list.push(said);
+    }
     Ok(passed(list.join(", ")))
 }

@@ -117,6 +117,7 @@ impl Ask {
                 types,
                 predicate,
                 every,
+                slsa: None,
             }),
             ..self
         }

@@ -13,7 +13,7 @@ use super::certificate::{self, hex};
 use super::facts::Facts;
 
 /// What a bundle says.
-pub(super) fn facts(bundle: &Bundle) -> Facts {
+pub(in crate::commands) fn facts(bundle: &Bundle) -> Facts {
     let mut facts = Facts::new();
     facts.text("mediaType", &bundle.media_type);
     match &bundle.material {
@@ -168,7 +168,7 @@ pub(super) fn simple_signing_facts(payload: &SimpleSigning) -> Facts {
 }
 
 /// What `cosign sign-blob --bundle` wrote before Sigstore bundles.
-pub(super) fn blob_bundle_facts(bundle: &BlobBundle) -> Facts {
+pub(in crate::commands) fn blob_bundle_facts(bundle: &BlobBundle) -> Facts {
     let mut facts = Facts::new();
     facts.text("signature", STANDARD.encode(&bundle.signature));
     if bundle.certificate.is_empty() {

@@ -14,7 +14,7 @@ const MAX_TEXT: usize = 500;
 
 /// Named values.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts(Vec<(String, Value)>);
+pub(in crate::commands) struct Facts(Vec<(String, Value)>);
 
 #[derive(Clone, Debug)]
 enum Value {
@@ -29,54 +29,54 @@ enum Value {
 }
 
 impl Facts {
-    pub(super) fn new() -> Self {
+    pub(in crate::commands) fn new() -> Self {
         Self::default()
     }
 
-    pub(super) fn text(&mut self, name: &str, value: impl Into<String>) {
+    pub(in crate::commands) fn text(&mut self, name: &str, value: impl Into<String>) {
         self.0.push((name.to_owned(), Value::Text(value.into())));
     }
 
     /// Nothing, if there is none.
-    pub(super) fn maybe(&mut self, name: &str, value: Option<impl Into<String>>) {
+    pub(in crate::commands) fn maybe(&mut self, name: &str, value: Option<impl Into<String>>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
-    pub(super) fn number(&mut self, name: &str, value: u64) {
+    pub(in crate::commands) fn number(&mut self, name: &str, value: u64) {
         self.0.push((name.to_owned(), Value::Number(value)));
     }
 
     /// The number of things in a list.
-    pub(super) fn count(&mut self, name: &str, count: usize) {
+    pub(in crate::commands) fn count(&mut self, name: &str, count: usize) {
         self.number(name, count as u64);
     }
 
-    pub(super) fn flag(&mut self, name: &str, value: bool) {
+    pub(in crate::commands) fn flag(&mut self, name: &str, value: bool) {
         self.0.push((name.to_owned(), Value::Flag(value)));
     }
 
     /// Nothing, if the list is empty.
-    pub(super) fn list(&mut self, name: &str, values: Vec<String>) {
+    pub(in crate::commands) fn list(&mut self, name: &str, values: Vec<String>) {
         if !values.is_empty() {
             self.0.push((name.to_owned(), Value::List(values)));
         }
     }
 
-    pub(super) fn facts(&mut self, name: &str, facts: Self) {
+    pub(in crate::commands) fn facts(&mut self, name: &str, facts: Self) {
         self.0.push((name.to_owned(), Value::Facts(facts)));
     }
 
     /// Nothing, if there are none.
-    pub(super) fn each(&mut self, name: &str, facts: Vec<Self>) {
+    pub(in crate::commands) fn each(&mut self, name: &str, facts: Vec<Self>) {
         if !facts.is_empty() {
             self.0.push((name.to_owned(), Value::Each(facts)));
         }
     }
 
     /// Nothing, if there are none.
-    pub(super) fn map<'a>(
+    pub(in crate::commands) fn map<'a>(
         &mut self,
         name: &str,
         entries: impl IntoIterator<Item = (&'a String, &'a String)>,
@@ -90,12 +90,12 @@ impl Facts {
         }
     }
 
-    pub(super) fn append(&mut self, other: Self) {
+    pub(in crate::commands) fn append(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
     /// For people.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(in crate::commands) fn lines(&self) -> Vec<String> {
         let width = self
             .0
             .iter()
