@@ -12,7 +12,7 @@ pub(crate) mod monitor;
 mod proof;
 mod rotate;
 mod search;
-mod session;
+pub(crate) mod session;
 mod shown;
 mod upload;
 mod verify;
