@@ -80,7 +80,8 @@ pub enum Scope {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogPosition {
-    /// SHA-256 of the log's key (SPKI), in hex, as a trusted root has it in base64.
+    /// The log's id in hex, as a trusted root has it in base64: SHA-256 of its key (SPKI), or, for a key of Ed25519, of its
+    /// origin and its key.
     pub log_id: String,
     /// The index.
     pub log_index: u64,

@@ -120,6 +120,8 @@ pub(crate) enum Command {
     Demo(commands::demo::Arguments),
     /// Print the completion script of a shell
     Completion(commands::completion::Arguments),
+    /// Check that signing and verifying can work here, and say what to do where it cannot; nothing is changed
+    Doctor(commands::doctor::Arguments),
     /// Print what this program is and how it was built
     Version(commands::version::Arguments),
 }

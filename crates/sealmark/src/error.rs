@@ -66,6 +66,14 @@ pub(crate) enum Error {
         /// How many things are wrong.
         count: usize,
     },
+    /// The doctor has found something.
+    #[error("{failed} of {all} checks failed; each says what to do")]
+    Unwell {
+        /// How many failed.
+        failed: usize,
+        /// How many were made.
+        all: usize,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} {}: {cause}", path.display())]
     File {

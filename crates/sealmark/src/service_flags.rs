@@ -65,6 +65,16 @@ impl ServiceFlags {
         TrustFlags::for_signing(self.trusted_root.clone(), self.offline)
     }
 
+    /// The signing configuration that the user names.
+    pub(crate) fn named_config(&self) -> Option<PathBuf> {
+        self.signing_config.clone()
+    }
+
+    /// The trusted root that the user names.
+    pub(crate) fn named_root(&self) -> Option<PathBuf> {
+        self.trusted_root.clone()
+    }
+
     /// The services to sign with.
     pub(crate) async fn choose(&self, keyless: bool, terminal: &Terminal) -> Result<Chosen, Error> {
         let (mut services, origin) = match (self.named()?, self.signing_config.as_deref()) {

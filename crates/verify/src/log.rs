@@ -63,7 +63,7 @@ pub(crate) fn check(
                     by: log.url.clone(),
                     log_index: Some(entry.log_index),
                     time: time.map(time_text),
-                    log_id: Some(log.key.id().digest().hex()),
+                    log_id: Some(hex(&entry.log_id)),
                     seconds: time,
                 });
                 proven.times.extend(time);

@@ -164,7 +164,7 @@ pub struct Sighting {
     /// When, RFC 3339; a Rekor v2 gives no time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// SHA-256 of the log's key, in hex.
+    /// The log's id as a trusted root has it, in hex.
     #[serde(skip)]
     pub log_id: Option<String>,
     /// The time, in seconds since 1970.

@@ -10,6 +10,7 @@ pub(crate) mod completion;
 mod cosign_output;
 pub(crate) mod demo;
 pub(crate) mod download;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod generate_key_pair;
 pub(crate) mod image_lists;
@@ -84,6 +85,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Sign(arguments) => sign::run(arguments, terminal).await,
         Command::Verify(arguments) => verify::run(arguments, terminal).await,
         Command::Revoke(arguments) => revoke::run(arguments, terminal).await,
+        Command::Doctor(arguments) => doctor::run(arguments, terminal).await,
         Command::Attest(arguments) => attest::run(arguments, terminal).await,
         Command::AttestBlob(arguments) => attest_blob::run(arguments, terminal).await,
         Command::SignBlob(arguments) => sign_blob::run(arguments, terminal).await,

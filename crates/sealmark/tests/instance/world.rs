@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use sealmark_testkit::Server;
 
+#[allow(unused_imports, reason = "not every test asks who signs")]
 pub(crate) use crate::bench::issuer::{Issuer, WHO};
 use crate::bench::{Bench, SEALMARK};
 

@@ -113,6 +113,16 @@ impl Session {
 }
 
 impl LogFlags {
+    /// The log at this URL, looked at and not remembered.
+    pub(crate) fn at(url: &str, trusted_root: Option<PathBuf>) -> Self {
+        Self {
+            rekor_url: Some(url.to_owned()),
+            trusted_root,
+            store_tree_state: Some(false),
+            ..Self::default()
+        }
+    }
+
     /// Finds the log, its version, and its key.
     pub(crate) async fn open(&self, terminal: &Terminal) -> Result<Session, Error> {
         let (url, configured) = self.place()?;
