@@ -54,17 +54,14 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
 const COMMANDS: &[&str] = &[
     "attach",
     "bundle",
-    "copy",
     "debug",
     "dockerfile",
     "download",
     "env",
     "generate",
-    "load",
     "manifest",
     "piv-tool",
     "pkcs11-tool",
-    "save",
     "upload",
 ];
 
