@@ -380,11 +380,9 @@ async fn lists_that_lie_lead_nowhere() {
     let elsewhere = attach(&from, &Digest::sha256(b"another"), BUNDLE, b"signature");
     let gone = Digest::sha256(b"gone");
     // The image is listed as attached to itself, too.
-    let listed = json!({
-        "schemaVersion": 2, "mediaType": OCI_INDEX,
-        "manifests": [&elsewhere, &gone, &subject]
-            .map(|digest| json!({"mediaType": OCI_MANIFEST, "size": 1, "digest": digest})),
-    });
+    let entries = [&elsewhere, &gone, &subject]
+        .map(|digest| json!({"mediaType": OCI_MANIFEST, "size": 1, "digest": digest}));
+    let listed = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
     put(
         &from,
         Some(&attachment_tag("", &subject, "")),

@@ -86,15 +86,19 @@ fn layouts_go_to_cosign_and_come_from_it() {
         .sealmark(&["load", "--dir", "saved", &loaded])
         .success();
     check(&bench, &loaded);
-    if !have(&["cosign3", "oras"]) {
+    if !have(&["cosign2", "cosign3", "oras"]) {
         return;
     }
+    // cosign 2 knows no bundles. cosign 3.1.1 pushes manifests before their blobs, so that registries refuse what it loads
+    // from any layout with bundles, its own too.
     let by_cosign = format!("{}/by-cosign:v1", registry.address());
     let load = bench
-        .run(Tool::Cosign3)
+        .run(Tool::Cosign2)
         .args(["load", "--allow-http-registry"]);
     load.args(["--dir", "saved", &by_cosign]).run().success();
-    check(&bench, &by_cosign);
+    bench
+        .cosign_verify(Tool::Cosign2, "alice", &[&by_cosign])
+        .success();
     let save = bench
         .run(Tool::Cosign3)
         .args(["save", "--allow-http-registry"]);
