@@ -152,7 +152,7 @@ fn entry(item: &Item, root: &Digest, name: Option<&str>) -> Option<Descriptor> {
         }
         Role::Image | Role::Part => None,
         Role::Referrer { entry, .. } => {
-            let mut entry = entry.clone();
+            let mut entry = (**entry).clone();
             // What a manifest says of itself must not name or mark it here.
             entry.annotations.remove(REF_NAME_ANNOTATION);
             entry.annotations.remove(KIND_ANNOTATION);

@@ -49,7 +49,10 @@ pub(super) enum Role {
     /// Inside an index that is attached.
     Part,
     /// Attached by its subject; as a list of referrers describes it.
-    Referrer { subject: Digest, entry: Descriptor },
+    Referrer {
+        subject: Digest,
+        entry: Box<Descriptor>,
+    },
     /// At the legacy tag of `subject`.
     Legacy {
         subject: Digest,
@@ -320,10 +323,10 @@ impl Walk<'_> {
                 match referrer_descriptor(&about, &manifest.media_type, &manifest.bytes) {
                     Ok(entry) => Role::Referrer {
                         subject: subject.clone(),
-                        entry: Descriptor {
+                        entry: Box::new(Descriptor {
                             digest: digest.clone(),
                             ..entry
-                        },
+                        }),
                     },
                     Err(error) => {
                         self.skipped.push(skip(error.to_string()));

@@ -188,7 +188,7 @@ impl Writer<'_> {
         let mut lists: BTreeMap<&Digest, Vec<Descriptor>> = BTreeMap::new();
         for item in &plan.items {
             if let Role::Referrer { subject, entry } = &item.role {
-                lists.entry(subject).or_default().push(entry.clone());
+                lists.entry(subject).or_default().push((**entry).clone());
             }
         }
         stream::iter(lists)
