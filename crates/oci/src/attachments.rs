@@ -203,7 +203,7 @@ impl Source {
 }
 
 /// Disks can be slow, too.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
@@ -250,7 +250,7 @@ fn check_count(source: &Source, subject: &Digest, count: usize) -> Result<(), Er
 }
 
 /// What is wrong with one attachment, as opposed to with the registry.
-fn own_fault(error: Error) -> Result<String, Error> {
+pub(crate) fn own_fault(error: Error) -> Result<String, Error> {
     match error {
         Error::DigestMismatch { .. }
         | Error::TooLarge { .. }

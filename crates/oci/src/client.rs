@@ -19,6 +19,7 @@ pub(crate) mod referrers;
 mod request;
 mod send;
 mod shared_tag;
+pub(crate) mod stream;
 mod transport;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -279,6 +279,16 @@ pub enum Error {
         /// The attachment.
         digest: Digest,
     },
+    /// A tag that would be moved.
+    #[error(
+        "{target} is there already and is another image, {digest}; --force moves it, or choose another tag"
+    )]
+    Exists {
+        /// The tag, with its repository.
+        target: String,
+        /// What it is now.
+        digest: Digest,
+    },
     /// A file could not be read or written.
     #[error("{operation} {}: {source}", .path.display())]
     Io {

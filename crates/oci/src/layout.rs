@@ -7,7 +7,7 @@
 
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -245,7 +245,24 @@ impl Layout {
     /// # Errors
     /// [`Error::TooMany`], [`Error::TooLarge`] if the layout is too big to be searched; [`Error::Io`].
     pub fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-        let mut found = Vec::new();
+        let mut found = self.scan(&|digest| digest == subject)?;
+        Ok(found.remove(subject).unwrap_or_default())
+    }
+
+    /// Everything in the layout that refers to something, by what it refers to: as [`referrers`](Self::referrers), for
+    /// all subjects in one pass.
+    ///
+    /// # Errors
+    /// As of [`referrers`](Self::referrers).
+    pub fn all_referrers(&self) -> Result<BTreeMap<Digest, Vec<Descriptor>>, Error> {
+        self.scan(&|_| true)
+    }
+
+    fn scan(
+        &self,
+        wanted: &dyn Fn(&Digest) -> bool,
+    ) -> Result<BTreeMap<Digest, Vec<Descriptor>>, Error> {
+        let mut found: BTreeMap<Digest, Vec<Descriptor>> = BTreeMap::new();
         let mut files = 0;
         let mut read = 0;
         for algorithm in HashAlgorithm::ALL {
@@ -281,12 +298,16 @@ impl Layout {
                         limit: MAX_SCANNED_BYTES,
                     });
                 }
-                if let Some(descriptor) = referrer(&digest, subject, &bytes) {
-                    found.push(descriptor);
+                if let Some((subject, descriptor)) = referrer(&digest, &bytes)
+                    && wanted(&subject)
+                {
+                    found.entry(subject).or_default().push(descriptor);
                 }
             }
         }
-        found.sort_by(|a, b| a.digest.cmp(&b.digest));
+        for list in found.values_mut() {
+            list.sort_by(|a, b| a.digest.cmp(&b.digest));
+        }
         Ok(found)
     }
 
@@ -306,14 +327,14 @@ impl Layout {
         };
         let mut found: Vec<Descriptor> = Vec::new();
         self.walk(&self.index()?, 0, &mut 0, &mut |entry| {
-            let named = entry
-                .annotations
-                .get(REF_NAME_ANNOTATION)
-                .is_some_and(|name| *name == tag || name.ends_with(&format!(":{tag}")));
-            let marked = entry
-                .annotations
-                .get(KIND_ANNOTATION)
-                .is_some_and(|mark| mark == kind);
+            let name = entry.annotations.get(REF_NAME_ANNOTATION);
+            let named = name.is_some_and(|name| *name == tag || name.ends_with(&format!(":{tag}")));
+            // A name that is the tag of another image's attachment says more than the mark.
+            let marked = !name.is_some_and(|name| is_attachment_tag(name))
+                && entry
+                    .annotations
+                    .get(KIND_ANNOTATION)
+                    .is_some_and(|mark| mark == kind);
             if (named || marked) && !found.iter().any(|have| have.digest == entry.digest) {
                 found.push(entry.clone());
             }
@@ -364,7 +385,7 @@ impl Layout {
     }
 }
 
-fn is_attachment_tag(name: &str) -> bool {
+pub(crate) fn is_attachment_tag(name: &str) -> bool {
     let tag = name.rsplit_once(':').map_or(name, |(_, tag)| tag);
     tag.starts_with("sha256-")
         && [".sig", ".att", ".sbom"]
@@ -372,12 +393,10 @@ fn is_attachment_tag(name: &str) -> bool {
             .any(|suffix| tag.ends_with(suffix))
 }
 
-/// The manifest as a referrer, if it refers to `subject`.
-fn referrer(digest: &Digest, subject: &Digest, bytes: &[u8]) -> Option<Descriptor> {
+/// The manifest as a referrer, and what it refers to.
+fn referrer(digest: &Digest, bytes: &[u8]) -> Option<(Digest, Descriptor)> {
     let parsed = Parsed::read("blob", "", bytes).ok()?;
-    if parsed.subject()?.digest != *subject {
-        return None;
-    }
+    let subject = parsed.subject()?.digest.clone();
     let (media_type, artifact_type, annotations) = match parsed {
         Parsed::Image(image) => {
             let kind = image.kind().to_owned();
@@ -389,7 +408,7 @@ fn referrer(digest: &Digest, subject: &Digest, bytes: &[u8]) -> Option<Descripto
     let mut descriptor = Descriptor::new(media_type, digest.clone(), bytes.len() as u64);
     descriptor.artifact_type = artifact_type;
     descriptor.annotations = annotations;
-    Some(descriptor)
+    Some((subject, descriptor))
 }
 
 /// A regular file, whole; `None` if there is no such file.

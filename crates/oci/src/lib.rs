@@ -5,6 +5,7 @@
 
 pub mod attachments;
 pub mod client;
+pub mod copy;
 pub mod credentials;
 pub mod error;
 pub mod layout;
@@ -17,6 +18,7 @@ pub use attachments::{Source, Want, gather};
 pub use client::{
     Attached, BundleAttachment, Client, Manifest, Pushed, Referrers, ReferrersSource, Replace,
 };
+pub use copy::{Copied, Destination, Progress, copy};
 pub use error::Error;
 pub use layout::Layout;
 pub use manifest::{Descriptor, ImageManifest, Index};

@@ -97,6 +97,12 @@ pub(crate) enum Command {
     Inspect(commands::inspect::Arguments),
     /// Print where the signatures of an image are kept
     Triangulate(commands::triangulate::Arguments),
+    /// Copy an image, with everything that is attached to it, to another registry or repository
+    Copy(commands::copy::Arguments),
+    /// Save an image, with everything that is attached to it, as an OCI layout on disk
+    Save(commands::save::Arguments),
+    /// Load an image, with everything that is attached to it, from an OCI layout on disk into a registry
+    Load(commands::load::Arguments),
     /// Remove what is attached to an image
     Clean(commands::clean::Arguments),
     /// Fetch whom to believe from a TUF repository, and remember which one

@@ -51,16 +51,7 @@ const UNSUPPORTED: &[(&str, &[&str])] = &[
 ];
 
 /// Commands of cosign that are not here.
-const COMMANDS: &[&str] = &[
-    "copy",
-    "debug",
-    "env",
-    "generate",
-    "load",
-    "piv-tool",
-    "pkcs11-tool",
-    "save",
-];
+const COMMANDS: &[&str] = &["debug", "env", "generate", "piv-tool", "pkcs11-tool"];
 
 /// Whether cosign has the command, and this program has not.
 pub(crate) fn is_command_of_cosign(name: &str) -> bool {

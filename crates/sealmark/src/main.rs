@@ -19,6 +19,7 @@ mod password;
 mod person;
 mod policy_flags;
 mod printable;
+mod progress;
 mod remote_check;
 mod report;
 mod revocation_flags;

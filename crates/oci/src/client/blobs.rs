@@ -88,7 +88,11 @@ impl Client {
         Ok(())
     }
 
-    async fn open_blob(&self, repository: &Repository, digest: &Digest) -> Result<Answer, Error> {
+    pub(super) async fn open_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Answer, Error> {
         let answer = self
             .call(blob_call(repository, Method::GET, digest))
             .await?;
@@ -163,10 +167,22 @@ impl Client {
         {
             return Ok(());
         }
+        self.send_blob(repository, digest, body).await
+    }
+
+    /// Sends a blob, as often as connections break.
+    pub(super) async fn send_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        body: Body,
+    ) -> Result<(), Error> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.upload_once(repository, digest, body.clone()).await {
+            let sent = self.upload_once(repository, digest, body.clone()).await;
+            // Where a stream's source failed, that the upload broke off is only what follows.
+            match sent.map_err(|error| body.source_failure().unwrap_or(error)) {
                 Ok(()) => break,
                 // A broken upload's session is gone: start anew.
                 Err(

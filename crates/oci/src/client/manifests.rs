@@ -157,6 +157,25 @@ impl Client {
         }
     }
 
+    /// Whether the repository has a manifest, by tag or digest.
+    ///
+    /// # Errors
+    /// Any failure but that it is not there.
+    pub async fn manifest_exists(
+        &self,
+        repository: &Repository,
+        identifier: &str,
+    ) -> Result<bool, Error> {
+        let answer = self
+            .call(read(repository, Method::HEAD, identifier))
+            .await?;
+        match answer.status() {
+            200 => Ok(true),
+            404 => Ok(false),
+            _ => Err(answer.refused().await),
+        }
+    }
+
     /// Puts a manifest, under a tag, or only by its digest.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers>,
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests-with-subject>
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,7 +65,7 @@ impl Client {
                 .descriptors
                 .retain(|descriptor| stated_type(descriptor).is_none_or(|stated| stated == wanted));
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         referrers
             .descriptors
             .retain(|descriptor| seen.insert(descriptor.digest.clone()));
@@ -151,7 +152,7 @@ impl Client {
         }
     }
 
-    async fn fallback_index(
+    pub(crate) async fn fallback_index(
         &self,
         repository: &Repository,
         subject: &Digest,
@@ -203,10 +204,13 @@ impl Client {
         let via = match known {
             Some(true) if pushed.subject_indexed => ReferrersSource::Api,
             Some(false) => ReferrersSource::FallbackIndex,
-            _ => self.probe(repository, subject, &pushed.digest).await?,
+            _ => {
+                self.probe(repository, &subject.digest, &[&pushed.digest])
+                    .await?
+            }
         };
         if via == ReferrersSource::FallbackIndex {
-            self.add_to_fallback_index(repository, &subject.digest, entry)
+            self.add_to_fallback_index(repository, &subject.digest, &[entry])
                 .await?;
         }
         Ok(Attached {
@@ -220,29 +224,58 @@ impl Client {
     async fn probe(
         &self,
         repository: &Repository,
-        subject: &Descriptor,
-        own: &Digest,
+        subject: &Digest,
+        own: &[&Digest],
     ) -> Result<ReferrersSource, Error> {
+        let mut missing = None;
         for look in 0..LISTING_LOOKS {
             if look > 0 {
                 tokio::time::sleep(jitter(Duration::from_millis(100) * (1 << look))).await;
             }
-            match self
-                .referrers_api(repository, &subject.digest, None)
-                .await?
-            {
-                None => return Ok(ReferrersSource::FallbackIndex),
-                Some(listed) if listed.iter().any(|descriptor| descriptor.digest == *own) => {
-                    return Ok(ReferrersSource::Api);
-                }
-                Some(_) => {}
+            let Some(listed) = self.referrers_api(repository, subject, None).await? else {
+                return Ok(ReferrersSource::FallbackIndex);
+            };
+            let listed: HashSet<_> = listed.into_iter().map(|entry| entry.digest).collect();
+            missing = own.iter().find(|digest| !listed.contains(**digest));
+            if missing.is_none() {
+                return Ok(ReferrersSource::Api);
             }
         }
-        Err(Error::NotListed {
-            target: repository.at(&subject.digest.to_string()),
-            host: repository.registry.clone(),
-            digest: own.clone(),
-        })
+        match missing {
+            None => Ok(ReferrersSource::Api),
+            Some(digest) => Err(Error::NotListed {
+                target: repository.at(&subject.to_string()),
+                host: repository.registry.clone(),
+                digest: (*digest).clone(),
+            }),
+        }
+    }
+
+    /// Sees to it that manifests, which the repository has, are found as referrers of `subject`: the registry lists
+    /// them, or the fallback index does, in one write. What others listed stays.
+    pub(crate) async fn see_listed(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        entries: &[Descriptor],
+    ) -> Result<(), Error> {
+        let known = lock(&self.inner.referrers)
+            .get(&repository.registry)
+            .copied();
+        let via = match known {
+            Some(false) => ReferrersSource::FallbackIndex,
+            _ => {
+                let own: Vec<&Digest> = entries.iter().map(|entry| &entry.digest).collect();
+                self.probe(repository, subject, &own).await?
+            }
+        };
+        match via {
+            ReferrersSource::FallbackIndex => {
+                self.add_to_fallback_index(repository, subject, entries)
+                    .await
+            }
+            ReferrersSource::Api | ReferrersSource::None => Ok(()),
+        }
     }
 
     /// Attaches a Sigstore bundle as cosign 3 does: one manifest, pushed by digest, with the bundle as its only layer.

@@ -8,6 +8,7 @@
 //!   HTTPS to HTTP, except on this machine.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use url::Url;
 
 use super::Client;
 use super::answer::{Answer, MIN_RATE};
+use super::stream::BlobStream;
 use super::transport::{Scheme, authority, failure, is_loopback};
 use crate::error::{Attempt, ConnectCause, Error, sanitise};
 use crate::options::{Options, RequestLog};
@@ -36,6 +38,8 @@ pub(super) enum Body {
     Bytes(Bytes),
     /// A file of this size, opened anew for each try.
     File(PathBuf, u64),
+    /// A blob from elsewhere, opened anew for each try.
+    Stream(Arc<BlobStream>),
 }
 
 impl Body {
@@ -44,6 +48,15 @@ impl Body {
             Self::Empty => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File(_, size) => *size,
+            Self::Stream(stream) => stream.size(),
+        }
+    }
+
+    /// Why the bytes of a stream ended before their end, if they did.
+    pub(super) fn source_failure(&self) -> Option<Error> {
+        match self {
+            Self::Stream(stream) => stream.take_failure(),
+            Self::Empty | Self::Bytes(_) | Self::File(..) => None,
         }
     }
 }
@@ -143,6 +156,9 @@ impl Client {
             Body::File(path, size) => request
                 .header(CONTENT_LENGTH, *size)
                 .body(file(path).await?),
+            Body::Stream(stream) => request
+                .header(CONTENT_LENGTH, stream.size())
+                .body(Arc::clone(stream).body()),
         };
         let started = Instant::now();
         let allowed = options.timeout + Duration::from_secs(outgoing.body.len() / MIN_RATE);

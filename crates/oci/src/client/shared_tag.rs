@@ -105,17 +105,19 @@ impl Kind {
         }
     }
 
-    /// `entry` is in `entries` as it should be. An entry of an index is repaired if its type is wrong.
-    fn has(&self, entries: &[Descriptor], entry: &Descriptor) -> bool {
-        entries.iter().any(|have| {
-            self.same(have, entry)
-                && match self {
-                    Self::Index => {
-                        have.artifact_type == entry.artifact_type
-                            && have.annotations == entry.annotations
+    /// Each of `own` is in `entries` as it should be. An entry of an index is repaired if its type is wrong.
+    fn has(&self, entries: &[Descriptor], own: &[Descriptor]) -> bool {
+        own.iter().all(|entry| {
+            entries.iter().any(|have| {
+                self.same(have, entry)
+                    && match self {
+                        Self::Index => {
+                            have.artifact_type == entry.artifact_type
+                                && have.annotations == entry.annotations
+                        }
+                        Self::Legacy { .. } => true,
                     }
-                    Self::Legacy { .. } => true,
-                }
+            })
         })
     }
 
@@ -153,18 +155,33 @@ impl Client {
             docker: docker_media_types,
             replace,
         };
-        self.add_to_tag(repository, &tag, &kind, layer).await
+        self.add_to_tag(repository, &tag, &kind, &[layer]).await
     }
 
-    /// Lists `entry` in the fallback index of `subject`.
+    /// Adds layers, whose blobs the repository has, to the legacy image at `tag`. What is there stays.
+    pub(crate) async fn merge_legacy(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        layers: &[Descriptor],
+        docker_media_types: bool,
+    ) -> Result<Digest, Error> {
+        let kind = Kind::Legacy {
+            docker: docker_media_types,
+            replace: Replace::Nothing,
+        };
+        self.add_to_tag(repository, tag, &kind, layers).await
+    }
+
+    /// Lists `entries` in the fallback index of `subject`.
     pub(super) async fn add_to_fallback_index(
         &self,
         repository: &Repository,
         subject: &Digest,
-        entry: Descriptor,
+        entries: &[Descriptor],
     ) -> Result<(), Error> {
         let tag = attachment_tag("", subject, "");
-        self.add_to_tag(repository, &tag, &Kind::Index, entry)
+        self.add_to_tag(repository, &tag, &Kind::Index, entries)
             .await
             .map(|_| ())
     }
@@ -174,8 +191,9 @@ impl Client {
         repository: &Repository,
         tag: &str,
         kind: &Kind,
-        own: Descriptor,
+        own: &[Descriptor],
     ) -> Result<Digest, Error> {
+        let is_own = |entry: &Descriptor| own.iter().any(|own| kind.same(entry, own));
         let turn = lock(&self.inner.turns)
             .entry((repository.clone(), tag.to_owned()))
             .or_default()
@@ -186,7 +204,7 @@ impl Client {
             target: repository.at(tag),
             tries,
         };
-        // What must be there in the end: our own entry, and everything that was there in any read.
+        // What must be there in the end: our own entries, and everything that was there in any read.
         let mut seen: Vec<Descriptor> = Vec::new();
         let mut writes = 0;
         // What is being replaced is only what was there before us: a rival's new entry of the same kind stays.
@@ -196,22 +214,20 @@ impl Client {
             let current = self.read_tag(repository, tag, kind).await?;
             let replaced = replaced.get_or_insert_with(|| {
                 let old = current.entries.iter().filter(|entry| kind.drops(entry));
-                old.filter(|entry| !kind.same(entry, &own))
-                    .cloned()
-                    .collect()
+                old.filter(|entry| !is_own(entry)).cloned().collect()
             });
             let outdated = |entry: &Descriptor| replaced.iter().any(|old| kind.same(old, entry));
             let lost = self
                 .lost(repository, kind, &current.entries, &mut seen)
                 .await?;
-            let good = kind.has(&current.entries, &own)
+            let good = kind.has(&current.entries, own)
                 && lost.is_empty()
                 && !current.entries.iter().any(outdated);
             if let (true, Some(digest)) = (good, &current.digest) {
                 let window = read_at.elapsed();
                 if writes == 0
                     || self
-                        .settled(repository, tag, kind, &own, &mut seen, window)
+                        .settled(repository, tag, kind, own, &mut seen, window)
                         .await?
                 {
                     return Ok(digest.clone());
@@ -226,18 +242,20 @@ impl Client {
             let mut entries: Vec<Descriptor> = Vec::new();
             for entry in current.entries.iter().chain(&lost) {
                 let known = entries.iter().any(|have| kind.same(have, entry));
-                if !known && !outdated(entry) && !kind.same(entry, &own) {
+                if !known && !outdated(entry) && !is_own(entry) {
                     entries.push(entry.clone());
                 }
             }
-            let place = current
-                .entries
-                .iter()
-                .position(|entry| kind.same(entry, &own));
-            entries.insert(
-                place.unwrap_or(entries.len()).min(entries.len()),
-                own.clone(),
-            );
+            for own in own {
+                let place = current
+                    .entries
+                    .iter()
+                    .position(|entry| kind.same(entry, own));
+                entries.insert(
+                    place.unwrap_or(entries.len()).min(entries.len()),
+                    own.clone(),
+                );
+            }
             writes += 1;
             match self
                 .write_tag(
@@ -253,7 +271,7 @@ impl Client {
                 Written::Stored(digest) => {
                     let window = read_at.elapsed();
                     if self
-                        .settled(repository, tag, kind, &own, &mut seen, window)
+                        .settled(repository, tag, kind, own, &mut seen, window)
                         .await?
                     {
                         return Ok(digest);
@@ -315,7 +333,7 @@ impl Client {
         repository: &Repository,
         tag: &str,
         kind: &Kind,
-        own: &Descriptor,
+        own: &[Descriptor],
         seen: &mut Vec<Descriptor>,
         window: Duration,
     ) -> Result<bool, Error> {

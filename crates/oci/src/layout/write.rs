@@ -1,13 +1,17 @@
 //! Writing layouts.
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use sealmark_formats::Digest;
+use sealmark_formats::{Digest, HashAlgorithm, Hasher};
 
 use super::Layout;
 use crate::error::Error;
 use crate::manifest::{Descriptor, Index, REF_NAME_ANNOTATION};
+
+/// How the names of files begin that are not whole yet.
+const PARTIAL: &str = ".sealmark-";
 
 impl Layout {
     /// Opens a layout for writing, and makes it if there is none.
@@ -40,13 +44,10 @@ impl Layout {
         Ok(digest)
     }
 
-    fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn put_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let path = self.blob_path(digest);
         if path.is_file() && self.blob(digest, bytes.len() as u64).is_ok() {
             return Ok(());
-        }
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(|error| Error::io("making", dir, error))?;
         }
         write_whole(&path, bytes)
     }
@@ -67,32 +68,112 @@ impl Layout {
             });
         }
         self.put_blob(&descriptor.digest, bytes)?;
+        self.list(std::slice::from_ref(descriptor))
+    }
+
+    /// Lists manifests that are in the layout in `index.json`, in one write.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn list(&self, descriptors: &[Descriptor]) -> Result<(), Error> {
+        let key = |entry: &Descriptor| (entry.digest.clone(), entry.annotations.clone());
+        // `cosign save` gives an image and its signatures one name, and tells them apart by kind.
+        let named = |entry: &Descriptor| {
+            let name = entry.annotations.get(REF_NAME_ANNOTATION)?.clone();
+            Some((name, entry.annotations.get(super::KIND_ANNOTATION).cloned()))
+        };
+        let same: BTreeSet<_> = descriptors.iter().map(key).collect();
+        let renamed: BTreeSet<_> = descriptors.iter().filter_map(named).collect();
         let mut index = self.index()?;
-        let name = descriptor.annotations.get(REF_NAME_ANNOTATION);
-        let kind = descriptor.annotations.get(super::KIND_ANNOTATION);
         index.manifests.retain(|entry| {
-            let same =
-                entry.digest == descriptor.digest && entry.annotations == descriptor.annotations;
-            // `cosign save` gives an image and its signatures one name, and tells them apart by kind.
-            let renamed = name.is_some()
-                && entry.annotations.get(REF_NAME_ANNOTATION) == name
-                && entry.annotations.get(super::KIND_ANNOTATION) == kind;
-            !same && !renamed
+            !same.contains(&key(entry)) && named(entry).is_none_or(|name| !renamed.contains(&name))
         });
-        index.manifests.push(descriptor.clone());
+        index.manifests.extend_from_slice(descriptors);
         write_whole(&self.dir().join("index.json"), &index.to_json())
+    }
+
+    /// Whether the layout has a blob of this size and digest. A file that is cut short or altered is not it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
+        let path = self.blob_path(digest);
+        let error = |error| Error::io("reading", &path, error);
+        let Some((mut file, length)) = super::open_regular(&path)? else {
+            return Ok(false);
+        };
+        if length != size {
+            return Ok(false);
+        }
+        let mut hasher = Hasher::new(digest.algorithm());
+        let mut piece = vec![0; 128 << 10];
+        loop {
+            let read = file.read(&mut piece).map_err(error)?;
+            if read == 0 {
+                return Ok(hasher.finish() == *digest);
+            }
+            hasher.update(&piece[..read]);
+        }
+    }
+
+    /// A file beside the blobs, which becomes one when it is whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn partial(&self, digest: &Digest) -> Result<tempfile::NamedTempFile, Error> {
+        partial(&self.blob_path(digest))
+    }
+
+    /// Makes a file that is whole the blob.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn keep(&self, digest: &Digest, file: tempfile::NamedTempFile) -> Result<(), Error> {
+        keep(&self.blob_path(digest), file)
+    }
+
+    /// Removes what an interrupted writer left. Writers of one layout take turns, so that nobody is still writing it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn sweep(&self) -> Result<(), Error> {
+        for algorithm in HashAlgorithm::ALL {
+            let dir = self.dir().join("blobs").join(algorithm.name());
+            let Ok(entries) = std::fs::read_dir(&dir) else {
+                continue;
+            };
+            for entry in entries {
+                let entry = entry.map_err(|error| Error::io("reading", &dir, error))?;
+                if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+                    let path = entry.path();
+                    std::fs::remove_file(&path)
+                        .map_err(|error| Error::io("removing", &path, error))?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 /// Under another name first, so that no reader sees a part.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let error = |error| Error::io("writing", path, error);
+    let mut file = partial(path)?;
+    file.write_all(bytes)
+        .map_err(|error| Error::io("writing", path, error))?;
+    keep(path, file)
+}
+
+fn partial(path: &Path) -> Result<tempfile::NamedTempFile, Error> {
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".sealmark-")
+    std::fs::create_dir_all(dir).map_err(|error| Error::io("making", dir, error))?;
+    tempfile::Builder::new()
+        .prefix(PARTIAL)
         .tempfile_in(dir)
-        .map_err(error)?;
-    file.write_all(bytes).map_err(error)?;
+        .map_err(|error| Error::io("writing", path, error))
+}
+
+fn keep(path: &Path, file: tempfile::NamedTempFile) -> Result<(), Error> {
+    let error = |error| Error::io("writing", path, error);
     // Blobs are public, unlike other temporary files.
     #[cfg(unix)]
     {

@@ -7,16 +7,18 @@ pub(crate) mod bundle;
 pub(crate) mod clean;
 mod client_files;
 pub(crate) mod completion;
+pub(crate) mod copy;
 mod cosign_output;
 pub(crate) mod demo;
-pub(crate) mod download;
 pub(crate) mod doctor;
+pub(crate) mod download;
 pub(crate) mod explain;
 pub(crate) mod generate_key_pair;
 pub(crate) mod image_lists;
 pub(crate) mod import_key_pair;
 pub(crate) mod initialize;
 pub(crate) mod inspect;
+pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod operations;
@@ -24,6 +26,7 @@ pub(crate) mod provenance;
 pub(crate) mod public_key;
 pub(crate) mod registry;
 pub(crate) mod revoke;
+pub(crate) mod save;
 pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;
@@ -51,6 +54,9 @@ use crate::terminal::Terminal;
 /// A request has the same bound as the command, and its error says more: whom it waited for. It comes first.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// `--timeout`, where it is not given.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(180);
+
 /// Runs the command within its time.
 pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> {
     let timeout = app.global.timeout;
@@ -59,6 +65,8 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
         || match &app.command {
             Command::Registry(_) | Command::Serve(_) | Command::Demo(_) => true,
             Command::Log(arguments) => arguments.is_unbounded(),
+            // A large image takes its time; each step on the way has a bound of its own.
+            Command::Copy(_) | Command::Save(_) | Command::Load(_) => timeout == DEFAULT_TIMEOUT,
             _ => false,
         };
     let last_request = terminal.last_request();
@@ -105,6 +113,9 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
         Command::Triangulate(arguments) => triangulate::run(&arguments, terminal).await,
+        Command::Copy(arguments) => copy::run(arguments, terminal).await,
+        Command::Save(arguments) => save::run(arguments, terminal).await,
+        Command::Load(arguments) => load::run(arguments, terminal).await,
         Command::Clean(arguments) => clean::run(arguments, terminal).await,
         Command::Initialize(arguments) => initialize::run(arguments, terminal).await,
         Command::TrustedRoot(arguments) => trusted_root::run(arguments, terminal).await,
