@@ -21,7 +21,7 @@ use crate::client::referrers::stated_type;
 use crate::client::{Client, Manifest};
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::manifest::{BUNDLE_PREFIX, Descriptor, holds_bundle};
+use crate::manifest::{Descriptor, holds_bundle};
 use crate::reference::{Repository, attachment_tag};
 
 /// Largest attachment, in bytes, also after decompression; cosign's `COSIGN_MAX_ATTACHMENT_SIZE`.
@@ -316,8 +316,7 @@ async fn referring(source: &Source, subject: &Digest, want: Want) -> Result<Vec<
                 .layers
                 .into_iter()
                 .filter(|layer| {
-                    signature && want.signatures
-                        || want.bundles && layer.media_type.starts_with(BUNDLE_PREFIX)
+                    signature && want.signatures || want.bundles && holds_bundle(&layer.media_type)
                 })
                 .map(|layer| Found {
                     layout,

@@ -33,7 +33,7 @@ pub const EMPTY_CONFIG: &str = "application/vnd.oci.empty.v1+json";
 pub const EMPTY_JSON: &[u8] = b"{}";
 /// How the media type of every Sigstore bundle starts.
 pub const BUNDLE_PREFIX: &str = "application/vnd.dev.sigstore.bundle";
-/// The artifact type of a bundle that holds a revocation. cosign 3 takes every bundle of a good signer for a signature of
+/// The artifact type, and the media type of the layer, of a bundle that holds a revocation. cosign 3 takes every bundle of a good signer for a signature of
 /// the image, whatever its statement says; this one it passes over.
 pub const REVOCATION_TYPE: &str = "application/vnd.sealmark.revocation.v1+json";
 
@@ -292,23 +292,23 @@ pub fn empty_config() -> Descriptor {
     Descriptor::of(EMPTY_CONFIG, EMPTY_JSON)
 }
 
-/// Whether a manifest of this artifact type holds a Sigstore bundle.
-pub fn holds_bundle(artifact_type: &str) -> bool {
-    artifact_type.starts_with(BUNDLE_PREFIX) || artifact_type == REVOCATION_TYPE
+/// Whether a manifest of this artifact type, or a layer of this media type, holds a Sigstore bundle.
+pub fn holds_bundle(kind: &str) -> bool {
+    kind.starts_with(BUNDLE_PREFIX) || kind == REVOCATION_TYPE
 }
 
 /// The manifest that holds one Sigstore bundle, as cosign 3 writes it: the empty configuration carries a copy of the
 /// artifact type, which some registries report instead of the manifest's.
 pub fn bundle_manifest(
     subject: &Descriptor,
-    layer: Descriptor,
+    mut layer: Descriptor,
     annotations: BTreeMap<String, String>,
 ) -> ImageManifest {
     let predicate_type = annotations.get(BUNDLE_PREDICATE_ANNOTATION);
-    let artifact_type = Some(match predicate_type.is_some_and(|it| it == REVOCATION_V1) {
-        true => REVOCATION_TYPE.to_owned(),
-        false => layer.media_type.clone(),
-    });
+    if predicate_type.is_some_and(|it| it == REVOCATION_V1) {
+        REVOCATION_TYPE.clone_into(&mut layer.media_type);
+    }
+    let artifact_type = Some(layer.media_type.clone());
     let mut config = empty_config();
     config.artifact_type.clone_from(&artifact_type);
     ImageManifest {

@@ -10,8 +10,7 @@ use crate::attachments::{MAX_ATTACHMENTS, PARALLEL, Source};
 use crate::client::referrers::stated_type;
 use crate::error::Error;
 use crate::manifest::{
-    BUNDLE_PREDICATE_ANNOTATION, BUNDLE_PREFIX, CREATED_ANNOTATION, Descriptor, Parsed,
-    holds_bundle,
+    BUNDLE_PREDICATE_ANNOTATION, CREATED_ANNOTATION, Descriptor, Parsed, holds_bundle,
 };
 
 /// Most images of an index that are looked at.
@@ -162,7 +161,7 @@ async fn referring(source: &Source, subject: &Digest) -> Result<Vec<Attachment>,
                         if let Some(layer) = image.layers.first() {
                             attachment.layer = Some(layer.digest.clone());
                             attachment.size = layer.size;
-                            if layer.media_type.starts_with(BUNDLE_PREFIX) {
+                            if holds_bundle(&layer.media_type) {
                                 attachment.artifact_type.clone_from(&layer.media_type);
                             }
                         }
@@ -182,7 +181,7 @@ async fn referring(source: &Source, subject: &Digest) -> Result<Vec<Attachment>,
                 }
             }
             attachment.layout = match attachment.artifact_type.as_str() {
-                kind if kind.starts_with(BUNDLE_PREFIX) => "bundle",
+                kind if holds_bundle(kind) => "bundle",
                 legacy::OCI11_SIGNATURE_TYPE => "oci-1-1",
                 _ => "referrer",
             };

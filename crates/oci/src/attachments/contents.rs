@@ -16,7 +16,7 @@ use sealmark_verify::evidence::{self, Content};
 
 use super::{Found, MAX_ATTACHED, PARALLEL, Source, own_fault};
 use crate::error::Error;
-use crate::manifest::{BUNDLE_PREFIX, Descriptor};
+use crate::manifest::{Descriptor, holds_bundle};
 
 /// Bytes that are unpacked for one artifact, with those that are thrown away. It bounds the time, not the memory:
 /// a thousand small bombs would take minutes.
@@ -212,7 +212,7 @@ impl Reader {
         let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
             return Content::Unreadable(no_room(&layer.digest, self.limits.together));
         };
-        let content = if media_type.starts_with(BUNDLE_PREFIX) {
+        let content = if holds_bundle(media_type) {
             Content::from_bundle(bytes)
         } else {
             Content::from_legacy_layer(media_type, bytes.to_vec(), &layer.annotations)

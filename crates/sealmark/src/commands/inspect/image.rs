@@ -47,7 +47,7 @@ pub(super) async fn describe(
             facts.append(config_facts(&config));
         }
         if let [layer] = image.layers.as_slice()
-            && layer.media_type.starts_with(manifest::BUNDLE_PREFIX)
+            && manifest::holds_bundle(&layer.media_type)
         {
             let limit = client.options().max_attachment;
             let json = client.blob(&repository, &layer.digest, limit).await?;
@@ -132,7 +132,7 @@ fn kind(parsed: &Parsed) -> &'static str {
                 .iter()
                 .all(|layer| layer.media_type == media_type)
     };
-    if image.kind().starts_with(manifest::BUNDLE_PREFIX) {
+    if manifest::holds_bundle(image.kind()) {
         "manifest of a Sigstore bundle"
     } else if all(legacy::SIMPLE_SIGNING_MEDIA_TYPE) {
         "signature manifest (legacy layout)"
