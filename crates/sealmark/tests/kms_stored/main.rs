@@ -7,6 +7,7 @@
 mod bench;
 mod hosts;
 mod kubernetes;
+mod plugin;
 
 use bench::{Bench, Tool};
 use sealmark_testkit::{Finished, Program};
