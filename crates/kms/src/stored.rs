@@ -62,6 +62,31 @@ pub(crate) enum Wanted {
     Public,
 }
 
+/// Why a service is asked: what reads may be sent again when it is busy.
+#[cfg_attr(
+    not(any(feature = "kubernetes", feature = "gitlab")),
+    allow(dead_code, reason = "there is no such place in this build")
+)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    Read,
+    Write,
+}
+
+#[cfg_attr(
+    not(any(feature = "kubernetes", feature = "gitlab")),
+    allow(dead_code, reason = "there is no such place in this build")
+)]
+impl Purpose {
+    /// What then has failed, for messages.
+    pub(crate) fn failed(self) -> &'static str {
+        match self {
+            Self::Read => "cannot be read",
+            Self::Write => "cannot be written",
+        }
+    }
+}
+
 /// What the reference leads to, if that is such a place.
 pub(crate) async fn files(
     key: &KeyRef,

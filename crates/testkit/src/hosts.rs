@@ -92,10 +92,9 @@ fn gitlab(variables: &mut Variables, request: &Request) -> Reply {
     }
     let path = request.path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let (kind, project, below) = match parts[..] {
-        ["api", "v4", kind, project, ref below @ ..] => (kind, project, below),
-        // Go's client asks the root for its rate limits.
-        _ => return message(404, &json!("404 Not Found")),
+    // Go's client asks the root for its rate limits.
+    let ["api", "v4", kind, project, ref below @ ..] = parts[..] else {
+        return message(404, &json!("404 Not Found"));
     };
     match (kind, PROJECT.contains(&project)) {
         ("projects", true) => {}

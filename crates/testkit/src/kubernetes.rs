@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -32,6 +33,7 @@ pub struct Kubernetes {
     server: FaultyServer,
     authority: PathBuf,
     secrets: Arc<Mutex<Secrets>>,
+    busy: Arc<AtomicU32>,
 }
 
 impl Kubernetes {
@@ -57,8 +59,21 @@ impl Kubernetes {
 
     fn with(tls: Tls) -> Self {
         let secrets: Arc<Mutex<Secrets>> = Arc::default();
+        let busy: Arc<AtomicU32> = Arc::default();
+        let left = Arc::clone(&busy);
         let (state, certificates) = (Arc::clone(&secrets), tls.demands_certificates);
         let answer = move |request: &Request| {
+            let taken = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            if taken.is_ok() {
+                let message = "Too many requests, please try again later.";
+                return status(
+                    429,
+                    "TooManyRequests",
+                    message,
+                    &json!({"retryAfterSeconds": 1}),
+                )
+                .with("retry-after", 1);
+            }
             let who = match certificates {
                 true => Some("kubernetes-admin"),
                 false => user(request),
@@ -70,6 +85,7 @@ impl Kubernetes {
             server: FaultyServer::start_on("127.0.0.1:0", Some(tls.config), answer),
             authority: tls.authority,
             secrets,
+            busy,
         }
     }
 
@@ -92,6 +108,11 @@ impl Kubernetes {
              contexts:\n- name: test\n  context: {{cluster: double, user: ci}}\n\
              users:\n- name: ci\n  user: {user}\n"
         )
+    }
+
+    /// Refuses the next requests, as a server that is asked too often.
+    pub fn throttle(&self, requests: u32) {
+        self.busy.store(requests, Ordering::SeqCst);
     }
 
     /// A member of a secret.

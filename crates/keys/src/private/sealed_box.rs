@@ -40,3 +40,21 @@ pub fn seal_for(recipient: &[u8; 32], message: &[u8]) -> Result<Vec<u8>, Error> 
     let tag = mac(&mac_key, &ciphertext);
     Ok([public.as_ref(), &tag, &ciphertext].concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// That boxes can be opened is judged where they are used, together with those of cosign.
+    #[test]
+    fn each_box_has_a_sender_of_its_own_and_a_key_without_a_secret_is_refused() {
+        // RFC 7748, 6.1: Bob's public key.
+        let key = hex::decode("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
+            .unwrap();
+        let key: [u8; 32] = key.try_into().unwrap();
+        let (one, other) = (seal_for(&key, b"x").unwrap(), seal_for(&key, b"x").unwrap());
+        assert_eq!(one.len(), 32 + 16 + 1);
+        assert_ne!(one[..32], other[..32]);
+        assert!(seal_for(&[0; 32], b"x").is_err());
+    }
+}

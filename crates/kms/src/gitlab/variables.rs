@@ -9,7 +9,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::reference::Reference;
-use crate::stored::{Files, KeyPair, Wanted};
+use crate::stored::{Files, KeyPair, Purpose, Wanted};
 use crate::{Error, Options};
 
 const PRIVATE: &str = "COSIGN_PRIVATE_KEY";
@@ -44,7 +44,7 @@ pub(crate) async fn read(
     wanted: Wanted,
     options: &Options,
 ) -> Result<Files, Error> {
-    let project = Project::find(reference, "cannot be read", options).await?;
+    let project = Project::find(reference, Purpose::Read, options).await?;
     let (private, public, password) = match wanted {
         Wanted::Public => match project.get(PUBLIC).await? {
             Some(public) => (None, Some(public), None),
@@ -78,7 +78,7 @@ pub(crate) async fn store(
     replace: bool,
     options: &Options,
 ) -> Result<String, Error> {
-    let project = Project::find(reference, "cannot be written", options).await?;
+    let project = Project::find(reference, Purpose::Write, options).await?;
     let password = std::str::from_utf8(&pair.password).map_err(|_| {
         project.failed("a password that is not UTF-8 is no value of a variable".to_owned())
     })?;
@@ -107,11 +107,8 @@ pub(crate) async fn store(
 }
 
 impl<'a> Project<'a> {
-    fn open(
-        reference: &'a Reference,
-        what: &'static str,
-        options: &Options,
-    ) -> Result<Self, Error> {
+    fn open(reference: &'a Reference, purpose: Purpose, options: &Options) -> Result<Self, Error> {
+        let what = purpose.failed();
         let failed = |reason: String| Error::Provider {
             key: reference.to_string(),
             what,
@@ -137,7 +134,9 @@ impl<'a> Project<'a> {
             address += "/api/v4";
         }
         let mut http = options.http();
-        http.tries = 1;
+        if purpose == Purpose::Write {
+            http.tries = 1;
+        }
         let service = Service::new("GitLab", &address, &http)?;
         let url: &Url = service.url();
         if url.scheme() == "http" && !sealmark_http::is_loopback(url.host_str().unwrap_or_default())
@@ -166,10 +165,10 @@ impl<'a> Project<'a> {
     /// Finds out whether the reference is of a project or of a group, as cosign does: a path and an id do not show it.
     async fn find(
         reference: &'a Reference,
-        what: &'static str,
+        purpose: Purpose,
         options: &Options,
     ) -> Result<Self, Error> {
-        let mut found = Self::open(reference, what, options)?;
+        let mut found = Self::open(reference, purpose, options)?;
         let project = found.ask(Method::GET, "", None).await?;
         match project.status {
             200 => return Ok(found),

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::access::Access;
 use super::reference::Reference;
+use crate::stored::Purpose;
 use crate::{Error, Options};
 
 /// A server, and what is presented to it.
@@ -22,9 +23,10 @@ impl Connection {
     /// As the kubeconfig says, or the pod.
     pub(super) async fn open(
         reference: &Reference,
-        what: &'static str,
+        purpose: Purpose,
         options: &Options,
     ) -> Result<Self, Error> {
+        let what = purpose.failed();
         let failed = |reason: String| Error::Provider {
             key: reference.to_string(),
             what,
@@ -48,7 +50,9 @@ impl Connection {
         }
         let mut http = options.http();
         // What is written is not sent twice: the second try would find what the first one left.
-        http.tries = 1;
+        if purpose == Purpose::Write {
+            http.tries = 1;
+        }
         http.tls.accept_any_certificate = access.accept_any_certificate;
         if access.accept_any_certificate {
             options.tell(format!(

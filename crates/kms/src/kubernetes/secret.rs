@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::connection::Connection;
 use super::reference::Reference;
-use crate::stored::{Files, KeyPair};
+use crate::stored::{Files, KeyPair, Purpose};
 use crate::{Error, Options};
 
 const PRIVATE: &str = "cosign.key";
@@ -69,10 +69,10 @@ struct Attempt<'a> {
 pub(crate) async fn read(reference: &Reference, options: &Options) -> Result<Files, Error> {
     let attempt = Attempt {
         reference,
-        what: "cannot be read",
+        what: Purpose::Read.failed(),
         verb: "get",
     };
-    let connection = Connection::open(reference, attempt.what, options).await?;
+    let connection = Connection::open(reference, Purpose::Read, options).await?;
     let answer = connection
         .ask(Method::GET, reference, Some(&reference.name), None)
         .await?;
@@ -110,8 +110,8 @@ pub(crate) async fn store(
     replace: bool,
     options: &Options,
 ) -> Result<String, Error> {
-    let what = "cannot be written";
-    let connection = Connection::open(reference, what, options).await?;
+    let what = Purpose::Write.failed();
+    let connection = Connection::open(reference, Purpose::Write, options).await?;
     let attempt = |verb| Attempt {
         reference,
         what,

@@ -651,3 +651,22 @@ fn a_client_certificate_says_who_asks() {
         .args(["public-key", "--key", "k8s://demo/key"]);
     run.env("KUBECONFIG", path).run().code(1);
 }
+
+#[test]
+fn a_busy_server_is_asked_again_but_nothing_is_written_twice() {
+    if !have(&["openssl"]) {
+        return;
+    }
+    let world = World::new();
+    world.make("k8s://demo/release").success();
+    world.cluster.throttle(2);
+    let public = world.run("reader", &["public-key", "--key", "k8s://demo/release"]);
+    public.run().success();
+    world.cluster.throttle(1);
+    let refused = world.make("k8s://demo/another").code(1);
+    assert!(
+        message(&refused).contains("answered 429 (TooManyRequests) when asked to get secrets"),
+        "{refused}"
+    );
+    assert!(world.cluster.member("another", "cosign.key").is_none());
+}
