@@ -18,13 +18,10 @@ pub struct Reference {
 impl Reference {
     /// What follows the scheme.
     pub(crate) fn parse(rest: &str) -> Result<Self, String> {
-        let (owner, repository) = match rest.trim_end_matches('/').split_once('/') {
-            Some(parts) => parts,
-            None => {
-                return Err(format!(
-                    "the form is {FORM}; secrets of an organisation are not supported, gh secret set --org writes them"
-                ));
-            }
+        let Some((owner, repository)) = rest.trim_end_matches('/').split_once('/') else {
+            return Err(format!(
+                "the form is {FORM}; secrets of an organisation are not supported, gh secret set --org writes them"
+            ));
         };
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         for name in [owner, repository] {

@@ -72,7 +72,7 @@ impl Access {
             authorities: Some(file("ca.crt").await?.to_string()),
             accept_any_certificate: false,
             server_name: None,
-            authorization: Some(bearer(&*file("token").await?)),
+            authorization: Some(bearer(&file("token").await?)),
             identity: None,
             impersonation: Vec::new(),
             origin: "this pod's cluster".to_owned(),

@@ -126,7 +126,7 @@ impl Kubeconfig {
             let text = read(&path).await.map_err(failed)?;
             let mut one = Self::parse(&text).map_err(failed)?;
             let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
-            one.anchor(absolute.parent().unwrap_or(Path::new("/")));
+            one.anchor(absolute.parent().unwrap_or_else(|| Path::new("/")));
             all.add(one, path);
         }
         Ok(all)
