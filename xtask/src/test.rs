@@ -145,7 +145,9 @@ fn clippy(checkout: &Path) -> Outcome<()> {
 
 /// All providers together are what every other step has.
 fn features(checkout: &Path) -> Outcome<()> {
-    let manifest = std::fs::read_to_string(checkout.join("crates/kms/Cargo.toml"))?;
+    let path = checkout.join("crates/kms/Cargo.toml");
+    let manifest = std::fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let providers = providers(&manifest);
     if providers.is_empty() {
         return Err("crates/kms/Cargo.toml has no features".into());
