@@ -15,7 +15,7 @@ struct Step {
     run: fn(&Path) -> Outcome<()>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "fmt",
         what: "cargo fmt --check",
@@ -35,6 +35,11 @@ const STEPS: [Step; 10] = [
         name: "clippy",
         what: "cargo clippy, warnings denied",
         run: clippy,
+    },
+    Step {
+        name: "features",
+        what: "the providers of keys: none, and each alone, warnings denied",
+        run: features,
     },
     Step {
         name: "deny",
@@ -138,6 +143,45 @@ fn clippy(checkout: &Path) -> Outcome<()> {
     process::show(command.args(["--", "-D", "warnings"]))
 }
 
+/// All providers together are what every other step has.
+fn features(checkout: &Path) -> Outcome<()> {
+    let path = checkout.join("crates/kms/Cargo.toml");
+    let manifest = std::fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let providers = providers(&manifest);
+    if providers.is_empty() {
+        return Err("crates/kms/Cargo.toml has no features".into());
+    }
+    for feature in std::iter::once("").chain(providers) {
+        let mut command = cargo(checkout);
+        command.args([
+            "clippy",
+            "--package",
+            "sealmark-kms",
+            "--lib",
+            "--locked",
+            "--quiet",
+        ]);
+        command.args(["--no-default-features", "--features", feature]);
+        process::show(command.args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
+}
+
+/// The names of the features in a manifest, without `default`.
+fn providers(manifest: &str) -> Vec<&str> {
+    let section = manifest
+        .lines()
+        .skip_while(|line| *line != "[features]")
+        .skip(1);
+    section
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .filter(|name| *name != "default")
+        .collect()
+}
+
 fn doc(checkout: &Path) -> Outcome<()> {
     let mut command = cargo(checkout);
     command.args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
@@ -178,5 +222,16 @@ fn deny(checkout: &Path) -> Outcome<()> {
             );
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_providers_are_read_from_the_manifest() {
+        let manifest = "[package]\nname = \"x\"\n\n[features]\ndefault = [\"a\"]\n# Why.\na = []\nb-c = [\"dep:x\"]\n\n[dependencies]\nd = \"1\"\n";
+        assert_eq!(providers(manifest), ["a", "b-c"]);
     }
 }

@@ -15,7 +15,7 @@ use reqwest::{Certificate, Client, ClientBuilder};
 use url::Url;
 
 pub use error::Error;
-pub use service::{Answer, DEFAULT_TIMEOUT, OnRequest, Options, Service};
+pub use service::{Answer, DEFAULT_TIMEOUT, OnRequest, Options, Service, Tls};
 
 /// As much as is quoted of a service's own words, in characters.
 const MAX_QUOTED: usize = 400;
@@ -41,13 +41,37 @@ pub fn client(
     connect_timeout: Duration,
     authorities: &[Certificate],
 ) -> Result<Client, Error> {
+    client_with(url, connect_timeout, authorities, &Tls::default())
+}
+
+/// [`client`], with what is particular about TLS.
+pub(crate) fn client_with(
+    url: &Url,
+    connect_timeout: Duration,
+    authorities: &[Certificate],
+    tls: &Tls,
+) -> Result<Client, Error> {
     let mut builder = builder(connect_timeout);
     if url.scheme() == "http" {
         builder = builder.tls_certs_only([]);
+    } else if tls.only_authorities {
+        builder = builder.tls_certs_only(authorities.iter().cloned());
     } else if !authorities.is_empty() {
         builder = builder.tls_certs_merge(authorities.iter().cloned());
     }
+    if tls.accept_any_certificate {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    if let Some(identity) = &tls.identity {
+        builder = builder.identity(identity.clone());
+    }
     let host = url.host_str().unwrap_or_default();
+    if let Some(address) = tls.address {
+        builder = builder.resolve(host, address);
+        if address.ip().is_loopback() {
+            builder = builder.no_proxy();
+        }
+    }
     let link_local = |ip: std::net::Ipv4Addr| ip.is_link_local();
     if is_loopback(host) || host.parse().is_ok_and(link_local) {
         builder = builder.no_proxy();

@@ -7,15 +7,16 @@
 //! - Nothing of what was sent, token or code, gets into an error; what came gets there on one line, cut.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, Method, RequestBuilder};
+use reqwest::{Certificate, Client, Identity, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::{Error, client, innermost, retry_after, sanitise};
+use crate::{Error, client_with, innermost, retry_after, sanitise};
 
 /// How long one request may take, as for cosign.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +43,21 @@ pub struct Options {
     pub authorities: Vec<Certificate>,
     /// How often something is asked for, at most.
     pub tries: u32,
+    /// What is particular about TLS with this service.
+    pub tls: Tls,
+}
+
+/// What may be particular about TLS with one service.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// Believe [`Options::authorities`] alone, and not those of the system.
+    pub only_authorities: bool,
+    /// Believe any certificate. For servers that the user has said this of, and for nothing else.
+    pub accept_any_certificate: bool,
+    /// Who asks: a certificate and its key.
+    pub identity: Option<Identity>,
+    /// The host of the URL is the name in the server's certificate, and the server is here.
+    pub address: Option<SocketAddr>,
 }
 
 impl Default for Options {
@@ -51,6 +67,7 @@ impl Default for Options {
             on_request: None,
             authorities: Vec::new(),
             tries: TRIES,
+            tls: Tls::default(),
         }
     }
 }
@@ -103,7 +120,7 @@ impl Service {
         if !base.username().is_empty() || base.password().is_some() {
             return Err(wrong("it must have no user name or password"));
         }
-        let client = client(&base, options.timeout, &options.authorities)?;
+        let client = client_with(&base, options.timeout, &options.authorities, &options.tls)?;
         Ok(Self {
             kind,
             base,

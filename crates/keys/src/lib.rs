@@ -34,7 +34,7 @@ mod verify;
 pub use algorithm::{Algorithm, Curve, KeyType};
 pub use error::{Error, VerifyError};
 #[cfg(not(target_arch = "wasm32"))]
-pub use private::{Elsewhere, Input, PrivateKey, StreamSigner};
+pub use private::{Elsewhere, Input, PrivateKey, StreamSigner, seal_for};
 pub use public::{KeyId, PublicKey};
 pub use scheme::Scheme;
 pub use sealmark_formats::{Digest, HashAlgorithm};

@@ -15,9 +15,11 @@ use crate::{Algorithm, Error, KeyType, PublicKey};
 mod asn1;
 mod key_file;
 mod pbes2;
+mod sealed_box;
 mod secretbox;
 mod sign;
 
+pub use sealed_box::seal_for;
 pub use sign::StreamSigner;
 
 /// A key that signs. Clones share one copy of the secret.

@@ -16,7 +16,7 @@ pub enum Error {
     },
     /// The reference has a scheme that is not known.
     #[error(
-        "unknown key reference {reference}: {}known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11",
+        "unknown key reference {reference}: {}known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, gitlab, hashivault, k8s, openbao, pkcs11",
         .nearest.map(|n| format!("did you mean {n}://? ")).unwrap_or_default()
     )]
     UnknownScheme {
@@ -92,10 +92,28 @@ pub enum Error {
         reason: String,
     },
     /// Keys are made in providers, and in files by other means.
-    #[error(
-        "{key} is no place where a key can be made; without --kms the pair is written to files"
-    )]
+    #[error("{key} is no place where a key can be made and stays; {instead}")]
     NotMade {
+        /// The reference.
+        key: String,
+        /// What to do.
+        instead: String,
+    },
+    /// A key pair is written to files, or to a service that keeps such files.
+    #[error(
+        "{key} is no place where a key pair can be kept: those are k8s://NAMESPACE/SECRET, gitlab://PROJECT and \
+         github://OWNER/REPOSITORY; a key that stays with its provider is made with --kms"
+    )]
+    NotKept {
+        /// The reference.
+        key: String,
+    },
+    /// There is a pair already, which is not replaced without a word.
+    #[error(
+        "{key} has a key pair already: nothing was written, as a key that is replaced cannot be brought back. Choose \
+         another place, or give --yes to replace it"
+    )]
+    PairThere {
         /// The reference.
         key: String,
     },

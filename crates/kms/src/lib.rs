@@ -12,18 +12,22 @@ pub mod azure;
 mod encode;
 mod error;
 mod fetch;
+pub mod github;
+pub mod gitlab;
 pub mod google;
+pub mod kubernetes;
 mod load;
 pub mod pkcs11;
 pub mod plugin;
 #[cfg_attr(
-    not(feature = "azure"),
+    not(any(feature = "azure", feature = "kubernetes")),
     allow(dead_code, reason = "plugins say in their answer whether they failed")
 )]
 mod program;
 mod reference;
 mod remote;
 mod signer;
+mod stored;
 pub mod vault;
 
 pub use error::Error;
@@ -34,3 +38,4 @@ pub use remote::{
 };
 pub use sealmark_keys::Input;
 pub use signer::Signer;
+pub use stored::{KeyPair, store};

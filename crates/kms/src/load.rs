@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::aws;
 #[cfg(feature = "azure")]
 use crate::azure;
+use crate::stored::{self, Wanted};
 use crate::{Error, KeyRef, Options, RemoteKey, Signer, fetch, plugin};
 
 /// Gets a public key to verify with.
@@ -34,11 +35,16 @@ pub async fn load_verifier(
 ) -> Result<(PublicKey, Option<RemoteKey>), Error> {
     match remote(key, options).await? {
         Some(key) => Ok((key.public.clone(), Some(key))),
-        None => Ok((local_public(key).await?, None)),
+        None => Ok((local_public(key, options).await?, None)),
     }
 }
 
-async fn local_public(key: &KeyRef) -> Result<PublicKey, Error> {
+async fn local_public(key: &KeyRef, options: &Options) -> Result<PublicKey, Error> {
+    if let Some(files) = stored::files(key, Wanted::Public, options).await? {
+        let public = files.public_key(key)?;
+        options.tell(format!("key {key}: {}", public.algorithm_name()));
+        return Ok(public);
+    }
     let file = read(key).await?;
     match PrivateKey::is_encrypted_pem(&file) {
         Some(true) => {
@@ -73,8 +79,22 @@ where
     if let Some(key) = remote(key, options).await? {
         return Ok(Signer::Remote(key));
     }
-    let file = read(key).await?;
-    let key = key.clone();
+    let files = stored::files(key, Wanted::Private, options).await?;
+    let (key, options) = (key.clone(), options.clone());
+    if let Some(files) = files {
+        let private = move || {
+            let private = files.private_key(&key, password)?;
+            options.tell(format!(
+                "key {key}: {}",
+                private.public_key().algorithm_name()
+            ));
+            Ok(Signer::Local(private))
+        };
+        return tokio::task::spawn_blocking(private)
+            .await
+            .map_err(|error| Error::Interrupted(error.to_string()))?;
+    }
+    let file = read(&key).await?;
     // scrypt takes some 0.2 s, and a password prompt as long as it takes.
     tokio::task::spawn_blocking(move || private(&key, &file, password).map(Signer::Local))
         .await
@@ -89,7 +109,12 @@ pub(crate) async fn remote(key: &KeyRef, options: &Options) -> Result<Option<Rem
         #[cfg(not(feature = "azure"))]
         KeyRef::Azure(_) => Err(not_built(key, "Azure Key Vault")),
         KeyRef::Plugin(key) => Ok(Some(plugin::open(key, options).await?)),
-        KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Ok(None),
+        KeyRef::File(_)
+        | KeyRef::Env(_)
+        | KeyRef::Url(_)
+        | KeyRef::Kubernetes(_)
+        | KeyRef::GitLab(_)
+        | KeyRef::GitHub(_) => Ok(None),
         #[cfg(feature = "aws")]
         KeyRef::Aws(key) => Ok(Some(aws::load(key, options).await?)),
         #[cfg(not(feature = "aws"))]
@@ -141,15 +166,26 @@ pub async fn create_key(
         KeyRef::Vault(key) => crate::vault::create(key, algorithm, options).await,
         #[cfg(not(feature = "vault"))]
         KeyRef::Vault(_) => Err(not_built(key, "Vault")),
-        KeyRef::File(_) | KeyRef::Env(_) | KeyRef::Url(_) => Err(Error::NotMade {
+        KeyRef::File(_)
+        | KeyRef::Env(_)
+        | KeyRef::Url(_)
+        | KeyRef::Kubernetes(_)
+        | KeyRef::GitLab(_)
+        | KeyRef::GitHub(_) => Err(Error::NotMade {
             key: key.to_string(),
+            instead: match key.keeps_key_pairs() {
+                true => format!(
+                    "a key pair is kept there without --kms: sealmark generate-key-pair {key}"
+                ),
+                false => "without --kms the pair is written to files".to_owned(),
+            },
         }),
     }
 }
 
 /// The build has not what is needed for the key.
 #[allow(dead_code, reason = "unless every feature is on")]
-fn not_built(key: &KeyRef, provider: &'static str) -> Error {
+pub(crate) fn not_built(key: &KeyRef, provider: &'static str) -> Error {
     Error::NotSupported {
         reference: format!("{:?}", key.to_string()),
         provider,
@@ -157,7 +193,7 @@ fn not_built(key: &KeyRef, provider: &'static str) -> Error {
     }
 }
 
-fn private(
+pub(crate) fn private(
     key: &KeyRef,
     file: &[u8],
     password: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, Error>,
@@ -204,7 +240,10 @@ async fn read(key: &KeyRef) -> Result<Zeroizing<Vec<u8>>, Error> {
         | KeyRef::Google(_)
         | KeyRef::Pkcs11(_)
         | KeyRef::Plugin(_)
-        | KeyRef::Vault(_) => {
+        | KeyRef::Vault(_)
+        | KeyRef::Kubernetes(_)
+        | KeyRef::GitLab(_)
+        | KeyRef::GitHub(_) => {
             return Err(failed("it never leaves its provider".to_owned()));
         }
     };

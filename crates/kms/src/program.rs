@@ -47,6 +47,18 @@ impl Program {
         })
     }
 
+    /// The program in this file.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        allow(dead_code, reason = "the others are found by name")
+    )]
+    pub(crate) fn at(file: &std::path::Path) -> Option<Self> {
+        is_program(file).then(|| Self {
+            name: file.display().to_string(),
+            path: file.to_owned(),
+        })
+    }
+
     /// Runs it to its end, with this on its standard input.
     ///
     /// # Errors
@@ -57,9 +69,24 @@ impl Program {
         stdin: Vec<u8>,
         timeout: Duration,
     ) -> Result<Output, String> {
+        self.run_with(arguments, &[], stdin, timeout).await
+    }
+
+    /// [`run`](Self::run) with these variables besides those that there are.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) async fn run_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        stdin: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<Output, String> {
         let name = &self.name;
         let mut child = Command::new(&self.path)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

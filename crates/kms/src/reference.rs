@@ -39,35 +39,16 @@ pub enum KeyRef {
     Pkcs11(crate::pkcs11::Reference),
     /// In a transit engine of Vault or OpenBao.
     Vault(crate::vault::Reference),
+    /// A key pair in a secret of Kubernetes.
+    Kubernetes(crate::kubernetes::Reference),
+    /// A key pair in variables of a GitLab project.
+    GitLab(crate::gitlab::Reference),
+    /// A key pair in secrets of a GitHub repository, which can be written and not read.
+    GitHub(crate::github::Reference),
 }
-
-/// A place for keys that is known, but not supported.
-struct Provider {
-    schemes: &'static [&'static str],
-    name: &'static str,
-    alternative: &'static str,
-}
-
-const PROVIDERS: [Provider; 3] = [
-    Provider {
-        schemes: &["k8s"],
-        name: "Kubernetes secret",
-        alternative: "read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that",
-    },
-    Provider {
-        schemes: &["gitlab"],
-        name: "GitLab",
-        alternative: "in a job, give the variable: env://COSIGN_PRIVATE_KEY or env://COSIGN_PUBLIC_KEY",
-    },
-    Provider {
-        schemes: &["github"],
-        name: "GitHub",
-        alternative: "GitHub gives a secret to workflows alone, and never back: put it into the environment there, and give env://VARIABLE",
-    },
-];
 
 /// The schemes that are supported.
-const SUPPORTED: [&str; 11] = [
+const SUPPORTED: [&str; 14] = [
     "awskms",
     "azurekms",
     "env",
@@ -75,7 +56,10 @@ const SUPPORTED: [&str; 11] = [
     "http",
     "file",
     "gcpkms",
+    "github",
+    "gitlab",
     "hashivault",
+    "k8s",
     "openbao",
     "pkcs11",
     "vault",
@@ -89,7 +73,7 @@ impl KeyRef {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let found = Self::parse_built_in(text);
         match &found {
-            Err(Error::UnknownScheme { .. } | Error::NotSupported { .. }) => scheme(text)
+            Err(Error::UnknownScheme { .. }) => scheme(text)
                 .and_then(|(scheme, rest)| plugin::Key::find(&scheme, rest))
                 .map_or(found, |key| Ok(Self::Plugin(key))),
             _ => found,
@@ -142,21 +126,35 @@ impl KeyRef {
                     .map(Self::Pkcs11)
                     .map_err(|reason| bad(text, &reason))
             }
-            other => match PROVIDERS.iter().find(|p| p.schemes.contains(&other)) {
-                Some(provider) => Err(unsupported(provider, text)),
-                None => Err(Error::UnknownScheme {
-                    reference: shown(text),
-                    nearest: nearest(other),
-                }),
-            },
+            "k8s" => crate::kubernetes::Reference::parse(rest)
+                .map(Self::Kubernetes)
+                .map_err(|reason| bad(text, &reason)),
+            "gitlab" => crate::gitlab::Reference::parse(rest)
+                .map(Self::GitLab)
+                .map_err(|reason| bad(text, &reason)),
+            "github" => crate::github::Reference::parse(rest)
+                .map(Self::GitHub)
+                .map_err(|reason| bad(text, &reason)),
+            other => Err(Error::UnknownScheme {
+                reference: shown(text),
+                nearest: nearest(other),
+            }),
         }
     }
 }
 
 impl KeyRef {
-    /// Whether the key is in a provider, which is asked whenever it is used.
-    pub fn is_in_provider(&self) -> bool {
-        !matches!(self, Self::File(_) | Self::Env(_) | Self::Url(_))
+    /// Whether a network may be needed to have the key. Only a file, a variable and a token are surely here.
+    pub fn needs_network(&self) -> bool {
+        !matches!(self, Self::File(_) | Self::Env(_) | Self::Pkcs11(_))
+    }
+
+    /// Whether a key pair is kept there, as in files: see [`store`](crate::store).
+    pub fn keeps_key_pairs(&self) -> bool {
+        matches!(
+            self,
+            Self::Kubernetes(_) | Self::GitLab(_) | Self::GitHub(_)
+        )
     }
 }
 
@@ -225,14 +223,6 @@ pub(crate) fn is_safe(url: &Url) -> bool {
     }
 }
 
-fn unsupported(provider: &Provider, text: &str) -> Error {
-    Error::NotSupported {
-        reference: shown(text),
-        provider: provider.name,
-        alternative: provider.alternative,
-    }
-}
-
 fn bad(text: &str, reason: &str) -> Error {
     Error::BadReference {
         reference: shown(text),
@@ -279,8 +269,8 @@ fn nearest(scheme: &str) -> Option<&'static str> {
     if scheme.len() > 32 {
         return None;
     }
-    let known = PROVIDERS.iter().flat_map(|p| p.schemes).chain(&SUPPORTED);
-    known
+    SUPPORTED
+        .iter()
         .map(|name| (edit_distance(scheme, name), *name))
         .filter(|(slips, name)| *slips <= MAX_SLIPS && 2 * slips < name.len())
         .min()
@@ -315,6 +305,9 @@ impl fmt::Display for KeyRef {
             Self::Google(key) => key.fmt(f),
             Self::Pkcs11(key) => key.fmt(f),
             Self::Vault(key) => key.fmt(f),
+            Self::Kubernetes(key) => key.fmt(f),
+            Self::GitLab(key) => key.fmt(f),
+            Self::GitHub(key) => key.fmt(f),
         }
     }
 }
@@ -380,6 +373,11 @@ mod tests {
             ),
             ("vault://transit/keys/k", "hashivault://transit/k"),
             ("openbao://k?version=2", "openbao://k/versions/2"),
+            ("k8s://demo/release", "k8s://demo/release"),
+            ("K8S://demo/release", "k8s://demo/release"),
+            ("gitlab://acme/app", "gitlab://acme/app"),
+            ("gitlab://4711/", "gitlab://4711"),
+            ("github://acme/app", "github://acme/app"),
         ];
         for (text, expected) in table {
             let found = match KeyRef::parse(text) {
@@ -396,7 +394,7 @@ mod tests {
     #[test]
     fn what_is_said_of_references_that_cannot_be_used() {
         let http = "http:// is allowed to this machine only, as anyone on the way could exchange the key; use https://";
-        let known = "known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11";
+        let known = "known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, gitlab, hashivault, k8s, openbao, pkcs11";
         let table = [
             ("", "bad key reference \"\": it is empty".to_owned()),
             ("env://", "bad key reference \"env://\": the variable's name is missing: env://VARIABLE".into()),
@@ -409,9 +407,9 @@ mod tests {
             ("azurekms://v/k", "bad key reference \"azurekms://v/k\": \"v\" cannot be the name of a vault: it has 3 to 24 characters; the form is azurekms://VAULT/NAME or https://VAULT.vault.azure.net/keys/NAME".into()),
             ("gcpkms://projects/p", "bad key reference \"gcpkms://projects/p\": locations is missing: gcpkms://projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY[/cryptoKeyVersions/VERSION]".into()),
             ("hashivault://a b", "bad key reference \"hashivault://a b\": \"a b\" is no name of a key, an engine or a namespace: letters, digits, _, - and . make one up".into()),
-            ("k8s://ns/s", "Kubernetes secret keys are not supported (\"k8s://ns/s\"); read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that".into()),
-            ("gitlab://o/p", "GitLab keys are not supported (\"gitlab://o/p\"); in a job, give the variable: env://COSIGN_PRIVATE_KEY or env://COSIGN_PUBLIC_KEY".into()),
-            ("github://o/r", "GitHub keys are not supported (\"github://o/r\"); GitHub gives a secret to workflows alone, and never back: put it into the environment there, and give env://VARIABLE".into()),
+            ("k8s://release", "bad key reference \"k8s://release\": the namespace or the secret is missing: k8s://NAMESPACE/SECRET".into()),
+            ("gitlab://", "bad key reference \"gitlab://\": the project is missing: gitlab://GROUP/PROJECT or gitlab://PROJECT-ID".into()),
+            ("github://o", "bad key reference \"github://o\": the form is github://OWNER/REPOSITORY; secrets of an organisation are not supported, gh secret set --org writes them".into()),
             ("pkcs11://token=t", "bad key reference \"pkcs11://token=t\": a PKCS#11 URI has no slashes: pkcs11:token=NAME;object=NAME".into()),
             ("pkcs11:token=t;pin-value=1234", "bad key reference \"pkcs11:token=t;pin-value=…\": pin-value comes after a question mark: …?pin-value=…".into()),
             ("awskm://k", format!("unknown key reference \"awskm://k\": did you mean awskms://? {known}")),
@@ -432,6 +430,43 @@ mod tests {
             .to_string();
         assert!(long.len() < 700, "{}", long.len());
     }
+    /// What the author of "Sigstore for containers" (2022) pasted after `--key`, in the order of the story, and what cosign
+    /// said of it then.
+    #[test]
+    fn what_the_story_s_user_pasted_is_understood() {
+        const ID: &str = "61c124fb-bf47-4f95-a805-65dda7cd08ae";
+        const ARN: &str =
+            "arn:aws:kms:us-west-2:562077019569:key/61c124fb-bf47-4f95-a805-65dda7cd08ae";
+        const VAULT: &str = "azurekms://tsm-kv-usw3-tst-cssc.vault.azure.net";
+        const VERSION: &str = "91ca3fb133614790a51fc9c04bd96890";
+        const KEY: &str = "sigstore-azure-test-key";
+        for (pasted, expected) in [
+            // "kms specification should be in the format awskms://[ENDPOINT]/[ID/ALIAS/ARN]"
+            (format!("awskms://{ID}"), format!("awskms:///{ID}")),
+            // "failed to parse endpoint URL: … invalid port \":key\" after host"
+            (format!("awskms://{ARN}"), format!("awskms:///{ARN}")),
+            // It signed.
+            (format!("awskms:///{ID}"), format!("awskms:///{ID}")),
+            (format!("awskms:///{ARN}"), format!("awskms:///{ARN}")),
+            // "kms specification should be in the format azurekms://[VAULT_NAME][VAULT_URL]/[KEY_NAME]"
+            (
+                format!("{VAULT}/keys/{KEY}/{VERSION}"),
+                format!("{VAULT}/{KEY}/{VERSION}"),
+            ),
+            // It hung for minutes.
+            (
+                format!("azurekms://tsm-kv-usw3-tst-cssc/{KEY}"),
+                format!("{VAULT}/{KEY}"),
+            ),
+            // 403 of somebody else, then: "algorithm 'ES256' can only be used with a key of type 'EC'"
+            (format!("{VAULT}/{KEY}"), format!("{VAULT}/{KEY}")),
+            // It signed.
+            (format!("{VAULT}/{KEY}-ec"), format!("{VAULT}/{KEY}-ec")),
+        ] {
+            assert_eq!(KeyRef::parse(&pasted).unwrap().to_string(), expected);
+        }
+    }
+
     #[test]
     fn a_reference_that_cannot_be_read_is_shown_without_its_secrets() {
         for text in [

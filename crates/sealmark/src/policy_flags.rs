@@ -531,9 +531,10 @@ async fn load(
                 "--offline: the key {url} would have to be fetched; keep it in a file"
             )));
         }
-        key if offline && key.is_in_provider() => {
+        key if offline && key.needs_network() => {
             return Err(Error::Usage(format!(
-                "--offline: the key {key} would have to be asked for; keep it in a file: sealmark public-key --key {key}"
+                "--offline: the key {key} would have to be asked for; keep its public key in a file while there is a \
+                 network: sealmark public-key --key {key} --outfile FILE"
             )));
         }
         other => other,

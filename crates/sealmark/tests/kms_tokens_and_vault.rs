@@ -95,6 +95,17 @@ fn a_release_is_signed_with_a_key_on_a_token() {
             .env("COSIGN_PKCS11_PIN", PIN)
     };
     sign_and_verify(run, &bench, "pkcs11:token=story;object=release");
+    // A token is here: no network is needed for it.
+    bench.sandbox.write("app.txt", "hello");
+    run(&[
+        "verify-blob",
+        "--offline",
+        "--key",
+        "pkcs11:token=story;object=release",
+    ])
+    .args(["--bundle", "app.bundle", "app.txt"])
+    .run()
+    .success();
 
     let said = run(&[
         "sign-blob",

@@ -15,10 +15,12 @@
 //! ```
 
 mod faulty;
+pub mod hosts;
 mod http;
 mod images;
 mod key_places;
 pub mod key_vault;
+pub mod kubernetes;
 mod peer;
 mod program;
 mod registry;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::{Peer, Sandbox};
 
@@ -16,6 +17,8 @@ pub struct Tls {
     pub authority: PathBuf,
     /// For a server.
     pub config: Arc<ServerConfig>,
+    /// Whether it wants a certificate of its clients.
+    pub(crate) demands_certificates: bool,
 }
 
 impl Tls {
@@ -93,15 +96,45 @@ impl Tls {
                 &sandbox.join("tls/server.pem"),
                 &sandbox.join("tls/server.key"),
             )),
+            demands_certificates: false,
         }
+    }
+
+    /// The same for clients alone that have a certificate by the same authority.
+    ///
+    /// # Panics
+    ///
+    /// If OpenSSL wrote no certificate.
+    #[must_use]
+    pub fn with_clients(mut self) -> Self {
+        let folder = self.authority.parent().expect("it is in a folder");
+        let authority = CertificateDer::from_pem_file(&self.authority).expect("OpenSSL wrote it");
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).expect("it is a certificate");
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
+        let verifier = verifier.build().expect("there is an authority");
+        let (certificate, key) = pair(&folder.join("server.pem"), &folder.join("server.key"));
+        let config = ServerConfig::builder()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![certificate], key)
+            .expect("the key is that of the certificate");
+        self.config = Arc::new(config);
+        self.demands_certificates = true;
+        self
     }
 }
 
 fn config(certificate: &Path, key: &Path) -> ServerConfig {
-    let certificate = CertificateDer::from_pem_file(certificate).expect("OpenSSL wrote it");
-    let key = PrivateKeyDer::from_pem_file(key).expect("OpenSSL wrote it");
+    let (certificate, key) = pair(certificate, key);
     ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .expect("the key is that of the certificate")
+}
+
+fn pair(certificate: &Path, key: &Path) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    (
+        CertificateDer::from_pem_file(certificate).expect("OpenSSL wrote it"),
+        PrivateKeyDer::from_pem_file(key).expect("OpenSSL wrote it"),
+    )
 }

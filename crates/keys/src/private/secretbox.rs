@@ -165,14 +165,14 @@ fn derive(password: &[u8], salt: &[u8], n: u64) -> Result<Zeroizing<[u8; 32]>, E
 }
 
 /// NaCl's crypto_secretbox: the first 32 bytes of XSalsa20's key stream are the key of Poly1305, the rest encrypts.
-fn keystream(key: &[u8; 32], nonce: &[u8; NONCE]) -> (XSalsa20, Zeroizing<[u8; 32]>) {
+pub(super) fn keystream(key: &[u8; 32], nonce: &[u8; NONCE]) -> (XSalsa20, Zeroizing<[u8; 32]>) {
     let mut stream = XSalsa20::new(key.into(), nonce.into());
     let mut mac_key = Zeroizing::new([0; 32]);
     stream.apply_keystream(&mut *mac_key);
     (stream, mac_key)
 }
 
-fn mac(key: &[u8; 32], ciphertext: &[u8]) -> [u8; TAG] {
+pub(super) fn mac(key: &[u8; 32], ciphertext: &[u8]) -> [u8; TAG] {
     Poly1305::new(key.into())
         .compute_unpadded(ciphertext)
         .into()

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sealmark_keys::{Algorithm, PrivateKey, PublicKey};
-use sealmark_kms::KeyRef;
+use sealmark_kms::{KeyPair, KeyRef};
 
 use crate::confirm::confirm;
 use crate::error::Error;
@@ -17,9 +17,10 @@ use crate::terminal::Terminal;
 /// Flags.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// Somewhere else than in files: k8s://…, gitlab://…, github://…
-    #[arg(value_name = "DESTINATION", hide = true)]
-    destination: Option<String>,
+    /// Where the pair is kept instead of in files: k8s://NAMESPACE/SECRET, gitlab://PROJECT, github://OWNER/REPOSITORY;
+    /// PREFIX.pub is written, too
+    #[arg(value_name = "PLACE")]
+    place: Option<String>,
     /// Where the keys go: PREFIX.key and PREFIX.pub
     #[arg(long, value_name = "PREFIX", default_value = "cosign")]
     output_key_prefix: PathBuf,
@@ -43,10 +44,8 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     if let Some(kms) = &arguments.kms {
         return in_provider(kms, &arguments, terminal).await;
     }
-    if let Some(destination) = &arguments.destination {
-        return Err(Error::NotSupported(format!(
-            "keys in {destination}: the pair is written to files; put them there with that service's own tools"
-        )));
+    if let Some(place) = &arguments.place {
+        return in_service(place, &arguments, terminal).await;
     }
     let pair = Pair::at(&arguments.output_key_prefix);
     // Before the password is asked for: nobody likes to type it for nothing.
@@ -58,9 +57,9 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
 
 /// Makes the key where it will stay, and writes its public key.
 async fn in_provider(kms: &str, arguments: &Arguments, terminal: &Terminal) -> Result<(), Error> {
-    if let Some(destination) = &arguments.destination {
+    if let Some(place) = &arguments.place {
         return Err(Error::Usage(format!(
-            "the key is made in {kms} and stays there, so it cannot go to {destination}"
+            "the key is made in {kms} and stays there, so it cannot go to {place}"
         )));
     }
     let reference = KeyRef::parse(kms)?;
@@ -71,6 +70,36 @@ async fn in_provider(kms: &str, arguments: &Arguments, terminal: &Terminal) -> R
     terminal.note(format!("Key made: {} ({reference})", key.name));
     write_whole(&public, key.public.to_pem().as_bytes(), 0o644, overwrite)?;
     written(&public, &key.public, terminal);
+    Ok(())
+}
+
+/// Makes the pair here, and keeps it in a service as in a folder; its public key is written to a file, too.
+async fn in_service(place: &str, arguments: &Arguments, terminal: &Terminal) -> Result<(), Error> {
+    let reference = KeyRef::parse(place)?;
+    if !reference.keeps_key_pairs() {
+        return Err(sealmark_kms::Error::NotKept {
+            key: reference.to_string(),
+        }
+        .into());
+    }
+    let Pair { public, .. } = Pair::at(&arguments.output_key_prefix);
+    let overwrite = may_be_written(&[&public], arguments.yes, terminal)?;
+    let password = password::new()?;
+    let key = PrivateKey::generate(arguments.algorithm)?;
+    let pair = KeyPair::of(&key, password)?;
+    let options = key_options(terminal);
+    let done = match sealmark_kms::store(&reference, &pair, arguments.yes, &options).await {
+        Err(sealmark_kms::Error::PairThere { .. })
+            if terminal.is_interactive()
+                && confirm(&format!("{reference} has a key pair already. Replace it?"))? =>
+        {
+            sealmark_kms::store(&reference, &pair, true, &options).await
+        }
+        other => other,
+    };
+    terminal.note(done?);
+    write_whole(&public, pair.public.as_bytes(), 0o644, overwrite)?;
+    written(&public, key.public_key(), terminal);
     Ok(())
 }
 
@@ -200,7 +229,7 @@ mod tests {
 
     fn arguments(directory: &Path, yes: bool) -> Arguments {
         Arguments {
-            destination: None,
+            place: None,
             output_key_prefix: directory.join("release"),
             kms: None,
             algorithm: Algorithm::Ed25519,
@@ -252,18 +281,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn destinations_of_cosign_are_refused_with_the_reason() {
+    async fn a_pair_is_kept_where_pairs_are_kept_and_nowhere_else() {
         let directory = tempfile::tempdir().unwrap();
-        let mut arguments = arguments(directory.path(), true);
-        arguments.destination = Some("k8s://ns/name".to_owned());
-        let error = run(arguments, &mut Terminal::new())
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("not supported: keys in k8s://ns/name"),
-            "{error}"
-        );
+        for place in ["awskms:///alias/release", "env://KEY", "cosign.key"] {
+            let mut arguments = arguments(directory.path(), true);
+            arguments.place = Some(place.to_owned());
+            let error = run(arguments, &mut Terminal::new()).await.unwrap_err();
+            let expected = format!(
+                "{place} is no place where a key pair can be kept: those are k8s://NAMESPACE/SECRET"
+            );
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
     }
 }

@@ -119,7 +119,7 @@ fn a_key_that_is_said_to_be_elsewhere() {
     for (key, message) in [
         (
             "awskm:///alias/release",
-            "unknown key reference \"awskm:///alias/release\": did you mean awskms://? known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11",
+            "unknown key reference \"awskm:///alias/release\": did you mean awskms://? known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, gitlab, hashivault, k8s, openbao, pkcs11",
         ),
         (
             "azurekms://v/k",
@@ -127,7 +127,7 @@ fn a_key_that_is_said_to_be_elsewhere() {
         ),
         (
             "foo://bar",
-            "unknown key reference \"foo://bar\": known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, hashivault, openbao, pkcs11",
+            "unknown key reference \"foo://bar\": known are a file's path, env://VARIABLE, https://… and what docs/keys.md lists: awskms, azurekms, gcpkms, gitlab, hashivault, k8s, openbao, pkcs11",
         ),
         (
             "env://",
@@ -146,8 +146,8 @@ fn a_key_that_is_said_to_be_elsewhere() {
             "pkcs11:token=t;object=k cannot be found: which module has the token? Give ?module-path=/PATH/MODULE.so in the URI, or COSIGN_PKCS11_MODULE_PATH",
         ),
         (
-            "k8s://ns/secret",
-            "Kubernetes secret keys are not supported (\"k8s://ns/secret\"); read the secret's cosign.key or cosign.pub into a file with kubectl get secret, and give that",
+            "k8s://secret",
+            "bad key reference \"k8s://secret\": the namespace or the secret is missing: k8s://NAMESPACE/SECRET",
         ),
     ] {
         for command in ["sign", "verify"] {
