@@ -17,7 +17,7 @@ use crate::client::referrers::referrer_descriptor;
 use crate::error::Error;
 use crate::manifest::{
     BUNDLE_CONTENT_ANNOTATION, BUNDLE_PREDICATE_ANNOTATION, BUNDLE_PREFIX, Descriptor, Index,
-    Parsed, is_image, is_index,
+    Parsed, REVOCATION_TYPE, is_image, is_index,
 };
 
 /// Manifests of one copy: an index of the largest projects has some dozens, each with a few attachments.
@@ -457,6 +457,8 @@ impl Only {
             },
             Role::Referrer { entry, .. } => match entry.artifact_type.as_deref() {
                 Some(legacy::OCI11_SIGNATURE_TYPE) => self.signatures,
+                // Whatever it is about: what is revoked must not be copied without it.
+                Some(REVOCATION_TYPE) => true,
                 Some(kind) if kind.starts_with(BUNDLE_PREFIX) => {
                     let annotation = |name| entry.annotations.get(name).map(String::as_str);
                     let signs = annotation(BUNDLE_PREDICATE_ANNOTATION)
