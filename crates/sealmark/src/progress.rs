@@ -30,7 +30,7 @@ pub(crate) struct Bar {
 
 impl Bar {
     /// What follows a copy: a bar on a terminal, nothing elsewhere.
-    pub(crate) fn new(what: &'static str) -> Arc<dyn Progress> {
+    pub(crate) fn over(what: &'static str) -> Arc<dyn Progress> {
         if !io::stderr().is_terminal() {
             return Arc::new(());
         }

@@ -83,7 +83,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         tag: to.tag.clone(),
     };
     let options = arguments.options();
-    let bar = Bar::new("Copying");
+    let bar = Bar::over("Copying");
     let copied = sealmark_oci::copy(&source, &digest, &destination, &options, bar).await?;
     let outcome = Outcome {
         source: from.by_digest(&digest).to_string(),

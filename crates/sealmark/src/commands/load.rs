@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         ..Options::default()
     };
     let source = Source::Layout(layout);
-    let bar = Bar::new("Loading");
+    let bar = Bar::over("Loading");
     let copied = sealmark_oci::copy(&source, &digest, &destination, &options, bar).await?;
     let outcome = Outcome {
         source: format!("{directory}@{digest}"),

@@ -1,33 +1,32 @@
 //! `revoke`: say, signed, that signatures count no more, and show first which ones fall.
 
+mod find;
+mod make;
+
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use sealmark_formats::Digest;
 use sealmark_formats::bundle::{self, Bundle};
 use sealmark_formats::revocation::{
-    LogPosition, LogRange, REVOCATION_V1, Reason, Revocation, Scope, SignerName, Window,
+    LogRange, REVOCATION_V1, Reason, Revocation, Scope, SignerName, Window,
 };
 use sealmark_formats::statement;
 use sealmark_kms::KeyRef;
-use sealmark_oci::{Client, Reference, Source, Want};
-use sealmark_sign::attest::{self, Claim};
-use sealmark_sign::{Signatory, State};
-use sealmark_verify::evidence::Evidence;
+use sealmark_sign::Signatory;
 use sealmark_verify::report::Attachment;
-use sealmark_verify::{Artifact, Revocations, revocation};
+use sealmark_verify::{Artifact, revocation};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use super::sign::{LayoutFlag, print};
+use self::find::Found;
+use super::sign::LayoutFlag;
 use crate::detached;
 use crate::error::Error;
-use crate::flags::{self, Format, RegistryFlags};
+use crate::flags::{Format, RegistryFlags};
 use crate::identity_flags::{IdentityFlags, Manners};
 use crate::printable::printable;
 use crate::service_flags::{ServiceFlags, key_options};
 use crate::terminal::Terminal;
-use crate::trust_flags;
 
 /// A bundle is not larger, in bytes.
 const MAX_BUNDLE: u64 = 16 << 20;
@@ -136,18 +135,6 @@ impl From<ReasonFlag> for Reason {
             ReasonFlag::Unspecified => Self::Unspecified,
         }
     }
-}
-
-/// What may fall, as it was found.
-struct Found {
-    /// What it is called.
-    name: String,
-    /// The artifact; `None` if no artifact was named.
-    artifact: Option<Digest>,
-    /// The image, if it is one.
-    image: Option<Reference>,
-    evidence: Vec<Evidence>,
-    attachments: Vec<Attachment>,
 }
 
 #[derive(Serialize)]
@@ -310,71 +297,6 @@ fn tell(
 }
 
 impl Arguments {
-    /// What may fall.
-    async fn find(&self, client: &Client) -> Result<Found, Error> {
-        let mut found = Found {
-            name: self.what.clone().unwrap_or_default(),
-            artifact: None,
-            image: None,
-            evidence: Vec::new(),
-            attachments: Vec::new(),
-        };
-        let Some(what) = &self.what else {
-            return Ok(found);
-        };
-        if Path::new(what).is_file() {
-            let json = detached::read_bounded(Path::new(what), MAX_BUNDLE, "bundle")?;
-            let evidence = detached::from_file(what.clone(), detached::content(json));
-            let digest = evidence.claimed_digest().ok_or_else(|| {
-                Error::Usage(format!("{what} does not tell what it is a signature of"))
-            })?;
-            found.artifact = Some(digest);
-            found.evidence = vec![evidence];
-            return Ok(found);
-        }
-        let image: Reference = what.parse().map_err(sealmark_oci::Error::from)?;
-        let digest = client.resolve(&image).await?.digest;
-        let source = Source::Registry {
-            client: client.clone(),
-            repository: flags::signature_repository(&image)?,
-        };
-        found.evidence = sealmark_oci::gather(&source, &digest, Want::ALL).await?;
-        found.artifact = Some(digest);
-        found.image = Some(image);
-        Ok(found)
-    }
-
-    /// Whose each signature is. Only to tell what falls: who may revoke and what counts is the verifier's affair.
-    async fn explain(
-        &self,
-        found: &mut Found,
-        signatory: Option<&Signatory>,
-        terminal: &Terminal,
-    ) -> Result<(), Error> {
-        let Some(digest) = &found.artifact else {
-            return Ok(());
-        };
-        let mut keys: Vec<_> = signatory
-            .map(|signatory| signatory.signer().public_key().clone())
-            .into_iter()
-            .collect();
-        if let Some(key) = &self.signed_by {
-            let key = KeyRef::parse(key)?;
-            keys.push(sealmark_kms::load_public(&key, &key_options(terminal)).await?);
-        }
-        let flags = self.services.trust_flags();
-        let trusted = flags.trusted(None, false, terminal).await?;
-        found.attachments = sealmark_verify::explain(
-            &Artifact::by_digest(digest.clone()),
-            &found.evidence,
-            &trusted.material,
-            &keys,
-            &Revocations::default(),
-            trust_flags::now(),
-        );
-        Ok(())
-    }
-
     /// Whose signatures fall, if that is said.
     async fn named_signer(&self, terminal: &Terminal) -> Result<Option<SignerName>, Error> {
         if let (Some(identity), Some(issuer)) = (&self.identity, &self.issuer) {
@@ -433,168 +355,6 @@ impl Arguments {
         let json = serde_json::to_vec(&revocation).map_err(|e| Error::Usage(e.to_string()))?;
         Revocation::parse(&json).map_err(|error| Error::Usage(error.to_string()))
     }
-
-    /// The one signature that is meant.
-    fn one(&self, found: &Found, artifact: &Digest) -> Result<Scope, Error> {
-        let is_meant = |attachment: &&Attachment| match (&self.signature, self.log_index) {
-            (Some(digest), _) => {
-                attachment.signature_digest.as_ref() == Some(digest)
-                    || attachment.manifest_digest.as_ref() == Some(digest)
-            }
-            (None, Some(index)) => attachment.seen.iter().any(|s| s.log_index == Some(index)),
-            (None, None) => true,
-        };
-        let mut meant = found.attachments.iter().filter(is_meant);
-        let (first, more) = (meant.next(), meant.next());
-        let Some(signature) = first.and_then(|attachment| attachment.signature_digest.clone())
-        else {
-            return Err(Error::Usage(format!(
-                "{} has no such signature{}",
-                found.name,
-                match self.log_index {
-                    Some(_) => " that a trusted log has at this index",
-                    None => "; tree shows what it has",
-                }
-            )));
-        };
-        if more.is_some_and(|more| more.signature_digest.as_ref() != Some(&signature)) {
-            return Err(Error::Usage(format!(
-                "{} has several signatures there: name one by the SHA-256 of its bytes with --signature",
-                found.name
-            )));
-        }
-        let entry = first
-            .into_iter()
-            .flat_map(|attachment| &attachment.seen)
-            .find_map(|seen| {
-                Some(LogPosition {
-                    log_id: seen.log_id.clone()?,
-                    log_index: seen.log_index?,
-                })
-            });
-        Ok(Scope::Signature {
-            artifact: artifact.clone(),
-            signature: Some(signature),
-            log_entry: entry,
-        })
-    }
-
-    /// Signs the revocation and brings it where verifiers find it.
-    async fn make(
-        &self,
-        client: &Client,
-        signatory: &Signatory,
-        found: &Found,
-        result: &mut Outcome<'_>,
-        terminal: &mut Terminal,
-    ) -> Result<(), Error> {
-        let predicate = serde_json::value::to_raw_value(result.revocation)
-            .map_err(|error| Error::Usage(error.to_string()))?;
-        // A window is about a signer; attached to an image, it has to be about that, too.
-        let subject = result.revocation.subject();
-        let subjects: Vec<&Digest> = subject.iter().chain(&found.artifact).collect();
-        let Some(first) = subjects.first() else {
-            return Err(Error::Usage(
-                "name the image that it is attached to".to_owned(),
-            ));
-        };
-        let json = statement_about(&subjects, &found.name, &predicate);
-        result.statement = Some(Digest::sha256(&json));
-        let bundle = match &found.image {
-            Some(image) if !self.no_upload => {
-                let request = attest::Request {
-                    client,
-                    image,
-                    attestations: &flags::signature_repository(image)?,
-                    signatory,
-                    claim: Claim::Statement(&json),
-                    layouts: self.format.or_cosigns(None, terminal),
-                    docker_media_types: false,
-                    recursive: false,
-                    upload: true,
-                    replace: false,
-                };
-                let attested = attest::attest(&request).await?;
-                if self.output == Format::Text {
-                    for one in &attested {
-                        print(one, "revocation attached to", terminal)?;
-                    }
-                }
-                let mut placed = attested.iter().flat_map(|one| &one.signatures);
-                let placed = placed.next();
-                result.attached = placed.and_then(|placed| match &placed.state {
-                    State::Attached(location) | State::AlreadyThere(location) => {
-                        Some(location.reference.clone())
-                    }
-                    State::NotUploaded => None,
-                });
-                placed.and_then(|placed| placed.bundle.clone())
-            }
-            _ => {
-                let claim = Claim::Statement(&json);
-                let made = attest::attest_file(signatory, claim, &found.name, first).await?;
-                Some(made.bundle)
-            }
-        };
-        if let Some(bundle) = &bundle {
-            self.write(bundle, result.attached.is_some(), terminal)?;
-        }
-        if let (true, Some(image)) = (self.detach, &found.image) {
-            self.remove(client, image, found, result, terminal).await?;
-        }
-        Ok(())
-    }
-
-    fn write(&self, bundle: &[u8], attached: bool, terminal: &mut Terminal) -> Result<(), Error> {
-        match (&self.bundle, attached || self.output == Format::Json) {
-            (Some(path), _) => {
-                let mut line = bundle.to_vec();
-                line.push(b'\n');
-                std::fs::write(path, line).map_err(|cause| Error::file("write", path, cause))?;
-                terminal.note(format!(
-                    "the revocation is in {}; verify takes it with --revocations",
-                    path.display()
-                ));
-                Ok(())
-            }
-            (None, false) => terminal.line(String::from_utf8_lossy(bundle)),
-            (None, true) => Ok(()),
-        }
-    }
-
-    /// Takes out of the registry what falls.
-    async fn remove(
-        &self,
-        client: &Client,
-        image: &Reference,
-        found: &Found,
-        result: &mut Outcome<'_>,
-        terminal: &mut Terminal,
-    ) -> Result<(), Error> {
-        let Some(subject) = &found.artifact else {
-            return Ok(());
-        };
-        let falls = || result.signatures.iter().filter(|fate| fate.falls);
-        let old = falls().filter(|fate| !fate.is_bundle).count();
-        let mut manifests: Vec<Digest> = falls()
-            .filter(|fate| fate.is_bundle)
-            .filter_map(|fate| fate.manifest.clone())
-            .collect();
-        manifests.dedup();
-        let repository = flags::signature_repository(image)?;
-        client.detach(&repository, subject, &manifests).await?;
-        for manifest in &manifests {
-            terminal.note(format!("removed {}", repository.at(&manifest.to_string())));
-        }
-        result.detached = manifests;
-        if old > 0 {
-            terminal.warn(format!(
-                "{old} of what falls shares a manifest with other signatures (cosign's older layout) and was not \
-                 removed; clean removes all of them"
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// SHA-256 of the statement that a revocation's bundle holds.
@@ -616,16 +376,6 @@ fn statement_of(path: &Path) -> Result<Digest, Error> {
             statement.predicate_type
         ))),
     }
-}
-
-fn statement_about(subjects: &[&Digest], name: &str, predicate: &RawValue) -> Vec<u8> {
-    let mut seen = Vec::new();
-    for digest in subjects {
-        if !seen.contains(&(name, *digest)) {
-            seen.push((name, *digest));
-        }
-    }
-    statement::attestation(&seen, REVOCATION_V1, predicate)
 }
 
 /// `ID:FROM-TO`

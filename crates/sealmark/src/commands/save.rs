@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         layout: Layout::create(&arguments.dir)?,
         name: image.tag.clone(),
     };
-    let bar = Bar::new("Saving");
+    let bar = Bar::over("Saving");
     let copied =
         sealmark_oci::copy(&source, &digest, &destination, &Options::default(), bar).await?;
     let directory = arguments.dir.display();
