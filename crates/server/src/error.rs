@@ -116,6 +116,9 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// A key that is elsewhere cannot be used; nothing was made with it.
+    #[error("could not use the key {0}")]
+    KeyElsewhere(String),
     /// The directory has a witness of another name.
     #[error(
         "{} has the witness {found:?}, not {given:?}: those who trust it know it by that name; give the URL that it had, or use another directory",

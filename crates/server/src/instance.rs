@@ -14,6 +14,8 @@
 //! ca/2/ … ct/2/ … tsa/2/ …   what came after a rotation: see `generations`
 //! ```
 //!
+//! Of a key that is elsewhere, `keys/` has the reference and the public part: see `keyring`.
+//!
 //! Invariant: what is made once (a key, a certificate) is durable before it is used, and is never made again. A start
 //! that was cut off anywhere is finished by the next one.
 
@@ -21,6 +23,7 @@ mod backup;
 mod chain;
 mod generations;
 mod parts;
+mod references;
 mod rotate;
 mod status;
 
@@ -39,6 +42,7 @@ use zeroize::Zeroizing;
 pub use self::backup::backup;
 pub use self::generations::OVERLAP;
 pub use self::parts::{Options as PartOptions, Part, Parts};
+pub use self::references::{Reference, references};
 pub use self::rotate::{Rotated, Rotating, Stopped};
 pub use self::status::{Item, KeyState, State, Status, status};
 
@@ -46,6 +50,7 @@ use self::chain::{Chains, Kind};
 use self::generations::Generations;
 use crate::ca::{self, CertificateAuthority};
 use crate::ct::{self, CtLog, CtSigner};
+use crate::elsewhere::Places;
 use crate::log::{self, TransparencyLog};
 use crate::marker::{LOCK, Marker};
 use crate::oidc::{self, DevIssuer};
@@ -69,6 +74,8 @@ pub struct Options {
     pub host: String,
     /// For the private keys. Without one they are kept as they are, protected by the mode of their files alone.
     pub password: Option<Zeroizing<Vec<u8>>>,
+    /// Where keys are that are not in the directory; those of the log are in its own options.
+    pub keys: Places,
     /// Whom the CA believes.
     pub issuers: Configuration,
     /// How the transparency log is opened.
@@ -129,6 +136,9 @@ impl Instance {
     /// If another process has it open, if the directory holds something else, was damaged, or cannot be read or
     /// written.
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
+        if !directory.join(MARKER.file).exists() {
+            options.keys.check(&options.log.keys)?;
+        }
         durable::create_directory(directory)?;
         let lock = durable::lock(&directory.join(LOCK))?;
         Self::open_locked(directory, lock, options)
@@ -140,8 +150,11 @@ impl Instance {
         let now = identity.created;
         let host = options.host.as_str();
 
-        let mut signing = Chains::in_instance(directory, Kind::Signing, host, password, now)?;
-        let mut stamping = Chains::in_instance(directory, Kind::Stamping, host, password, now)?;
+        let keys = &options.keys;
+        let signing = Chains::in_instance(directory, Kind::Signing, host, password, now)?;
+        let stamping = Chains::in_instance(directory, Kind::Stamping, host, password, now)?;
+        let mut signing = signing.at(keys.ca.as_deref());
+        let mut stamping = stamping.at(keys.tsa.as_deref());
         let mut promising = Generations::read(&directory.join("ct"), now)?;
         let today = SystemClock.now_ms() / 1000;
         signing.generations.turn(today)?;
@@ -165,7 +178,13 @@ impl Instance {
         let roots = ca_chains
             .iter()
             .filter_map(|chain| chain.it.last().cloned());
-        let ct = CtLogs::open(&promising, &options.url, roots.collect(), password)?;
+        let ct = CtLogs::open(
+            &promising,
+            &options.url,
+            roots.collect(),
+            password,
+            keys.ct.as_deref(),
+        )?;
         let ca = CertificateAuthority::new(ca::Options {
             key: ca.key,
             chain: vec![ca.certificate, root],
@@ -173,6 +192,7 @@ impl Instance {
             configuration: issuers,
             clock: clock.clone(),
         })?;
+        ca.show_also(&others(&ca_chains));
         if let Some(issuer) = &dev_issuer {
             ca.know_issuer(issuer.url(), issuer.key_set(), issuer.algorithms());
         }
@@ -182,7 +202,11 @@ impl Instance {
             clock: clock.clone(),
             password: options.password.clone(),
         };
-        let tuf = Repository::open(&directory.join("tuf"), tuf_options)?;
+        let tuf = Repository::open_with(
+            &directory.join("tuf"),
+            tuf_options,
+            options.keys.tuf.as_deref(),
+        )?;
         Ok(Self {
             log,
             ca,
@@ -220,6 +244,12 @@ impl Instance {
     }
 }
 
+/// Chains as the CA shows them.
+fn others(chains: &[Lasting<Vec<Certificate>>]) -> Vec<(Vec<Certificate>, Option<u64>)> {
+    let chains = chains.iter().map(|chain| (chain.it.clone(), chain.until));
+    chains.collect()
+}
+
 /// The CT log, and those before it, which take nothing any more.
 struct CtLogs {
     current: CtLog,
@@ -233,6 +263,7 @@ impl CtLogs {
         url: &str,
         roots: Vec<Certificate>,
         password: Option<&Zeroizing<Vec<u8>>>,
+        reference: Option<&str>,
     ) -> Result<Self, Error> {
         let place = url.split_once("://").map_or(url, |(_, place)| place);
         let (mut current, mut all, mut keys) = (None, Vec::new(), Vec::new());
@@ -246,7 +277,8 @@ impl CtLogs {
                 false => Vec::new(),
             };
             let origin = format!("{place}{path}");
-            let (log, key) = open_ct(&folder, &origin, roots, password)?;
+            let reference = reference.filter(|_| is_current);
+            let (log, key) = open_ct(&folder, &origin, roots, password, reference)?;
             keys.push(Lasting {
                 it: (path, key),
                 since: generation.since,
@@ -270,6 +302,7 @@ fn open_ct(
     origin: &str,
     roots: Vec<Certificate>,
     password: Option<&Zeroizing<Vec<u8>>>,
+    reference: Option<&str>,
 ) -> Result<(CtLog, PublicKey), Error> {
     let engine = folder.join("log");
     keyring::not_lost(folder, ct::TREE, &engine)?;
@@ -282,7 +315,7 @@ fn open_ct(
             issuers.display()
         )));
     }
-    let key = keyring::key(folder, ct::TREE, Algorithm::EcdsaP256, password)?;
+    let key = keyring::key_at(folder, ct::TREE, Algorithm::EcdsaP256, password, reference)?;
     let public = key.public_key().clone();
     let settings = Settings::with_signer(ct::TREE, CtSigner::new(origin, key.clone()));
     let engine = Log::open_directory(&engine, settings)?;

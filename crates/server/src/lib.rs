@@ -7,6 +7,7 @@
 pub mod ca;
 pub mod ct;
 mod durable;
+pub mod elsewhere;
 mod error;
 mod grpc;
 pub mod instance;

@@ -138,7 +138,9 @@ pub(crate) async fn upload(
     Ok(uploaded.entry.log_entry)
 }
 
-/// The key of a log of version 2: the newest that counts now, of those that are called as the log at this host.
+/// The key of a log of version 2: the newest that counts now, of those that are called as the log at this host. A key that
+/// the host's name is part of goes before one that is the same under every name, as those of version 1 are: the log of
+/// version 1 at the same host may have the newer key.
 fn v2_key(http: &Http, logs: &[Log]) -> Option<PublicKey> {
     let host = http.host();
     let is_called_so = |log: &&Log| {
@@ -149,7 +151,10 @@ fn v2_key(http: &Http, logs: &[Log]) -> Option<PublicKey> {
     };
     let now = Timestamp::now();
     let known = logs.iter().filter(is_called_so);
-    let newest = known.max_by_key(|log| (log.valid_for.contains(now), log.valid_for.start));
+    let newest = known.max_by_key(|log| {
+        let is_named = log.id != log.key.id().bytes();
+        (log.valid_for.contains(now), is_named, log.valid_for.start)
+    });
     newest.map(|log| log.key.clone())
 }
 

@@ -127,7 +127,7 @@ pub(crate) struct OperationFlags {
     /// How lines are logged to standard error
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     log_format: Format,
-    /// What is logged: warn and worse as text, info (each request) and worse as JSON, if not given
+    /// What is logged: warn and worse as text, info (each request) and worse as JSON, if not given; and each certificate
     #[arg(long, value_enum, value_name = "LEVEL")]
     log_level: Option<Level>,
     /// Answer GET /metrics for Prometheus on this address; port 0 picks a free one
@@ -157,11 +157,13 @@ impl OperationFlags {
             (Some(Level::Debug), _) => LevelFilter::DEBUG,
             (Some(Level::Trace), _) => LevelFilter::TRACE,
         };
+        // Who got a certificate is told in any case, unless somebody says otherwise.
+        let audit = self.log_level.map_or(LevelFilter::INFO, |_| level);
         // Of what others log, no more than warnings: the libraries beneath speak of frames and headers.
         let targets = Targets::new()
             .with_default(level.min(LevelFilter::WARN))
             .with_target(OURS, level)
-            .with_target(AUDIT, level);
+            .with_target(AUDIT, audit);
         let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
         let log = tracing_subscriber::registry().with(targets);
         match self.log_format {

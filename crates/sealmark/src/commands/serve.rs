@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod hash_password;
 mod instance;
+pub(crate) mod keys;
 mod only;
 mod parts;
 mod reloading;
@@ -38,7 +39,7 @@ const PASSWORD_FILE_VARIABLE: &str = "SEALMARK_PASSWORD_FILE";
 const MAX_PASSWORD: u64 = 64 * 1024;
 
 /// A password for the keys of a service, if there is one.
-type Password = Option<Zeroizing<Vec<u8>>>;
+pub(crate) type Password = Option<Zeroizing<Vec<u8>>>;
 
 /// What is done with an instance besides serving it.
 #[derive(clap::Subcommand, Debug)]
@@ -107,6 +108,8 @@ pub(crate) struct ServerArguments {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     #[command(flatten)]
+    keys: keys::KeyFlags,
+    #[command(flatten)]
     instance: instance::InstanceFlags,
     #[command(flatten)]
     parts: parts::PartFlags,
@@ -160,6 +163,7 @@ async fn blocking<T: Send + 'static>(
 async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<(), Error> {
     let only = Only::of(&arguments.only)?;
     let instance = &arguments.instance;
+    let places = arguments.keys.places(&only)?;
     arguments.witness.check(&only)?;
     instance.check(&only)?;
     let parts = &arguments.parts;
@@ -205,6 +209,7 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
     };
     let server_options = operation.options(address, terminal)?;
     let password = password_in(arguments.password_file.as_deref())?;
+    keys::install(&password, terminal);
     let is_first = std::fs::read_dir(&directory).map_or(true, |mut files| files.next().is_none());
     if is_first && password.is_none() {
         operation.note(
@@ -233,11 +238,12 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
             WithDuplicates::Refuse => Duplicates::Refuse,
             WithDuplicates::Return => Duplicates::Return,
         },
+        keys: [places.log.clone(), places.log_v2.clone()],
         ..Options::new(host(&url)?)
     };
     if let Only::Everything = only {
         let opened = instance
-            .open(&directory, &url, options, operation, terminal)
+            .open(&directory, &url, places, options, operation, terminal)
             .await?;
         let witness = &arguments.witness;
         witness
@@ -260,7 +266,7 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
         let opened = arguments
             .parts
             .open(
-                parts, &directory, &url, options, instance, operation, terminal,
+                parts, &directory, &url, places, options, instance, operation, terminal,
             )
             .await?;
         if arguments.prepare {

@@ -8,7 +8,6 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Extensions, HeaderMap, Response, StatusCode};
 use sealmark_identity::{Issuer, IssuerType};
-use sealmark_x509::Certificate;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -83,7 +82,7 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, Re
             Ok(answer(StatusCode::CREATED, PEM_CHAIN, pem))
         }
         ("GET" | "HEAD", "/api/v2/trustBundle") => Ok(json_answer(
-            &json!({"chains": [{"certificates": inner.signing().pems}]}),
+            &json!({"chains": inner.believed().iter().map(|chain| json!({"certificates": chain})).collect::<Vec<_>>()}),
         )),
         ("GET" | "HEAD", "/api/v1/rootCert") => {
             let pem = inner.signing().pems.concat();
@@ -128,10 +127,6 @@ async fn read(
         status: error.status(),
         message: error.to_string(),
     })
-}
-
-pub(super) fn pems(chain: &[Certificate]) -> Vec<String> {
-    chain.iter().map(Certificate::to_pem).collect()
 }
 
 /// The answer to v2, of which most is the chain: it is written once.

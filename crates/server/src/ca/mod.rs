@@ -78,6 +78,8 @@ pub struct CertificateAuthority(Arc<Inner>);
 
 struct Inner {
     signing: RwLock<Arc<Signing>>,
+    /// The chains, in PEM, of other generations, and until when clients believe them.
+    others: RwLock<Vec<(Vec<String>, Option<u64>)>>,
     ct: Option<Promises>,
     configuration: RwLock<Arc<Configuration>>,
     issuers: Issuers,
@@ -107,6 +109,7 @@ impl CertificateAuthority {
         let signing = Signing::new(options.key, options.chain)?;
         Ok(Self(Arc::new(Inner {
             signing: RwLock::new(Arc::new(signing)),
+            others: RwLock::default(),
             ct: options.ct,
             configuration: RwLock::new(Arc::new(options.configuration)),
             issuers: Issuers::new().map_err(Error::Authority)?,
@@ -134,6 +137,14 @@ impl CertificateAuthority {
         let signing = Arc::new(Signing::new(key, chain)?);
         *write(&self.0.signing) = signing;
         Ok(())
+    }
+
+    /// Other chains that clients are to believe, besides the one that signs: those of before and of later, each until a
+    /// time in seconds since 1970, or as long as its certificates are valid.
+    pub fn show_also(&self, chains: &[(Vec<Certificate>, Option<u64>)]) {
+        let pems = |chain: &[Certificate]| chain.iter().map(Certificate::to_pem).collect();
+        let chains = chains.iter().map(|(chain, until)| (pems(chain), *until));
+        *write(&self.0.others) = chains.collect();
     }
 
     /// The keys of an issuer in this process, so that it is not asked over the network.
@@ -191,6 +202,18 @@ impl CertificateAuthority {
 impl Inner {
     fn signing(&self) -> Arc<Signing> {
         read(&self.signing).clone()
+    }
+
+    /// The chains, in PEM, that clients are to believe now; the one that signs is the first.
+    fn believed(&self) -> Vec<Vec<String>> {
+        let now = self.clock.seconds().unwrap_or_default();
+        let mut chains = vec![self.signing().pems.clone()];
+        for (chain, until) in read(&self.others).iter() {
+            if until.is_none_or(|until| until > now) && !chains.contains(chain) {
+                chains.push(chain.clone());
+            }
+        }
+        chains
     }
 
     fn configuration(&self) -> Arc<Configuration> {

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::Lasting;
 use super::generations::{Generation, Generations};
 use crate::ca::Authority;
+use crate::keyring::Suits;
 use crate::{Error, durable, keyring};
 
 /// What the files of a root are called.
@@ -56,6 +57,8 @@ pub(super) struct Chains<'a> {
     pub(super) generations: Generations,
     pub(super) host: &'a str,
     pub(super) password: Option<&'a Zeroizing<Vec<u8>>>,
+    /// Where the key that signs is to be, if not in the directory; roots' keys are there.
+    pub(super) place: Option<&'a str>,
 }
 
 impl<'a> Chains<'a> {
@@ -83,7 +86,13 @@ impl<'a> Chains<'a> {
             generations: Generations::read(folder, created)?,
             host,
             password,
+            place: None,
         })
+    }
+
+    /// With the key that signs where a reference says.
+    pub(super) fn at(self, place: Option<&'a str>) -> Self {
+        Self { place, ..self }
     }
 
     /// The one that signs, and its root's certificate. Those of a new instance are made.
@@ -98,7 +107,11 @@ impl<'a> Chains<'a> {
         let folder = self.generations.folder(current.number);
         let name = self.kind.name();
         let path = keyring::private_key_path(&folder, name);
-        let key = keyring::read(&folder, name, Algorithm::EcdsaP256, self.password)?;
+        let suits = Suits::Certificates(Algorithm::EcdsaP256);
+        let key = match keyring::agreed(&folder, name, suits, self.place)? {
+            None => keyring::read(&folder, name, suits, self.password)?,
+            agreed => agreed,
+        };
         let key = key.ok_or_else(|| {
             keyring::trouble(&path, "it is missing: restore it from a backup, or rotate")
         })?;
@@ -176,7 +189,8 @@ impl<'a> Chains<'a> {
                 below.display()
             )));
         }
-        self.made(number, ROOT, Algorithm::EcdsaP384, |key| {
+        let suits = Suits::Only(Algorithm::EcdsaP384);
+        self.made(number, ROOT, suits, None, |key| {
             Authority::root(key, self.host, &name, now)
         })
     }
@@ -192,7 +206,8 @@ impl<'a> Chains<'a> {
         self.made(
             number,
             self.kind.name(),
-            Algorithm::EcdsaP256,
+            Suits::Certificates(Algorithm::EcdsaP256),
+            self.place,
             |key| match self.kind {
                 Kind::Signing => root.intermediate(key, host, &name, purpose, now),
                 Kind::Stamping => root.timestamper(key, host, &name, now),
@@ -205,13 +220,14 @@ impl<'a> Chains<'a> {
         &self,
         number: u32,
         file: &str,
-        algorithm: Algorithm,
+        suits: Suits,
+        place: Option<&str>,
         make: impl FnOnce(PrivateKey) -> Result<Authority, Error>,
     ) -> Result<Authority, Error> {
         let folder = self.generations.folder(number);
         let path = folder.join(format!("{file}.pem"));
         keyring::not_lost(&folder, file, &path)?;
-        let key = keyring::key(&folder, file, algorithm, self.password)?;
+        let key = keyring::key_at(&folder, file, suits, self.password, place)?;
         if path.exists() {
             return belongs(&path, read(&path)?, key);
         }

@@ -28,9 +28,10 @@ use zeroize::Zeroizing;
 
 use super::chain::{Chains, Kind};
 use super::generations::Generations;
-use super::{CtLogs, Identity, TUF_PATH, identity};
+use super::{CtLogs, Identity, TUF_PATH, identity, others};
 use crate::ca::{self, CertificateAuthority, Promises};
 use crate::ct::{self, CtLog};
+use crate::elsewhere::Places;
 use crate::log::{self, TransparencyLog};
 use crate::marker::{LOCK, Marker};
 use crate::oidc::{self, DevIssuer};
@@ -98,6 +99,8 @@ pub struct Options {
     pub host: String,
     /// For the private keys. Without one they are kept as they are, protected by the mode of their files alone.
     pub password: Option<Zeroizing<Vec<u8>>>,
+    /// Where keys are that are not in the directory; those of the log are in its own options.
+    pub keys: Places,
     /// Whom the CA believes, besides the issuer for development of the same process.
     pub issuers: Configuration,
     /// Where the CA's certificates are logged, unless the CT log is of the same process.
@@ -145,6 +148,9 @@ impl Parts {
     /// If another process has it open, if the directory holds something else, was damaged, or cannot be read or
     /// written; if a service lacks what it needs.
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
+        if !directory.exists() {
+            options.keys.check(&options.log.keys)?;
+        }
         durable::create_directory(directory)?;
         let has = |part| options.parts.contains(&part);
         let one = options.parts.first().copied();
@@ -183,23 +189,30 @@ impl Parts {
         let signing = match has(Part::Ca) {
             true => {
                 let folder = parts.folder(Part::Ca);
-                let mut chains = Chains::read(&folder, Kind::Signing, host, password, created)?;
+                let chains = Chains::read(&folder, Kind::Signing, host, password, created)?;
+                let mut chains = chains.at(options.keys.ca.as_deref());
                 chains.generations.turn(today)?;
-                Some(chains.current(created)?)
+                Some((chains.current(created)?, chains.all()?))
             }
             false => None,
         };
         if has(Part::Ct) {
-            let own = signing.iter().map(|(_, root)| root.clone());
+            let own = signing.iter().map(|((_, root), _)| root.clone());
             let roots: Vec<_> = own.chain(options.ct_roots).collect();
             let mut generations = Generations::read(&parts.folder(Part::Ct), created)?;
             generations.turn(today)?;
-            let logs = CtLogs::open(&generations, &options.url, roots, password)?;
+            let logs = CtLogs::open(
+                &generations,
+                &options.url,
+                roots,
+                password,
+                options.keys.ct.as_deref(),
+            )?;
             parts.ct_generation = generations.current().number;
             parts.ct = Some(logs.current);
             parts.ct_logs = logs.all;
         }
-        if let Some((ca, root)) = signing {
+        if let Some(((ca, root), all)) = signing {
             let own = parts.dev_issuer.iter().map(DevIssuer::issuer);
             let issuers = own.chain(options.issuers.issuers().iter().cloned());
             let here = parts.ct.clone().map(Promises::from);
@@ -213,12 +226,14 @@ impl Parts {
             if let Some(issuer) = &parts.dev_issuer {
                 ca.know_issuer(issuer.url(), issuer.key_set(), issuer.algorithms());
             }
+            ca.show_also(&others(&all));
             write_chain(&parts.folder(Part::Ca), &ca.chain())?;
             parts.ca = Some(ca);
         }
         if has(Part::Tsa) {
             let folder = parts.folder(Part::Tsa);
-            let mut chains = Chains::read(&folder, Kind::Stamping, host, password, created)?;
+            let chains = Chains::read(&folder, Kind::Stamping, host, password, created)?;
+            let mut chains = chains.at(options.keys.tsa.as_deref());
             chains.generations.turn(today)?;
             let (tsa, root) = chains.current(created)?;
             let tsa = TimestampAuthority::new(tsa, &[root], clock.clone())?;
@@ -228,7 +243,9 @@ impl Parts {
         if has(Part::Tuf) {
             let password = options.password.clone();
             let tuf = tuf::Options { clock, password };
-            parts.tuf = Some(Repository::open(&parts.folder(Part::Tuf), tuf)?);
+            let online_key = options.keys.tuf.as_deref();
+            let folder = parts.folder(Part::Tuf);
+            parts.tuf = Some(Repository::open_with(&folder, tuf, online_key)?);
         }
         if has(Part::Log) {
             let log = TransparencyLog::open(&parts.folder(Part::Log), options.log)?;

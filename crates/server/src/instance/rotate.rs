@@ -77,13 +77,19 @@ impl Stopped {
         &self.identity.url
     }
 
-    /// Makes new keys. They are used at once, or from the first start after `delay` seconds: until then clients learn
+    /// Makes new keys, or has the one that signs where `place` says. They are used at once, or from the first start after `delay` seconds: until then clients learn
     /// of them.
     ///
     /// # Errors
     /// [`Error::Impossible`] if keys wait for their time already, or the root is about to expire; if files cannot be
     /// read or written, or the password is not that of the keys.
-    pub fn rotate(&self, host: &str, rotating: Rotating, delay: u64) -> Result<Rotated, Error> {
+    pub fn rotate(
+        &self,
+        host: &str,
+        rotating: Rotating,
+        delay: u64,
+        place: Option<&str>,
+    ) -> Result<Rotated, Error> {
         let (created, now) = (self.identity.created, SystemClock.now_ms() / 1000);
         let since = now.saturating_add(delay);
         let password = self.password.as_ref();
@@ -95,15 +101,18 @@ impl Stopped {
                 all.turn(now)?;
                 refuse_second("ct", all.waiting())?;
                 let (number, folder) = all.prepare()?;
-                keyring::generate(&folder, ct::TREE, Algorithm::EcdsaP256, password)?;
+                keyring::generate_at(&folder, ct::TREE, Algorithm::EcdsaP256, password, place)?;
                 all.add(number, since, None)?;
                 all.turn(now)?;
                 return Ok(done(&all));
             }
         };
-        let mut chains = Chains::in_instance(&self.directory, kind, host, password, created)?;
-        // One that was never started has no keys yet.
-        chains.current(created)?;
+        let chains = Chains::in_instance(&self.directory, kind, host, password, created)?;
+        // One that was never started has no keys yet. Otherwise the key there is is not asked for: it may be lost.
+        if chains.certificates(chains.generations.current()).is_err() {
+            chains.current(created)?;
+        }
+        let mut chains = chains.at(place);
         chains.generations.turn(now)?;
         refuse_second(kind.name(), chains.generations.waiting())?;
         chains.add(new_root, since, now)?;
@@ -183,6 +192,7 @@ mod tests {
             url: format!("https://{HOST}"),
             host: HOST.to_owned(),
             password: None,
+            keys: crate::elsewhere::Places::default(),
             issuers: sealmark_identity::Configuration::default(),
             log: log::Options::new(HOST),
             dev_issuer: None,
@@ -205,15 +215,68 @@ mod tests {
         )
     }
 
+    /// The reference of a key that is elsewhere, which in these tests is a file's path.
+    fn key_elsewhere(folder: &Path) -> String {
+        crate::elsewhere::install(Box::new(|reference| {
+            let file = std::fs::read(reference).map_err(|error| error.to_string())?;
+            let key = sealmark_keys::PrivateKey::from_pkcs8_der(&file);
+            key.map_err(|error| error.to_string())
+        }));
+        let key = sealmark_keys::PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+        let path = folder.join("key");
+        std::fs::write(&path, key.to_pkcs8_der().unwrap()).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_key_that_moved_is_the_same_key_or_refused() {
+        let (directory, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let place = key_elsewhere(folder.path());
+        let with = |place: &str| Options {
+            keys: crate::elsewhere::Places {
+                ca: Some(place.to_owned()),
+                ..Default::default()
+            },
+            ..options()
+        };
+        drop(Instance::open(directory.path(), with(&place)).unwrap());
+        // The same key under another name is the one that is known from then on.
+        let moved = format!("{place}-moved");
+        std::fs::rename(&place, &moved).unwrap();
+        let lost = Instance::open(directory.path(), options()).err().unwrap();
+        assert!(lost.to_string().contains(&place), "{lost}");
+        drop(Instance::open(directory.path(), with(&moved)).unwrap());
+        drop(Instance::open(directory.path(), options()).unwrap());
+        // Another key under the name that is known.
+        let other = key_elsewhere(folder.path());
+        std::fs::rename(&other, &moved).unwrap();
+        let refused = Instance::open(directory.path(), options()).err().unwrap();
+        assert!(refused.to_string().contains("another key now"), "{refused}");
+        // It goes on after a rotation, for which the old key is not needed.
+        let stopped = Stopped::open(directory.path(), None).unwrap();
+        let rotating = Rotating::Ca { new_root: false };
+        stopped.rotate(HOST, rotating, 0, Some(&moved)).unwrap();
+        let instance = stopped.into_instance(options()).unwrap();
+        assert_eq!(instance.ca_chains.len(), 2);
+        let file = std::fs::read_to_string(directory.path().join("ca/2/keys/ca.ref"));
+        assert_eq!(file.unwrap().trim(), moved);
+    }
+
     /// For each number of writes after which a process may die: dies there, starts, and has all that there was before;
     /// and whatever there is more, is used.
     #[test]
     fn a_rotation_that_dies_anywhere_is_done_or_not_done() {
-        for rotating in [
-            Rotating::Ca { new_root: false },
-            Rotating::Ca { new_root: true },
-            Rotating::Ct,
-            Rotating::Tsa { new_root: true },
+        let elsewhere = tempfile::tempdir().unwrap();
+        let place = key_elsewhere(elsewhere.path());
+        let place = Some(place.as_str());
+        for (rotating, place) in [
+            (Rotating::Ca { new_root: false }, None),
+            (Rotating::Ca { new_root: false }, place),
+            (Rotating::Ca { new_root: true }, None),
+            (Rotating::Ct, None),
+            (Rotating::Ct, place),
+            (Rotating::Tsa { new_root: true }, None),
+            (Rotating::Tsa { new_root: true }, place),
         ] {
             let mut outcomes = Vec::new();
             for writes in 0.. {
@@ -221,7 +284,7 @@ mod tests {
                 let before = believed(&Instance::open(directory.path(), options()).unwrap());
                 let stopped = Stopped::open(directory.path(), None).unwrap();
                 fail_after(Some(writes));
-                let result = stopped.rotate(HOST, rotating, 0);
+                let result = stopped.rotate(HOST, rotating, 0, place);
                 fail_after(None);
                 drop(stopped);
                 let instance = Instance::open(directory.path(), options()).unwrap();
@@ -251,7 +314,8 @@ mod tests {
                 // Whoever tries again has it, and only once.
                 if !is_done {
                     let stopped = Stopped::open(directory.path(), None).unwrap();
-                    assert_eq!(stopped.rotate(HOST, rotating, 0).unwrap().number, 2);
+                    let rotated = stopped.rotate(HOST, rotating, 0, place).unwrap();
+                    assert_eq!(rotated.number, 2);
                 }
             }
             assert!(outcomes.len() > 3, "{rotating:?} has few steps");
@@ -270,9 +334,12 @@ mod tests {
             Rotating::Ct,
             Rotating::Tsa { new_root: false },
         ] {
-            let rotated = stopped.rotate(HOST, rotating, 3600).unwrap();
+            let rotated = stopped.rotate(HOST, rotating, 3600, None).unwrap();
             assert_eq!((rotated.number, rotated.old_until), (2, None));
-            let refused = stopped.rotate(HOST, rotating, 0).unwrap_err().to_string();
+            let refused = stopped
+                .rotate(HOST, rotating, 0, None)
+                .unwrap_err()
+                .to_string();
             assert!(refused.contains("has new keys already"), "{refused}");
         }
         let instance = stopped.into_instance(options()).unwrap();

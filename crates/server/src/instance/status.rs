@@ -1,6 +1,6 @@
 //! When what an instance is made of ends: read from its files, so that it can be asked beside a process that serves it.
 //!
-//! Invariant: nothing is written, locked or decrypted.
+//! Invariant: nothing is written, locked or decrypted, and no key is asked for where it is.
 
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use sealmark_x509::Certificate;
 use super::chain::{Chains, Kind, ROOT};
 use super::generations::{Generation, Generations};
 use super::rotate::known;
+use crate::elsewhere::Kept;
 use crate::log::{self, Interface};
 use crate::tuf::{self, Role};
 use crate::{Error, ct, keyring};
@@ -63,23 +64,17 @@ pub enum State {
 }
 
 /// Where a private key is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeyState {
-    /// In the directory, encrypted.
-    Encrypted,
-    /// In the directory, protected by the mode of its file alone.
-    Plain,
-    /// Not in the directory.
+    /// Where the directory says.
+    Kept(Kept),
+    /// Not in the directory, which does not know where.
     Elsewhere,
 }
 
 impl KeyState {
-    fn of(locked: Option<bool>) -> Self {
-        match locked {
-            Some(true) => Self::Encrypted,
-            Some(false) => Self::Plain,
-            None => Self::Elsewhere,
-        }
+    fn of(kept: Option<Kept>) -> Self {
+        kept.map_or(Self::Elsewhere, Self::Kept)
     }
 }
 
@@ -113,14 +108,14 @@ pub fn status(directory: &Path, now: u64) -> Result<Status, Error> {
     list.tuf(directory)?;
     for (service, name) in [("oidc", "issuer"), ("witness", "witness")] {
         let folder = directory.join(service);
-        if let Some(locked) = keyring::is_locked(&folder, name)? {
+        if let Some(kept) = keyring::kept(&folder, name)? {
             list.add(Item {
-                key: Some(KeyState::of(Some(locked))),
+                key: Some(KeyState::Kept(kept)),
                 ..list.item(service, "key", name)
             });
         }
     }
-    let plain = |item: &&Item| item.key == Some(KeyState::Plain);
+    let plain = |item: &&Item| item.key == Some(KeyState::Kept(Kept::Plain));
     let plain = list.items.iter().filter(plain).count();
     if plain > 0 {
         list.warnings.push(format!(
@@ -239,7 +234,7 @@ impl List {
             state,
             since: Some(believed.map_or(start, |it| seconds(it.since).max(start))),
             until: Some(trusted.map_or(end, |until| until.min(end))),
-            key: Some(KeyState::of(keyring::is_locked(&folder, file)?)),
+            key: Some(KeyState::of(keyring::kept(&folder, file)?)),
             ..self.item(
                 service,
                 if is_root { "root" } else { "certificate" },
@@ -263,7 +258,7 @@ impl List {
                 state,
                 since: Some(seconds(generation.since)),
                 until: generation.until.map(seconds),
-                key: Some(KeyState::of(keyring::is_locked(&folder, ct::TREE)?)),
+                key: Some(KeyState::of(keyring::kept(&folder, ct::TREE)?)),
                 ..self.item("ct", "log", ct::path_of(generation.number))
             };
             self.add(item);
@@ -272,7 +267,7 @@ impl List {
     }
 
     fn log(&mut self, directory: &Path) -> Result<(), Error> {
-        for (record, locked) in log::look(&directory.join("log"))? {
+        for (record, kept) in log::look(&directory.join("log"))? {
             let interface = match record.interface {
                 Interface::V1 => "v1 tree",
                 Interface::V2 => "v2 tree",
@@ -284,7 +279,7 @@ impl List {
                 },
                 since: Some(seconds(record.created)),
                 until: record.frozen.map(seconds),
-                key: Some(KeyState::of(locked)),
+                key: Some(KeyState::of(kept)),
                 ..self.item("log", interface, record.name)
             };
             self.add(item);
@@ -298,12 +293,12 @@ impl List {
             let item = Item {
                 since: Some(seen.signed),
                 until: Some(seen.expires),
-                key: Some(KeyState::of(seen.key_is_locked)),
+                key: Some(KeyState::of(seen.key.clone())),
                 ..self.item("tuf", &*what, format!("version {}", seen.version))
             };
             self.add(item);
             let name = format!("TUF {what} version {}", seen.version);
-            if seen.role == Role::Root && seen.key_is_locked.is_none() {
+            if seen.role == Role::Root && seen.key.is_none() {
                 let remedy = "its key is elsewhere: `sealmark serve rotate tuf --renew-root --root-key FILE`";
                 self.warn(&name, seen.expires, remedy);
             } else if seen.is_overdue(self.now) {

@@ -12,6 +12,7 @@ use super::keys::{self, Password};
 use super::shards::{Interface, MARKER, Record, Shards, Stage};
 use super::state::{ENGINE, check_trees, read_locked};
 use crate::Error;
+use crate::elsewhere::Kept;
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +97,13 @@ pub fn fsck(directory: &Path, password: &Password) -> Result<Fsck, Error> {
 fn check_key(directory: &Path, record: &Record, password: &Password) -> Result<PublicKey, Error> {
     let name = &record.tree;
     let public = keys::read_public(directory, name, record.interface)?;
-    if !keys::is_locked(directory, name)? || password.is_some() {
+    let is_read = match keys::kept(directory, name)? {
+        Kept::Plain => true,
+        Kept::Encrypted => password.is_some(),
+        // What is checked is the directory.
+        Kept::At(_) => false,
+    };
+    if is_read {
         let private = keys::read_private(directory, name, record.interface, password)?;
         if private.public_key() != &public {
             return Err(Error::Key {

@@ -192,7 +192,7 @@ pub fn import(
     let name = shards.next_name(interface);
     let key = match key {
         Some(key) => keys::write(directory, &name, &key, &import.password).map(|()| key)?,
-        None => keys::generate(directory, &name, interface, &import.password)?,
+        None => keys::generate(directory, &name, interface, &import.password, None)?,
     };
     shards.push(Record {
         tree: name.clone(),

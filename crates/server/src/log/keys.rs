@@ -1,4 +1,4 @@
-//! The keys of a log's trees: files as the [`keyring`] has them, each named as its tree.
+//! The keys of a log's trees: as the [`keyring`] has them, each named as its tree.
 //!
 //! Invariant: a tree is signed with the key that it has, and with no other: one that is missing is never made again.
 
@@ -8,6 +8,8 @@ use sealmark_keys::{Algorithm, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use super::shards::Interface;
+use crate::elsewhere::Kept;
+use crate::keyring::Suits;
 use crate::{Error, keyring};
 
 pub(super) use keyring::public_key_path as public_path;
@@ -15,30 +17,35 @@ pub(super) use keyring::public_key_path as public_path;
 /// The password for the files.
 pub(super) type Password = Option<Zeroizing<Vec<u8>>>;
 
-/// What an interface signs with: clients of v1 take promises of no other keys.
-pub(super) fn algorithm(interface: Interface) -> Algorithm {
+/// What an interface signs with: clients of v1 take promises of no other keys, and witnesses of v2
+/// cosign no other checkpoints.
+fn suits(interface: Interface) -> Suits {
     match interface {
-        Interface::V1 => Algorithm::EcdsaP256,
-        Interface::V2 => Algorithm::Ed25519,
+        Interface::V1 => Suits::Only(Algorithm::EcdsaP256),
+        Interface::V2 => Suits::Only(Algorithm::Ed25519),
     }
 }
 
 /// Whether a tree has its key.
 pub(super) fn exists(directory: &Path, tree: &str) -> bool {
-    private_path(directory, tree).exists()
+    keyring::exists(directory, tree)
 }
 
 fn private_path(directory: &Path, tree: &str) -> PathBuf {
     keyring::private_key_path(directory, tree)
 }
 
-/// Reads the key of a tree, which has one.
+/// Reads the key of a tree, which has one; if a reference is given, it must be of the same key.
 pub(super) fn read(
     directory: &Path,
     tree: &str,
     interface: Interface,
     password: &Password,
+    reference: Option<&str>,
 ) -> Result<PrivateKey, Error> {
+    if let Some(key) = keyring::agreed(directory, tree, suits(interface), reference)? {
+        return Ok(key);
+    }
     let private = read_private(directory, tree, interface, password)?;
     keyring::publish(directory, tree, &private)?;
     Ok(private)
@@ -51,13 +58,13 @@ pub(super) fn read_private(
     interface: Interface,
     password: &Password,
 ) -> Result<PrivateKey, Error> {
-    let key = keyring::read(directory, tree, algorithm(interface), password.as_ref())?;
+    let key = keyring::read(directory, tree, suits(interface), password.as_ref())?;
     key.ok_or_else(|| missing(directory, tree))
 }
 
-/// Whether the key of a tree cannot be read without a password.
-pub(super) fn is_locked(directory: &Path, tree: &str) -> Result<bool, Error> {
-    keyring::is_locked(directory, tree)?.ok_or_else(|| missing(directory, tree))
+/// Where the key of a tree is.
+pub(super) fn kept(directory: &Path, tree: &str) -> Result<Kept, Error> {
+    keyring::kept(directory, tree)?.ok_or_else(|| missing(directory, tree))
 }
 
 fn missing(directory: &Path, tree: &str) -> Error {
@@ -69,7 +76,7 @@ fn missing(directory: &Path, tree: &str) -> Error {
 
 /// Refuses a key of another type.
 pub(super) fn check(path: &Path, key: &PublicKey, interface: Interface) -> Result<(), Error> {
-    keyring::check(path, key, algorithm(interface))
+    keyring::check(path, key, suits(interface))
 }
 
 /// The public key of a tree.
@@ -87,14 +94,16 @@ pub(super) fn read_public(
     Ok(key)
 }
 
-/// Makes the key of a new tree.
+/// Makes the key of a new tree, or has it where a reference says.
 pub(super) fn generate(
     directory: &Path,
     tree: &str,
     interface: Interface,
     password: &Password,
+    reference: Option<&str>,
 ) -> Result<PrivateKey, Error> {
-    keyring::generate(directory, tree, algorithm(interface), password.as_ref())
+    let password = password.as_ref();
+    keyring::generate_at(directory, tree, suits(interface), password, reference)
 }
 
 /// Writes the key of a new tree.

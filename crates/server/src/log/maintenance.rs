@@ -12,6 +12,7 @@ use super::ShardInfo;
 use super::keys::{self, Password};
 use super::shards::{Interface, Shards, keep_from_copying};
 use super::state::{Shard, State, check_host};
+use crate::elsewhere::Kept;
 use crate::{Error, keyring};
 
 /// How a log goes on.
@@ -24,6 +25,8 @@ pub struct Rotation {
     pub place: Option<(String, String)>,
     /// Sign with the key that there is, instead of a new one. For v1 only.
     pub keep_key: bool,
+    /// The reference of the new key, if it is elsewhere.
+    pub key: Option<String>,
     /// For the private keys.
     pub password: Password,
 }
@@ -35,6 +38,7 @@ impl fmt::Debug for Rotation {
             .field("interface", &self.interface)
             .field("place", &self.place)
             .field("keep_key", &self.keep_key)
+            .field("key", &self.key)
             .finish_non_exhaustive()
     }
 }
@@ -60,8 +64,8 @@ pub(crate) struct Seen {
     pub(crate) frozen: Option<u64>,
 }
 
-/// The trees of a log that a process may serve, and whether their keys are encrypted, as far as they are there.
-pub(crate) fn look(directory: &Path) -> Result<Vec<(Seen, Option<bool>)>, Error> {
+/// The trees of a log that a process may serve, and where their keys are, as far as that is known.
+pub(crate) fn look(directory: &Path) -> Result<Vec<(Seen, Option<Kept>)>, Error> {
     let shards = Shards::read(directory)?.ok_or_else(|| Error::NoLog(directory.to_owned()))?;
     let of = |interface| shards.of(interface);
     let all = Interface::ALL.into_iter().flat_map(of);
@@ -72,7 +76,7 @@ pub(crate) fn look(directory: &Path) -> Result<Vec<(Seen, Option<bool>)>, Error>
             created: record.created,
             frozen: record.frozen,
         };
-        Ok((seen, keyring::is_locked(directory, &record.tree)?))
+        Ok((seen, keyring::kept(directory, &record.tree)?))
     })
     .collect()
 }
@@ -89,6 +93,11 @@ pub fn rotate(directory: &Path, rotation: &Rotation) -> Result<(ShardInfo, Shard
         ..
     } = rotation;
     let state = State::open_existing(directory, password)?;
+    if rotation.keep_key && rotation.key.is_some() {
+        return Err(Error::Impossible(
+            "the key is either kept or exchanged: leave out --keep-key or the new key".to_owned(),
+        ));
+    }
     let _quiet = keep_from_copying(directory)?;
     let old = current(&state, *interface)?;
     let (host, url) = match &rotation.place {
@@ -113,9 +122,25 @@ pub fn rotate(directory: &Path, rotation: &Rotation) -> Result<(ShardInfo, Shard
     let mut shards = state.shards.clone();
     let name = shards.next_name(*interface);
     // Nothing was ever signed with a key that the file does not name, so one that an earlier attempt left is replaced.
-    match rotation.keep_key {
-        true => keys::write(directory, &name, &old.key, password)?,
-        false => drop(keys::generate(directory, &name, *interface, password)?),
+    match (rotation.keep_key, keys::kept(directory, &old.record.tree)?) {
+        (true, Kept::Encrypted | Kept::Plain) => {
+            keys::write(directory, &name, &old.key, password)?;
+        }
+        (true, Kept::At(place)) => {
+            drop(keys::generate(
+                directory,
+                &name,
+                *interface,
+                password,
+                Some(&place),
+            )?);
+        }
+        (false, _) => {
+            let place = rotation.key.as_deref();
+            drop(keys::generate(
+                directory, &name, *interface, password, place,
+            )?);
+        }
     }
     end(&mut shards, &old.record.tree, now);
     shards.add(*interface, &host, now)?.url = url;

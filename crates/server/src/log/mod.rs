@@ -82,6 +82,8 @@ pub struct Options {
     pub attestations: Option<usize>,
     /// What who sends an entry to v2 that is there already is told.
     pub duplicates: Duplicates,
+    /// Where the keys of the trees of v1 and of v2 are, by their references, if not in the directory.
+    pub keys: [Option<String>; 2],
 }
 
 impl Options {
@@ -92,6 +94,16 @@ impl Options {
             password: None,
             attestations: None,
             duplicates: Duplicates::default(),
+            keys: [None, None],
+        }
+    }
+
+    /// Where the key of an interface's tree is to be.
+    fn key(&self, interface: Interface) -> Option<&str> {
+        let [v1, v2] = &self.keys;
+        match interface {
+            Interface::V1 => v1.as_deref(),
+            Interface::V2 => v2.as_deref(),
         }
     }
 }
@@ -104,6 +116,7 @@ impl fmt::Debug for Options {
             .field("password", &self.password.as_ref().map(|_| "…"))
             .field("attestations", &self.attestations)
             .field("duplicates", &self.duplicates)
+            .field("keys", &self.keys)
             .finish()
     }
 }

@@ -5,6 +5,7 @@
 //! lock                    locked while a process has it open
 //! backup.lock             locked, shared, while somebody copies the directory
 //! keys/TREE.pem           the key that signs for a tree, PKCS#8, mode 0600: ECDSA P-256 for v1, Ed25519 for v2
+//! keys/TREE.ref           or where it is
 //! keys/TREE.pub           … its public part
 //! log/                    the trees, as the engine keeps them
 //! ```
@@ -90,20 +91,27 @@ impl State {
             check_host(&options.host)?;
             let record = shards.add(*interface, &options.host, SystemClock.now_ms() / 1000)?;
             if has_engine {
-                keys::generate(directory, &record.tree, *interface, &options.password)?;
+                let place = options.key(*interface);
+                keys::generate(
+                    directory,
+                    &record.tree,
+                    *interface,
+                    &options.password,
+                    place,
+                )?;
             }
         }
         if !missing.is_empty() {
             let _quiet = keep_from_copying(directory)?;
             shards.write(directory)?;
         }
-        Self::assemble(directory, lock, shards, &options.password)
+        Self::assemble(directory, lock, shards, &options.password, Some(options))
     }
 
     /// Opens the log in `directory`, which has one.
     pub(super) fn open_existing(directory: &Path, password: &Password) -> Result<Self, Error> {
         let (lock, shards) = read_locked(directory)?;
-        Self::assemble(directory, lock, shards, password)
+        Self::assemble(directory, lock, shards, password, None)
     }
 
     /// Opens the log in `directory`, or makes one without any tree.
@@ -117,15 +125,17 @@ impl State {
                 shards
             }
         };
-        Self::assemble(directory, lock, shards, password)
+        Self::assemble(directory, lock, shards, password, None)
     }
 
-    /// Opens the engine, and brings it to what `shards` says.
+    /// Opens the engine, and brings it to what `shards` says. Where the keys of the trees that take entries are to be, the
+    /// options say.
     fn assemble(
         directory: &Path,
         lock: File,
         mut shards: Shards,
         password: &Password,
+        options: Option<&Options>,
     ) -> Result<Self, Error> {
         let folder = directory.join(ENGINE);
         let is_new = !folder.exists();
@@ -139,9 +149,14 @@ impl State {
                 continue;
             }
             let name = &record.tree;
+            let of = record.interface;
+            let is_active = record.frozen.is_none();
+            let place = options
+                .and_then(|options| options.key(of))
+                .filter(|_| is_active);
             let key = match is_new && !keys::exists(directory, name) {
-                true => keys::generate(directory, name, record.interface, password)?,
-                false => keys::read(directory, name, record.interface, password)?,
+                true => keys::generate(directory, name, of, password, place)?,
+                false => keys::read(directory, name, of, password, place)?,
             };
             let signer: Arc<dyn CheckpointSigner> = Arc::new(signer(record, &key)?);
             settings.signers.insert(name.clone(), signer.clone());
@@ -205,7 +220,7 @@ impl State {
             log, v1, v2, _lock, ..
         } = self;
         drop((v1, v2, log));
-        Self::assemble(directory, _lock, shards, password)
+        Self::assemble(directory, _lock, shards, password, None)
     }
 
     /// The trees of an interface, oldest first.

@@ -18,15 +18,27 @@ pub(super) const ONLINE: &str = "online";
 /// All clients know it, and Sigstore's public repository has nothing else.
 const ALGORITHM: Algorithm = Algorithm::EcdsaP256;
 
-/// The key that root version `version` is to be the first to name: a new one, but for one that a crash has left.
+/// The key that root version `version` is to be the first to name: a new one, but for one that a crash has left, or the
+/// one of a reference.
 pub(super) fn make(
     directory: &Path,
     kind: &str,
     version: u64,
     password: Option<&Zeroizing<Vec<u8>>>,
+    reference: Option<&str>,
 ) -> Result<PrivateKey, crate::Error> {
     let name = format!("{kind}-{version}");
-    keyring::key(directory, &name, ALGORITHM, password)
+    keyring::key_at(directory, &name, ALGORITHM, password, reference)
+}
+
+/// The names of the keys that are known, here or elsewhere.
+fn known(directory: &Path) -> Result<Vec<String>, crate::Error> {
+    let mut all = names(directory, ".pem")?;
+    all.extend(names(directory, ".ref")?);
+    let mut all: Vec<String> = all.into_iter().map(|(name, _)| name).collect();
+    all.sort();
+    all.dedup();
+    Ok(all)
 }
 
 /// What metadata calls a key.
@@ -58,10 +70,16 @@ pub(super) fn of_root(
     directory: &Path,
     root: &Root,
     password: Option<&Zeroizing<Vec<u8>>>,
+    reference: Option<&str>,
 ) -> Result<(Option<PrivateKey>, Vec<PrivateKey>), crate::Error> {
     let mut here = Vec::new();
-    for (name, _) in names(directory, ".pem")? {
-        let key = keyring::key(directory, &name, ALGORITHM, password)?;
+    for name in known(directory)? {
+        // The only online key may have been moved.
+        let place = reference.filter(|_| {
+            let named = public(directory, &name).ok().flatten();
+            root.online.len() == 1 && named.as_ref() == root.online.last()
+        });
+        let key = keyring::key_at(directory, &name, ALGORITHM, password, place)?;
         here.push((id(directory, &key)?.id, key));
     }
     let find = |wanted: &Key| {
@@ -80,7 +98,7 @@ pub(super) fn of_root(
 
 /// The file of a key that the newest root names.
 pub(super) fn name_of(directory: &Path, wanted: &Key) -> Result<Option<String>, crate::Error> {
-    for (name, _) in names(directory, ".pem")? {
+    for name in known(directory)? {
         if public(directory, &name)?.as_ref() == Some(wanted) {
             return Ok(Some(name));
         }
@@ -100,6 +118,10 @@ pub(super) fn forget(directory: &Path, root: &Root) -> Result<(), crate::Error> 
         if !wanted {
             let keys = directory.join("keys");
             durable::remove(&keys.join(format!("{name}.pem")))?;
+            let reference = keys.join(format!("{name}.ref"));
+            if reference.exists() {
+                durable::remove(&reference)?;
+            }
             durable::remove(&keys.join(format!("{name}.pub")))?;
         }
     }

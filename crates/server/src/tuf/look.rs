@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::metadata::{Document, Role, Root};
 use super::{Error, disk, keys};
+use crate::elsewhere::Kept;
 use crate::{durable, keyring};
 
 /// How often it is begun anew when files are replaced meanwhile.
 const ATTEMPTS: usize = 5;
 
 /// The newest metadata of a role.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seen {
     /// Which role.
     pub role: Role,
@@ -20,8 +21,8 @@ pub struct Seen {
     pub signed: i64,
     /// When it expires, in seconds since 1970.
     pub expires: i64,
-    /// Whether the key that signs it is encrypted; `None` if it is not here.
-    pub key_is_locked: Option<bool>,
+    /// Where the key that signs it is; `None` if it is not here, and nobody here knows.
+    pub key: Option<Kept>,
 }
 
 impl Seen {
@@ -73,28 +74,28 @@ fn look_once(directory: &Path) -> Result<[Seen; 4], crate::Error> {
         path: folder.join(&file),
         problem,
     })?;
-    let is_locked = |key| -> Result<Option<bool>, crate::Error> {
+    let kept = |key| -> Result<Option<Kept>, crate::Error> {
         match keys::name_of(directory, key)? {
-            Some(name) => keyring::is_locked(directory, &name),
+            Some(name) => keyring::kept(directory, &name),
             None => Ok(None),
         }
     };
-    let root_key = is_locked(&root.key)?;
+    let root_key = kept(&root.key)?;
     let online = match root.online.last() {
-        Some(key) => is_locked(key)?,
+        Some(key) => kept(key)?,
         None => None,
     };
-    let seen = |document: &Document, key_is_locked| Seen {
+    let seen = |document: &Document, key: &Option<Kept>| Seen {
         role: document.role,
         version: document.version,
         signed: document.signed_at(),
         expires: document.expires,
-        key_is_locked,
+        key: key.clone(),
     };
     Ok([
-        seen(&root.document, root_key),
-        seen(&targets, online),
-        seen(&snapshot, online),
-        seen(&timestamp, online),
+        seen(&root.document, &root_key),
+        seen(&targets, &online),
+        seen(&snapshot, &online),
+        seen(&timestamp, &online),
     ])
 }

@@ -110,12 +110,25 @@ impl Repository {
     /// If another process has it open, if the directory holds something else, was damaged, or cannot be read or
     /// written; if the password is not that of the keys, or the clock was set back.
     pub fn open(directory: &Path, options: Options) -> Result<Self, crate::Error> {
+        Self::open_with(directory, options, None)
+    }
+
+    /// As [`open`](Self::open), with the online key where a reference says: that of a new repository, or the one that
+    /// there is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); if that key is another one, cannot be reached, or is none for TUF.
+    pub fn open_with(
+        directory: &Path,
+        options: Options,
+        online_key: Option<&str>,
+    ) -> Result<Self, crate::Error> {
         let (disk, is_made) = Disk::open(directory)?;
         let now = seconds(&*options.clock);
         if !is_made {
-            state::make(&disk, options.password.as_ref(), now)?;
+            state::make(&disk, options.password.as_ref(), online_key, now)?;
         }
-        let state = state::read(&disk, options.password.as_ref())?;
+        let state = state::read(&disk, options.password.as_ref(), online_key)?;
         let repository = Self(Arc::new(Inner {
             disk,
             clock: options.clock,

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::metadata::{Document, Key, Role, Root};
 use super::state::State;
 use super::{Error, Inner, Repository, keys};
-use crate::{Error as Trouble, durable};
+use crate::{Error as Trouble, durable, keyring};
 
 impl Repository {
     /// Exchanges the root key: the next root is signed by the old key and a new one, which is here then. `root_key` is
@@ -26,7 +26,7 @@ impl Repository {
         let inner = &self.0;
         let mut state = inner.lock();
         let old = root_signer(&state, root_key)?;
-        let new = inner.new_key(&state, keys::ROOT)?;
+        let new = inner.new_key(&state, keys::ROOT, None)?;
         let (named, online) = (inner.id(&new)?, state.root.online.clone());
         inner.write_root(&mut state, named, online, &[&old, &new])?;
         state.root_key = Some(new);
@@ -39,11 +39,23 @@ impl Repository {
     /// If the root key is neither here nor given, if files cannot be written, or the clock was set back. If it fails
     /// half-way, the repository is good, with two keys; the next call goes on.
     pub fn rotate_online(&self, root_key: Option<&PrivateKey>) -> Result<(), Trouble> {
+        self.rotate_online_to(root_key, None)
+    }
+
+    /// As [`rotate_online`](Self::rotate_online), to a key that is elsewhere, if there is a reference.
+    ///
+    /// # Errors
+    /// As [`rotate_online`](Self::rotate_online); if that key cannot be reached, or is none for TUF.
+    pub fn rotate_online_to(
+        &self,
+        root_key: Option<&PrivateKey>,
+        reference: Option<&str>,
+    ) -> Result<(), Trouble> {
         let inner = &self.0;
         let mut state = inner.lock();
         let signer = root_signer(&state, root_key)?;
         if state.online.len() == 1 {
-            let new = inner.new_key(&state, keys::ONLINE)?;
+            let new = inner.new_key(&state, keys::ONLINE, reference)?;
             let mut online = state.root.online.clone();
             online.push(inner.id(&new)?);
             let named = state.root.key.clone();
@@ -87,7 +99,7 @@ impl Repository {
         let mut state = inner.lock();
         let directory = &inner.disk.directory;
         let name = keys::name_of(directory, &state.root.key)?.ok_or(Error::NoRootKey)?;
-        let own = directory.join("keys").join(format!("{name}.pem"));
+        let own = keyring::private_key_path(directory, &name);
         let key = durable::read(&own)?.map(Zeroizing::new);
         let key = key.ok_or(Error::NoRootKey)?;
         let exists = match durable::read(to)?.map(Zeroizing::new) {
@@ -109,9 +121,15 @@ impl Repository {
 
 impl Inner {
     /// The key that the next root is the first to name.
-    fn new_key(&self, state: &State, kind: &str) -> Result<PrivateKey, Trouble> {
+    fn new_key(
+        &self,
+        state: &State,
+        kind: &str,
+        reference: Option<&str>,
+    ) -> Result<PrivateKey, Trouble> {
         let version = state.root.document.version + 1;
-        keys::make(&self.disk.directory, kind, version, self.password.as_ref())
+        let password = self.password.as_ref();
+        keys::make(&self.disk.directory, kind, version, password, reference)
     }
 
     fn id(&self, key: &PrivateKey) -> Result<Key, Trouble> {

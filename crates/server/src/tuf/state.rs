@@ -54,10 +54,11 @@ pub(super) fn target_files(targets: &Document) -> Vec<String> {
 pub(super) fn make(
     disk: &Disk,
     password: Option<&Zeroizing<Vec<u8>>>,
+    online_key: Option<&str>,
     now: i64,
 ) -> Result<(), crate::Error> {
-    let root_key = keys::make(&disk.directory, keys::ROOT, 1, password)?;
-    let online = keys::make(&disk.directory, keys::ONLINE, 1, password)?;
+    let root_key = keys::make(&disk.directory, keys::ROOT, 1, password, None)?;
+    let online = keys::make(&disk.directory, keys::ONLINE, 1, password, online_key)?;
     let id = |key: &PrivateKey| keys::id(&disk.directory, key);
     let content = Root::content(&id(&root_key)?, &[id(&online)?]);
     let sign = |role: Role, content, key| {
@@ -79,6 +80,7 @@ pub(super) fn make(
 pub(super) fn read(
     disk: &Disk,
     password: Option<&Zeroizing<Vec<u8>>>,
+    online_key: Option<&str>,
 ) -> Result<State, crate::Error> {
     let mut root: Option<Root> = None;
     let newest = disk.versions(Role::Root).last().copied().unwrap_or(1);
@@ -97,7 +99,7 @@ pub(super) fn read(
     }
     let root = root.ok_or_else(|| disk.damaged("1.root.json", "it is missing"))?;
     let current = read_current(disk, &root)?;
-    let (root_key, online) = keys::of_root(&disk.directory, &root, password)?;
+    let (root_key, online) = keys::of_root(&disk.directory, &root, password, online_key)?;
     Ok(State {
         root,
         root_key,

@@ -20,6 +20,7 @@ fn open(directory: &Path) -> Result<Instance, Error> {
         url: URL.to_owned(),
         host: "sigstore.example".to_owned(),
         password: None,
+        keys: sealmark_server::elsewhere::Places::default(),
         issuers: Configuration::default(),
         log: log::Options::new("sigstore.example"),
         dev_issuer: Some(oidc::Options::new(format!("{URL}{}", oidc::PATH))),

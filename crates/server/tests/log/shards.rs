@@ -19,6 +19,7 @@ pub(crate) fn rotation(interface: Interface) -> Rotation {
         interface,
         place: None,
         keep_key: false,
+        key: None,
         password: None,
     }
 }
@@ -142,6 +143,7 @@ async fn a_tree_may_go_on_with_the_key() {
     log.close().await;
     let rotation = Rotation {
         keep_key: true,
+        key: None,
         ..rotation(Interface::V1)
     };
     rotate(directory.path(), &rotation).unwrap();

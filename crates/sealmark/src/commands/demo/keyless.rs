@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sealmark_identity::Configuration;
 use sealmark_oci::{Client, Repository};
+use sealmark_server::elsewhere::Places;
 use sealmark_server::instance::{Instance, Options};
 use sealmark_server::{log, oidc, ops};
 use tokio::net::TcpListener;
@@ -45,6 +46,7 @@ impl Sigstore {
             log: log::Options::new(&name),
             host: name,
             password: None,
+            keys: Places::default(),
             issuers: Configuration::default(),
             dev_issuer: Some(oidc::Options::new(format!("{url}{}", oidc::PATH))),
             url: url.clone(),

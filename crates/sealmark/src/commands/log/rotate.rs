@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Format;
 use crate::commands::client_files::update_client_files;
-use crate::commands::serve::{host, password};
+use crate::commands::serve::{host, keys, password};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// Sign with the key that there is; without it the new tree has a new one
     #[arg(long)]
     keep_key: bool,
+    /// The new key, if it is elsewhere: what sign has as --key
+    #[arg(long, value_name = "REF", value_parser = keys::checked, conflicts_with = "keep_key")]
+    key: Option<String>,
     /// How the result is printed
     #[arg(
         short,
@@ -87,8 +90,10 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         interface: arguments.interface.into(),
         place,
         keep_key: arguments.keep_key,
+        key: arguments.key,
         password: password()?,
     };
+    keys::install(&rotation.password, terminal);
     let directory = absolute(&arguments.dir)?;
     let (old, new, files) = super::blocking(move || {
         let (old, new) = rotate(&directory, &rotation)?;
@@ -119,6 +124,7 @@ pub(super) async fn run_freeze(
     let interface = arguments.interface.map(Interface::from);
     let directory = absolute(&arguments.dir)?;
     let password = password()?;
+    keys::install(&password, terminal);
     let (ended, files) = super::blocking(move || {
         let ended = freeze(&directory, interface, &password)?;
         let files = update_client_files(&directory, &password)?;

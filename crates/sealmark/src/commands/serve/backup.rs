@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sealmark_server::instance::backup;
+use sealmark_server::instance::{backup, references};
 use serde_json::json;
 
 use super::blocking;
@@ -29,11 +29,25 @@ pub(crate) struct Arguments {
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let (directory, to) = (absolute(&arguments.dir)?, absolute(&arguments.to)?);
     let place = to.clone();
-    blocking(move || Ok(backup(&directory, &to)?)).await?;
+    let elsewhere = blocking(move || {
+        backup(&directory, &to)?;
+        Ok(references(&to)?)
+    })
+    .await?;
     if arguments.output == Format::Json {
-        return terminal.json(&json!({"backup": place}));
+        let names = elsewhere
+            .iter()
+            .map(|its| json!({"service": its.service, "reference": its.reference}));
+        let names = names.collect::<Vec<_>>();
+        return terminal.json(&json!({"backup": place, "keysElsewhere": names}));
     }
     terminal.line(format!("copied to {}", place.display()))?;
+    for its in elsewhere {
+        let (service, place) = (its.service, its.reference);
+        terminal.note(format!(
+            "a key of {service} is not in it, only its name: {place}; who serves the copy needs that key"
+        ));
+    }
     terminal.note(format!(
         "it has the private keys. To restore it: sealmark serve --dir {} and the other flags of the instance",
         place.display()

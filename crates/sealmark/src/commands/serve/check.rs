@@ -4,11 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealmark_identity::{Configuration, Issuer};
+use sealmark_server::instance::references;
 use sealmark_server::{ca, oidc, reload};
 use serde_json::{Value, json};
 
+use super::keys::open;
+use super::{blocking, password_in};
+use crate::commands::log::absolute;
 use crate::error::Error;
 use crate::flags::Format;
+use crate::service_flags::key_options;
 use crate::terminal::Terminal;
 
 /// Issuers that are asked at once.
@@ -20,12 +25,18 @@ const ASKING: Duration = Duration::from_secs(25);
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     /// The issuers that a certificate authority is to believe: YAML or JSON, as `serve` takes it
-    #[arg(long, value_name = "FILE", required_unless_present = "dev_users")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["dev_users", "dir"])]
     config: Option<PathBuf>,
     /// Who may log in at the issuer for development, as `serve` takes it
     #[arg(long, value_name = "FILE")]
     dev_users: Option<PathBuf>,
-    /// Ask each issuer for its keys, as the certificate authority will
+    /// Directory of an instance: which of its keys are elsewhere, and with --online whether each can be reached
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// File with the password of keys that are files elsewhere, as `serve` has it
+    #[arg(long, value_name = "FILE", requires = "dir")]
+    password_file: Option<PathBuf>,
+    /// Ask each issuer for its keys, as the certificate authority will, and each provider of keys of --dir for them
     #[arg(long)]
     online: bool,
     /// How the result is printed
@@ -57,11 +68,63 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             (Format::Text, Err(fault)) => terminal.line(fault)?,
         }
     }
+    if arguments.dir.is_some() {
+        faults += keys(&arguments, terminal).await?;
+    }
     match faults {
         0 => Ok(()),
         1 => Err(Error::Usage("there is 1 fault".to_owned())),
         faults => Err(Error::Usage(format!("there are {faults} faults"))),
     }
+}
+
+/// Asks for the keys of an instance that are elsewhere, and compares them with what stands in its directory.
+async fn keys(arguments: &Arguments, terminal: &mut Terminal) -> Result<usize, Error> {
+    let directory = absolute(arguments.dir.as_deref().unwrap_or_else(|| Path::new(".")))?;
+    let references = blocking(move || Ok(references(&directory)?)).await?;
+    let password = password_in(arguments.password_file.as_deref())?;
+    let (options, online) = (key_options(terminal), arguments.online);
+    let mut faults = 0;
+    let mut shown = Vec::new();
+    for its in references {
+        let answer = match online {
+            true => Some(open(&its.reference, password.clone(), &options).await),
+            false => None,
+        };
+        let answer = answer.map(|opened| {
+            let key = opened?;
+            let (id, kind) = (key.public_key().id(), key.key_type());
+            match &its.public {
+                Some(public) if public != key.public_key() => Err(format!(
+                    "it is another key, {id}, than the one that this service signs with, {}",
+                    public.id()
+                )),
+                _ => Ok(format!("{kind}, {id}")),
+            }
+        });
+        faults += usize::from(matches!(answer, Some(Err(_))));
+        let (service, name, place) = (its.service, &its.name, &its.reference);
+        let mut value = json!({"service": service, "name": name, "reference": place});
+        let line = match answer {
+            None => format!("{service} key {name}: {place}"),
+            Some(Ok(key)) => {
+                value["key"] = key.clone().into();
+                format!("{service} key {name}: {place} answers: {key}")
+            }
+            Some(Err(fault)) => {
+                value["fault"] = fault.clone().into();
+                format!("{service} key {name}: {place}: {fault}")
+            }
+        };
+        match arguments.output {
+            Format::Text => terminal.line(line)?,
+            Format::Json => shown.push(value),
+        }
+    }
+    if arguments.output == Format::Json {
+        terminal.json(&json!({"keys": shown}))?;
+    }
+    Ok(faults)
 }
 
 async fn config(

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use sealmark_identity::Configuration;
+use sealmark_server::elsewhere::Places;
 use sealmark_server::instance::{Instance, Options, Part, TUF_PATH};
 use sealmark_server::{log, oidc, reload};
 
@@ -127,6 +128,7 @@ impl InstanceFlags {
         &self,
         directory: &Path,
         url: &str,
+        keys: Places,
         log: log::Options,
         operation: &OperationFlags,
         terminal: &mut Terminal,
@@ -135,6 +137,7 @@ impl InstanceFlags {
             url: url.to_owned(),
             host: host(url)?.to_owned(),
             password: log.password.clone(),
+            keys,
             issuers: self.issuers()?,
             dev_issuer: self.dev_issuer.then(|| self.dev_issuer_options(url, &log)),
             log,

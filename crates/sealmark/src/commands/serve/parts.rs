@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sealmark_keys::PublicKey;
 use sealmark_server::ca::{Promises, RemoteCt};
+use sealmark_server::elsewhere::Places;
 use sealmark_server::instance::{Part, PartOptions, Parts, TUF_PATH};
 use sealmark_server::{log, oidc};
 use sealmark_x509::Certificate;
@@ -96,6 +97,7 @@ impl PartFlags {
         parts: &BTreeSet<Part>,
         directory: &Path,
         url: &str,
+        keys: Places,
         log: log::Options,
         instance: &InstanceFlags,
         operation: &OperationFlags,
@@ -128,6 +130,7 @@ impl PartFlags {
             url: url.to_owned(),
             host: host(url)?.to_owned(),
             password: log.password.clone(),
+            keys,
             issuers: instance.issuers()?,
             promises,
             ct_roots,

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sealmark_identity::Configuration;
 use sealmark_keys::PrivateKey;
+use sealmark_server::elsewhere::Places;
 use sealmark_server::instance::{Options, Rotated, Rotating, Stopped};
 use sealmark_server::log::{self, Interface, Rotation};
 use sealmark_server::tuf::{Repository, Role};
 use serde_json::{Value, json};
 
 use super::status::Format;
-use super::{Password, blocking, host, password_in};
+use super::{Password, blocking, host, keys, password_in};
 use crate::commands::client_files::{known_oidc, publish_instance};
 use crate::commands::log::{Which as Trees, absolute, name, show};
 use crate::error::Error;
@@ -51,6 +52,9 @@ pub(crate) struct Arguments {
     /// File with the password of the private keys, as `serve` has it
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// The new key, if it is elsewhere, e.g. awskms:///alias/ca-2: what sign has as --key
+    #[arg(long, value_name = "REF", value_parser = keys::checked)]
+    key: Option<String>,
     /// Tell clients of the new keys now, and use them from the first start after this time, e.g. 2d or 36h (ca, ct, tsa)
     #[arg(long = "in", value_name = "TIME", value_parser = wait)]
     wait: Option<u64>,
@@ -125,6 +129,14 @@ impl Arguments {
                 return Err(Error::Usage(format!("{flag} is for {names}")));
             }
         }
+        let is_online = !self.root && !self.renew_root;
+        let is_online = is_online && (self.export_root_key.is_none() || self.root_key.is_some());
+        if self.service == Tuf && self.key.is_some() && !is_online {
+            return Err(Error::Usage(
+                "--key is for the key that signs targets, snapshot and timestamp; a root key elsewhere is a file, which --export-root-key makes"
+                    .to_owned(),
+            ));
+        }
         Ok(())
     }
 }
@@ -141,6 +153,7 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let format = arguments.output;
     let password = password_in(arguments.password_file.as_deref())?;
     let directory = absolute(&arguments.dir)?;
+    keys::install(&password, terminal);
     let done = blocking(move || rotate(&arguments, &directory, password)).await;
     if let Err(Error::Server(sealmark_server::Error::InUse { .. })) = &done {
         terminal.note(
@@ -174,7 +187,8 @@ fn rotate(arguments: &Arguments, directory: &Path, password: Password) -> Result
         }
         Service::Tuf => return rotate_tuf(arguments, &stopped.tuf()?, password.as_ref()),
     };
-    let rotated = stopped.rotate(&host, rotating, arguments.wait.unwrap_or_default())?;
+    let place = arguments.key.as_deref();
+    let rotated = stopped.rotate(&host, rotating, arguments.wait.unwrap_or_default(), place)?;
     publish(stopped, directory, &url, host, password)?;
     let service = format!("{:?}", arguments.service).to_lowercase();
     let mut done = of_generation(&service, rotated);
@@ -198,6 +212,7 @@ fn publish(
         },
         host,
         password,
+        keys: Places::default(),
         issuers: Configuration::default(),
         dev_issuer: None,
     })?;
@@ -272,6 +287,7 @@ fn rotate_log(
         interface,
         place,
         keep_key: false,
+        key: arguments.key.clone(),
         password,
     };
     let (old, new) = stopped.rotate_log(&rotation)?;
@@ -314,7 +330,7 @@ fn rotate_tuf(
             );
         }
     } else if arguments.export_root_key.is_none() || key.is_some() {
-        repository.rotate_online(key)?;
+        repository.rotate_online_to(key, arguments.key.as_deref())?;
         lines.push("a new key signs targets, snapshot and timestamp".to_owned());
     }
     if let Some(path) = &arguments.export_root_key {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use sealmark_server::elsewhere::Kept;
 use sealmark_server::instance::{Item, KeyState, State, status};
 use serde_json::{Value, json};
 
@@ -82,11 +83,20 @@ fn state(state: State) -> &'static str {
     }
 }
 
-fn key(key: KeyState) -> &'static str {
+fn key(key: &KeyState) -> &str {
     match key {
-        KeyState::Encrypted => "encrypted",
-        KeyState::Plain => "plain",
+        KeyState::Kept(Kept::Encrypted) => "encrypted",
+        KeyState::Kept(Kept::Plain) => "plain",
+        KeyState::Kept(Kept::At(_)) => "reference",
         KeyState::Elsewhere => "elsewhere",
+    }
+}
+
+/// Where a key is, if the directory has its reference.
+fn reference(item: &Item) -> Option<&str> {
+    match &item.key {
+        Some(KeyState::Kept(Kept::At(reference))) => Some(reference),
+        _ => None,
     }
 }
 
@@ -99,7 +109,8 @@ fn show(item: &Item) -> Value {
         "since": item.since.and_then(time),
         "until": item.until.and_then(time),
         "daysLeft": item.days_left,
-        "key": item.key.map(key),
+        "key": item.key.as_ref().map(key),
+        "keyReference": reference(item),
     })
 }
 
@@ -121,7 +132,10 @@ fn row(item: &Item) -> [String; 8] {
         date(item.until),
         item.days_left
             .map_or_else(|| "-".to_owned(), |days| days.to_string()),
-        item.key.map_or("-", key).to_owned(),
+        match reference(item) {
+            Some(reference) => format!("kept in {reference}"),
+            None => item.key.as_ref().map_or("-", key).to_owned(),
+        },
     ]
 }
 

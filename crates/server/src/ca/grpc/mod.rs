@@ -68,10 +68,11 @@ async fn route(inner: Arc<Inner>, request: Request) -> Result<Response<Body>, St
         }
         TRUST_BUNDLE => {
             let Empty {} = messages.single(large).await?;
+            let chains = inner.believed().into_iter();
             Ok(grpc::reply(&TrustBundle {
-                chains: vec![CertificateChain {
-                    certificates: answer::pems(&inner.signing().chain),
-                }],
+                chains: chains
+                    .map(|certificates| CertificateChain { certificates })
+                    .collect(),
             }))
         }
         CONFIGURATION => {
