@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use sealmark_formats::bundle::Material;
-use sealmark_formats::{Digest, statement};
+use sealmark_formats::Digest;
+use sealmark_formats::bundle::{self, Material};
+use sealmark_formats::revocation::{REVOCATION_V1, Revocation, Scope, SignerName};
+use sealmark_formats::statement::{self, Statement};
 use sealmark_oci::tree::{Attachment, Node};
 use sealmark_oci::{Layout, Reference, Source, Want, gather};
-use sealmark_verify::evidence::Content;
+use sealmark_verify::evidence::{Content, Evidence};
+use sealmark_verify::revocation::is_revocation;
 use sealmark_x509::Certificate;
 use serde::Serialize;
 
+use super::cosign_output;
 use crate::error::Error;
 use crate::flags::{self, Format, RegistryFlags};
 use crate::printable::printable;
@@ -87,9 +91,24 @@ fn count(node: &Node) -> usize {
     node.attachments.len() + node.children.iter().map(count).sum::<usize>()
 }
 
-/// Who claims to have signed, by the manifest that says so. Claims only: nothing is verified here.
+/// What attachments say of themselves, by the manifest that says so. Claims only: nothing is verified here.
 #[derive(Default)]
-struct Signers(HashMap<Digest, Vec<Option<String>>>);
+struct Signers(HashMap<Digest, Vec<Claims>>);
+
+/// What one attachment says of itself.
+#[derive(Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Claims {
+    #[serde(rename = "claimedSigner", skip_serializing_if = "Option::is_none")]
+    signer: Option<String>,
+    #[serde(rename = "claimedLogIndex", skip_serializing_if = "Option::is_none")]
+    log_index: Option<u64>,
+    #[serde(rename = "claimedTime", skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    /// What a revocation that is attached, too, says of it; `explain` and `verify` tell whether it counts.
+    #[serde(rename = "claimedRevocation", skip_serializing_if = "Option::is_none")]
+    revocation: Option<String>,
+}
 
 impl Signers {
     async fn of(source: &Source, node: &Node) -> Result<Self, Error> {
@@ -100,22 +119,25 @@ impl Signers {
             if node.attachments.is_empty() {
                 continue;
             }
-            for evidence in gather(source, &node.digest, Want::ALL).await? {
-                if let Some(manifest) = evidence.source.manifest {
-                    signers
-                        .0
-                        .entry(manifest)
-                        .or_default()
-                        .push(claimed_signer(&evidence.content));
+            let all = gather(source, &node.digest, Want::ALL).await?;
+            let revocations: Vec<Revocation> = all.iter().filter_map(revocation).collect();
+            for evidence in &all {
+                if let Some(manifest) = &evidence.source.manifest {
+                    let mut claims = claims(&evidence.content);
+                    if !is_revocation(evidence) {
+                        claims.revocation = revoked(evidence, &node.digest, &revocations);
+                    }
+                    let of_manifest = signers.0.entry(manifest.clone()).or_default();
+                    of_manifest.push(claims);
                 }
             }
         }
         Ok(signers)
     }
 
-    /// The signer of each attachment of a node, in their order. The layers of one manifest are told apart by their
-    /// order, and not at all where the two lists are not about the same layers.
-    fn of_attachments<'a>(&'a self, node: &Node) -> Vec<Option<&'a str>> {
+    /// What each attachment of a node says, in their order. The layers of one manifest are told apart by their order,
+    /// and not at all where the two lists are not about the same layers.
+    fn of_attachments<'a>(&'a self, node: &Node) -> Vec<Option<&'a Claims>> {
         let mut used: HashMap<&Digest, usize> = HashMap::new();
         let layers = |manifest: &Digest| {
             node.attachments
@@ -132,31 +154,137 @@ impl Signers {
                 if claims.len() != layers(&attachment.manifest) {
                     return None;
                 }
-                claims.get(*index - 1)?.as_deref()
+                claims.get(*index - 1)
             })
             .collect()
     }
 }
 
-fn claimed_signer(content: &Content) -> Option<String> {
+fn revocation(evidence: &Evidence) -> Option<Revocation> {
+    let statement = cosign_output::envelope(&evidence.content)
+        .and_then(|envelope| Statement::parse(&envelope.payload).ok())
+        .filter(|_| is_revocation(evidence))?;
+    Revocation::parse(statement.predicate?.get().as_bytes()).ok()
+}
+
+/// What the revocations say of this one. Windows need proofs, which are not looked at here.
+fn revoked(evidence: &Evidence, artifact: &Digest, all: &[Revocation]) -> Option<String> {
+    let names = names(&evidence.content);
+    let signature = signature(&evidence.content).map(Digest::sha256);
+    let falls = |revocation: &&Revocation| {
+        let by = revocation.signer.as_ref();
+        match &revocation.scope {
+            Scope::Artifact { digest } => {
+                digest == artifact && by.is_some_and(|name| names.contains(name))
+            }
+            Scope::Signature {
+                artifact: of,
+                signature: one,
+                ..
+            } => of == artifact && one.is_some() && *one == signature,
+            Scope::Window(_) | Scope::Nothing {} => false,
+        }
+    };
+    let revocation = all.iter().find(falls)?;
+    let text = match revocation.text.is_empty() {
+        true => String::new(),
+        false => format!(": {}", revocation.text),
+    };
+    Some(format!("{}{text}", revocation.reason.name()))
+}
+
+fn signature(content: &Content) -> Option<&[u8]> {
     match content {
+        Content::Bundle(bundle) => match &bundle.content {
+            bundle::Content::MessageSignature(message) => Some(&message.signature),
+            bundle::Content::Dsse(envelope) => envelope.signatures.first().map(|one| &*one.sig),
+        },
+        Content::SimpleSigning(detached) | Content::Blob(detached) => Some(&detached.signature),
+        Content::Envelope(_) | Content::Unreadable(_) => None,
+    }
+}
+
+/// The certificate that comes with it.
+fn certificate(content: &Content) -> Option<Certificate> {
+    let der = match content {
+        Content::Bundle(bundle) => match &bundle.material {
+            Material::PublicKey { .. } => return None,
+            Material::Certificate(der) => der,
+            Material::CertificateChain(chain) => chain.first()?,
+        },
+        Content::SimpleSigning(detached)
+        | Content::Envelope(detached)
+        | Content::Blob(detached) => {
+            return Certificate::from_pem(detached.certificate.as_ref()?).ok();
+        }
+        Content::Unreadable(_) => return None,
+    };
+    Certificate::from_der(der).ok()
+}
+
+/// Whose it says it is, as a revocation names them.
+fn names(content: &Content) -> Vec<SignerName> {
+    if let Some(certificate) = certificate(content) {
+        let issuer = certificate.fulcio().issuer().unwrap_or_default();
+        let subjects = certificate.subject_alt_names().iter();
+        let name = |subject: String| SignerName::Identity {
+            identity: subject,
+            issuer: issuer.to_owned(),
+        };
+        return subjects
+            .map(|subject| name(subject.value().to_string()))
+            .collect();
+    }
+    match content {
+        Content::Bundle(bundle) => {
+            let key = bundle.material.key_digest();
+            key.map(|key| SignerName::Key { key }).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn claims(content: &Content) -> Claims {
+    let signer = match content {
         Content::Bundle(bundle) => match &bundle.material {
             material @ Material::PublicKey { hint } => Some(match material.key_digest() {
                 Some(digest) => format!("key {digest}"),
                 None => format!("key {hint}"),
             }),
-            Material::Certificate(der) => Certificate::from_der(der).ok().map(|c| identity(&c)),
-            Material::CertificateChain(chain) => Certificate::from_der(chain.first()?)
-                .ok()
-                .map(|c| identity(&c)),
+            _ => certificate(content).map(|certificate| identity(&certificate)),
         },
         Content::SimpleSigning(detached)
         | Content::Envelope(detached)
         | Content::Blob(detached) => match &detached.certificate {
-            Some(pem) => Certificate::from_pem(pem).ok().map(|c| identity(&c)),
+            Some(_) => certificate(content).map(|certificate| identity(&certificate)),
             None => Some("a key".to_owned()),
         },
         Content::Unreadable(reason) => Some(format!("unreadable: {reason}")),
+    };
+    let entry = match content {
+        Content::Bundle(bundle) => bundle
+            .log_entries
+            .first()
+            .map(|entry| (entry.log_index, entry.integrated_time)),
+        Content::SimpleSigning(detached)
+        | Content::Envelope(detached)
+        | Content::Blob(detached) => {
+            let entry = detached.log_entry.as_ref();
+            entry.and_then(|entry| {
+                let index = u64::try_from(entry.payload.log_index).ok()?;
+                Some((index, entry.payload.integrated_time))
+            })
+        }
+        Content::Unreadable(_) => None,
+    };
+    // Rekor v2 gives none.
+    let time = entry.filter(|(_, time)| *time > 0);
+    let time = time.and_then(|(_, time)| jiff::Timestamp::from_second(time).ok());
+    Claims {
+        signer,
+        log_index: entry.map(|(index, _)| index),
+        time: time.map(|time| time.to_string()),
+        revocation: None,
     }
 }
 
@@ -183,6 +311,7 @@ fn kind(attachment: &Attachment) -> String {
     match (attachment.layout, attachment.predicate_type.as_deref()) {
         ("legacy-signature" | "oci-1-1", _) => "signature".to_owned(),
         ("bundle", Some(statement::COSIGN_SIGN_V1)) => "signature".to_owned(),
+        ("bundle", Some(REVOCATION_V1)) => "revocation".to_owned(),
         ("bundle", None) => "bundle".to_owned(),
         ("bundle" | "legacy-attestation", Some(predicate)) => format!("attestation {predicate}"),
         ("legacy-attestation", None) => "attestation".to_owned(),
@@ -218,7 +347,7 @@ fn lines(node: &Node, signers: &Signers) -> Vec<String> {
     all
 }
 
-fn attachment_lines(attachment: &Attachment, signer: Option<&str>) -> Vec<String> {
+fn attachment_lines(attachment: &Attachment, claims: Option<&Claims>) -> Vec<String> {
     let mut facts = vec![
         attachment.layout.to_owned(),
         format!("{} bytes", attachment.size),
@@ -232,10 +361,34 @@ fn attachment_lines(attachment: &Attachment, signer: Option<&str>) -> Vec<String
         None => format!("    {}", attachment.manifest),
     });
     block.push(format!("    {}", facts.join(", ")));
-    if let Some(signer) = signer {
+    let Some(claims) = claims else {
+        return block;
+    };
+    if let Some(signer) = &claims.signer {
         block.push(format!("    claimed signer: {}", printable(signer)));
     }
+    if let Some(index) = claims.log_index {
+        let time = claims.time.as_ref().map(|time| format!(", {time}"));
+        block.push(format!(
+            "    claimed log entry: {index}{}",
+            time.unwrap_or_default()
+        ));
+    }
+    if let Some(revocation) = &claims.revocation {
+        block[0] = format!("{} REVOKED", struck(&block[0]));
+        block.push(format!(
+            "    claimed to be revoked, {}; verify tells whether that counts",
+            printable(revocation)
+        ));
+    }
     block
+}
+
+/// Struck out, where the terminal shows it: U+0336 goes over the letter before it.
+fn struck(text: &str) -> String {
+    text.chars()
+        .flat_map(|letter| [letter, '\u{336}'])
+        .collect()
 }
 
 #[derive(Serialize)]
@@ -261,8 +414,8 @@ struct TreeAttachment<'a> {
     kind: String,
     #[serde(flatten)]
     attachment: &'a Attachment,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    claimed_signer: Option<&'a str>,
+    #[serde(flatten)]
+    claims: Option<&'a Claims>,
 }
 
 impl<'a> TreeNode<'a> {
@@ -275,10 +428,10 @@ impl<'a> TreeNode<'a> {
                 .attachments
                 .iter()
                 .zip(signers.of_attachments(node))
-                .map(|(attachment, claimed_signer)| TreeAttachment {
+                .map(|(attachment, claims)| TreeAttachment {
                     kind: kind(attachment),
                     attachment,
-                    claimed_signer,
+                    claims,
                 })
                 .collect(),
             children: node
@@ -352,9 +505,15 @@ mod tests {
         let signature = Digest::sha256(b"legacy-signature");
         let image = Digest::sha256(b"");
         let mut signers = Signers::default();
-        signers
-            .0
-            .insert(signature.clone(), vec![Some("a key".to_owned())]);
+        signers.0.insert(
+            signature.clone(),
+            vec![Claims {
+                signer: Some("a key".to_owned()),
+                log_index: Some(7),
+                revocation: Some("mistake".to_owned()),
+                ..Claims::default()
+            }],
+        );
         assert_eq!(
             lines(&root, &signers),
             [
@@ -362,10 +521,13 @@ mod tests {
                 format!("|       {manifest}"),
                 "|       referrer, 7 bytes, created 2024-05-01T12:00:00Z".to_owned(),
                 format!("`-- image {image} (linux/amd64)"),
-                "    `-- signature".to_owned(),
+                format!("    `-- {} REVOKED", struck("signature")),
                 format!("            {signature} (tag a\\u{{1b}}b)"),
                 "            legacy-signature, 7 bytes, created 2024-05-01T12:00:00Z".to_owned(),
                 "            claimed signer: a key".to_owned(),
+                "            claimed log entry: 7".to_owned(),
+                "            claimed to be revoked, mistake; verify tells whether that counts"
+                    .to_owned(),
             ]
         );
         assert_eq!(count(&root), 2);

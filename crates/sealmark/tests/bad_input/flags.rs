@@ -61,7 +61,7 @@ fn flags_that_are_wrong() {
     for (line, message) in [
         (
             "copy IMAGE other:v1",
-            "not supported: copy, which cosign has and this version lacks",
+            "not supported: piv-tool, which cosign has and this version lacks",
         ),
         (
             "sign-blob --key cosign.key --bundle app.txt app.txt",

@@ -140,6 +140,14 @@ fn the_release_of_the_break_in_falls_and_the_others_stay() {
             .success()
             .stdout_has("FAILED  revocation: expected a signature that is not revoked");
 
+        story
+            .bench
+            .sealmark(&["tree", &v2])
+            .success()
+            .stdout_has("REVOKED")
+            .stdout_has("claimed to be revoked, buildCompromise: the runner was taken over")
+            .stdout_has("claimed log entry: ");
+
         // A client that knows nothing of it sees a good signature, and an attestation like any other, if there is one.
         story.verify(Tool::Cosign3, &v2, &[]).success();
         story
