@@ -60,7 +60,7 @@ fn flags_that_are_wrong() {
     let mut table = Table::default();
     for (line, message) in [
         (
-            "copy IMAGE other:v1",
+            "piv-tool IMAGE",
             "not supported: piv-tool, which cosign has and this version lacks",
         ),
         (
