@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bench::issuer::{Issuer, WHO};
 use bench::{Bench, SEALMARK, have, json};
-use sealmark_testkit::{Finished, Program, Server};
+use sealmark_testkit::{Finished, Program, Server, get};
 use serde_json::Value;
 
 /// An instance that is started and stopped, always at the same address.
@@ -295,6 +295,42 @@ fn keys_are_announced_before_they_are_used() {
     let certificates: Vec<_> = instance.states("ca");
     let states: Vec<&str> = certificates.iter().map(|(_, state)| &**state).collect();
     assert_eq!(states, ["active", "active", "waiting"]);
+}
+
+/// The same process serves on, under the same process id, and what was signed before stays good.
+#[test]
+fn a_running_instance_turns_to_the_new_keys_when_their_time_has_come() {
+    if !have(&["cosign3", "sigstore-python"]) {
+        return;
+    }
+    let mut instance = Instance::start(&[]);
+    instance.sign("sealmark", "signing_config.json", "before");
+    instance.stop();
+    instance.rotate(&["ca", "--in", "4s"]).success();
+    instance.rotate(&["tsa", "--in", "4s"]).success();
+    instance.again();
+    let turned = |instance: &Instance| {
+        let certificates = instance.states("ca");
+        certificates.iter().all(|(_, state)| state != "waiting")
+    };
+    let began = std::time::Instant::now();
+    while !turned(&instance) {
+        assert!(began.elapsed().as_secs() < 60, "it never turned");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // It may be between its two lives.
+    let url = instance.url.clone();
+    let address = url.trim_start_matches("http://");
+    while get(address, "/healthz").is_err() {
+        assert!(began.elapsed().as_secs() < 60, "it did not come back");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    instance.sign("sealmark", "signing_config.json", "after");
+    for name in ["before", "after"] {
+        instance.all_verify(name);
+    }
+    assert_eq!(counts(&instance.trusted_root())[0], (2, 1));
+    instance.stop();
 }
 
 #[test]

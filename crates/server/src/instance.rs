@@ -106,6 +106,8 @@ pub struct Instance {
     pub ct_keys: Vec<Lasting<(String, PublicKey)>>,
     /// The certificates of the timestamp authority, its own first, of all its generations, oldest first.
     pub tsa_chains: Vec<Lasting<Vec<Certificate>>>,
+    /// When keys that were made and do not sign yet are to sign, in seconds since 1970: those of the next process.
+    pub turns_at: Option<u64>,
     ct_logs: Vec<(u32, CtLog)>,
     _lock: File,
 }
@@ -160,6 +162,8 @@ impl Instance {
         signing.generations.turn(today)?;
         stamping.generations.turn(today)?;
         promising.turn(today)?;
+        let waiting = [&signing.generations, &stamping.generations, &promising];
+        let turns_at = waiting.iter().filter_map(|one| one.turns_at()).min();
         let (ca, root) = signing.current(now)?;
         let (tsa, tsa_root) = stamping.current(now)?;
         let (ca_chains, tsa_chains) = (signing.all()?, stamping.all()?);
@@ -218,6 +222,7 @@ impl Instance {
             ca_chains,
             ct_keys: ct.keys,
             tsa_chains,
+            turns_at,
             ct_logs: ct.all,
             _lock: lock,
         })

@@ -10,6 +10,7 @@ mod parts;
 mod reloading;
 mod rotate;
 mod status;
+mod turn;
 mod witness;
 
 use std::io::{self, Read};
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 
 use self::only::{Only, Which};
 use self::reloading::{Files, users_file};
+use self::turn::Turn;
 use super::client_files::write_client_files;
 use super::operations::OperationFlags;
 use super::registry::stop_signal;
@@ -249,7 +251,8 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
         witness
             .join(&opened.log, &directory, &url, password, operation, terminal)
             .await?;
-        let stopped = opened.ca.ending(opened.log.ending(stopped));
+        let turn = Turn::at(opened.turns_at);
+        let stopped = opened.ca.ending(opened.log.ending(turn.or(stopped)));
         // Signs its metadata anew long before it expires, for as long as this process runs.
         let fresh = tokio::spawn(opened.tuf.clone().keep_fresh(std::future::pending()));
         let server = opened.server(server_options);
@@ -259,8 +262,7 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
         server.serve(listener, metrics, stopped).await;
         fresh.abort();
         drop((reloading, opened));
-        operation.note(terminal, "stopped");
-        return Ok(());
+        return turn.or_stop(&arguments.listen, operation, terminal);
     }
     if let Only::Parts(parts) = &only {
         let opened = arguments
@@ -278,7 +280,8 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
                 .join(log, &directory, &url, password, operation, terminal)
                 .await?;
         }
-        let stopped = opened.ending(stopped);
+        let turn = Turn::at(opened.turns_at);
+        let stopped = opened.ending(turn.or(stopped));
         let mut tasks = Vec::new();
         if let (Some(tuf), Some(targets)) = (&opened.tuf, arguments.parts.tuf_targets()) {
             tasks.push(tokio::spawn(tuf.clone().keep_fresh(std::future::pending())));
@@ -295,8 +298,7 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
         server.serve(listener, metrics, stopped).await;
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
         drop((reloading, opened));
-        operation.note(terminal, "stopped");
-        return Ok(());
+        return turn.or_stop(&arguments.listen, operation, terminal);
     }
     let folder = directory.clone();
     let log = blocking(move || Ok(TransparencyLog::open(&folder, options)?)).await?;

@@ -118,6 +118,11 @@ impl Generations {
         (last.number != self.current().number).then_some(last)
     }
 
+    /// When the next one is to sign, in seconds since 1970, if one is waiting.
+    pub(crate) fn turns_at(&self) -> Option<u64> {
+        self.waiting().map(|it| it.since)
+    }
+
     /// Turns to the generation whose time has come, and says until when the one before it is believed. `false` if there
     /// was nothing to do. Only a process that is about to sign with it may do this.
     pub(crate) fn turn(&mut self, now: u64) -> Result<bool, Error> {

@@ -129,6 +129,8 @@ pub struct Parts {
     pub dev_issuer: Option<DevIssuer>,
     /// When they were made, in seconds since 1970: no key was in use before.
     pub created: u64,
+    /// When keys that were made and do not sign yet are to sign, in seconds since 1970: those of the next process.
+    pub turns_at: Option<u64>,
     /// Which of its generations the CT log is.
     ct_generation: u32,
     /// The CT log, and those before it, by their generations.
@@ -142,6 +144,11 @@ pub struct Parts {
 type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Parts {
+    fn wait_for(&mut self, generations: &Generations) {
+        let all = [self.turns_at, generations.turns_at()];
+        self.turns_at = all.into_iter().flatten().min();
+    }
+
     /// Opens services in `directory`, or makes them there.
     ///
     /// # Errors
@@ -171,6 +178,7 @@ impl Parts {
             tuf: None,
             dev_issuer: None,
             created,
+            turns_at: None,
             ct_generation: 1,
             ct_logs: Vec::new(),
             directory: directory.to_owned(),
@@ -192,6 +200,7 @@ impl Parts {
                 let chains = Chains::read(&folder, Kind::Signing, host, password, created)?;
                 let mut chains = chains.at(options.keys.ca.as_deref());
                 chains.generations.turn(today)?;
+                parts.wait_for(&chains.generations);
                 Some((chains.current(created)?, chains.all()?))
             }
             false => None,
@@ -201,6 +210,7 @@ impl Parts {
             let roots: Vec<_> = own.chain(options.ct_roots).collect();
             let mut generations = Generations::read(&parts.folder(Part::Ct), created)?;
             generations.turn(today)?;
+            parts.wait_for(&generations);
             let logs = CtLogs::open(
                 &generations,
                 &options.url,
@@ -235,6 +245,7 @@ impl Parts {
             let chains = Chains::read(&folder, Kind::Stamping, host, password, created)?;
             let mut chains = chains.at(options.keys.tsa.as_deref());
             chains.generations.turn(today)?;
+            parts.wait_for(&chains.generations);
             let (tsa, root) = chains.current(created)?;
             let tsa = TimestampAuthority::new(tsa, &[root], clock.clone())?;
             write_chain(&parts.folder(Part::Tsa), tsa.chain())?;

@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     /// The new key, if it is elsewhere, e.g. awskms:///alias/ca-2: what sign has as --key
     #[arg(long, value_name = "REF", value_parser = keys::checked)]
     key: Option<String>,
-    /// Tell clients of the new keys now, and use them from the first start after this time, e.g. 2d or 36h (ca, ct, tsa)
+    /// Tell clients of the new keys now, and use them after this time, e.g. 2d or 36h (ca, ct, tsa)
     #[arg(long = "in", value_name = "TIME", value_parser = wait)]
     wait: Option<u64>,
     /// A new root, too, not only a new key below it (ca, tsa)
@@ -88,6 +88,7 @@ pub(crate) struct Arguments {
 fn wait(text: &str) -> Result<u64, String> {
     let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
     let unit = match unit {
+        "s" => Some(1),
         "m" => Some(60),
         "h" => Some(3600),
         "d" => Some(86_400),
@@ -98,7 +99,7 @@ fn wait(text: &str) -> Result<u64, String> {
     seconds
         .filter(|seconds| *seconds <= MAX_WAIT)
         .ok_or_else(|| {
-            "it must be minutes, hours, days or weeks, e.g. 30m, 36h, 2d or 1w, and at most a year"
+            "it must be seconds, minutes, hours, days or weeks, e.g. 30m, 36h, 2d or 1w, and at most a year"
                 .to_owned()
         })
 }
@@ -251,7 +252,7 @@ fn of_generation(service: &str, rotated: Rotated) -> Done {
             ),
         ],
         None => vec![format!(
-            "{service}: generation {number} signs from the first start after {}; until then clients learn of it",
+            "{service}: generation {number} signs after {}; until then clients learn of it",
             time(since)
         )],
     };
