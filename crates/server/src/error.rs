@@ -117,7 +117,7 @@ pub enum Error {
         problem: String,
     },
     /// A key that is elsewhere cannot be used; nothing was made with it.
-    #[error("could not use the key {0}")]
+    #[error("could not use a key, and made nothing: {0}")]
     KeyElsewhere(String),
     /// The directory has a witness of another name.
     #[error(

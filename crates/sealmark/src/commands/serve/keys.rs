@@ -20,6 +20,9 @@ use crate::terminal::Terminal;
 /// Time for opening a key, with all that a provider is asked for.
 const OPENING: Duration = Duration::from_secs(60);
 
+/// What a key in a provider signs when it is opened: no certificate, checkpoint or metadata can look like it.
+const TRIAL: &[u8] = b"sealmark: whether this key signs\n";
+
 /// Whose key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Whose {
@@ -164,6 +167,13 @@ pub(super) async fn open(
     let signer = signer
         .map_err(|_| format!("{key}: no answer within {} s", OPENING.as_secs()))?
         .map_err(|error| error.to_string())?;
+    // Whoever may read a public key may not be allowed to sign with it: better known now than at the first certificate.
+    if let Signer::Remote(_) = &signer {
+        let trial = tokio::time::timeout(OPENING, signer.sign(TRIAL)).await;
+        trial
+            .map_err(|_| format!("{key}: no signature within {} s", OPENING.as_secs()))?
+            .map_err(|error| error.to_string())?;
+    }
     match signer {
         Signer::Local(key) => Ok(key),
         Signer::Remote(remote) => {
