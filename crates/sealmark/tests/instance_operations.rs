@@ -259,7 +259,7 @@ fn every_key_is_exchanged_and_old_signatures_stay_good() {
         ("/ct/4/checkpoint", 404),
         ("/ct/2/ct/v1/get-entries?start=0&end=0", 200),
     ] {
-        let answer = sealmark_testkit::get(address, path).expect("it answers");
+        let answer = get(address, path).expect("it answers");
         assert_eq!(answer.status, status, "{path}");
     }
     let retired = |service: &str| {

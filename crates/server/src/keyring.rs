@@ -54,7 +54,7 @@ impl Suits {
 
     fn names(self) -> String {
         match self {
-            Self::Only(algorithm) => algorithm.to_string(),
+            Self::Only(algorithm) => algorithm.key_type().to_string(),
             Self::Certificates(_) => "ECDSA, RSA or Ed25519".to_owned(),
         }
     }
