@@ -17,6 +17,7 @@ pub(crate) mod login;
 pub(crate) mod operations;
 pub(crate) mod public_key;
 pub(crate) mod registry;
+pub(crate) mod sbom;
 pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;
@@ -85,6 +86,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
             verify_blob_attestation::run(arguments, terminal).await
         }
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
+        Command::Sbom(arguments) => sbom::run(arguments, terminal).await,
         Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
         Command::Triangulate(arguments) => triangulate::run(&arguments, terminal).await,
