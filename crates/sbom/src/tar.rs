@@ -63,7 +63,9 @@ impl<R: Read> Archive<R> {
         let mut extended = Extended::default();
         let (mut long_name, mut long_link) = (None, None);
         loop {
-            self.skip()?;
+            if !self.skip()? {
+                return Ok(None);
+            }
             let Some(header) = self.block()? else {
                 return Ok(None);
             };
@@ -139,15 +141,18 @@ impl<R: Read> Archive<R> {
         Ok(())
     }
 
-    fn skip(&mut self) -> Result<(), String> {
-        let rest = self.left.checked_add(self.padding).ok_or(CUT)?;
-        let skipped = io::copy(&mut (&mut self.stream).take(rest), &mut io::sink());
-        (self.left, self.padding) = (0, 0);
-        match skipped {
-            Ok(skipped) if skipped == rest => Ok(()),
-            Ok(_) => Err(CUT.to_owned()),
-            Err(error) => Err(error.to_string()),
+    /// Goes to the next header; false if the archive ends before it. What pads the last entry may be missing.
+    fn skip(&mut self) -> Result<bool, String> {
+        let mut pass = |count: u64| {
+            io::copy(&mut (&mut self.stream).take(count), &mut io::sink())
+                .map_err(|error| error.to_string())
+        };
+        if pass(self.left)? != self.left {
+            return Err(CUT.to_owned());
         }
+        let is_whole = pass(self.padding)? == self.padding;
+        (self.left, self.padding) = (0, 0);
+        Ok(is_whole)
     }
 
     /// The content of an entry that says something about the next one.
@@ -276,4 +281,87 @@ fn extended_header(mut bytes: &[u8]) -> Result<Extended, String> {
         }
     }
     Ok(extended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ustar header, as POSIX has it.
+    fn header(path: &str, kind: u8, size: &[u8; 12]) -> Vec<u8> {
+        let mut header = vec![0; BLOCK];
+        header[..path.len()].copy_from_slice(path.as_bytes());
+        header[124..136].copy_from_slice(size);
+        header[156] = kind;
+        header[257..263].copy_from_slice(b"ustar\0");
+        header[345..348].copy_from_slice(b"pre");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        header
+    }
+
+    fn padded(content: &[u8]) -> Vec<u8> {
+        let mut bytes = content.to_vec();
+        bytes.resize(content.len().next_multiple_of(BLOCK), 0);
+        bytes
+    }
+
+    fn paths(bytes: &[u8]) -> Result<Vec<String>, String> {
+        let mut archive = Archive::new(bytes);
+        let mut paths = Vec::new();
+        while let Some(entry) = archive.next()? {
+            let path = String::from_utf8(entry.path).unwrap();
+            paths.push(format!("{path} {}", entry.size));
+        }
+        Ok(paths)
+    }
+
+    #[test]
+    fn names_and_sizes_are_where_each_kind_of_archive_has_them() {
+        let file = header("name", b'0', b"00000000003\0");
+        let binary = header("name", b'0', b"\x80\0\0\0\0\0\0\0\0\0\0\x03");
+        let folder = header("name", b'5', b"00000000003\0");
+        let content = padded(b"abc");
+        let long = [
+            header("././@LongLink", b'L', b"00000000005\0"),
+            padded(b"long\0"),
+        ]
+        .concat();
+        let pax = b"12 path=pax\n10 size=4\n";
+        let pax = [header("x", b'x', b"00000000026\0"), padded(pax)].concat();
+        for (archive, expected) in [
+            (vec![file.clone(), content.clone()], &["pre/name 3"][..]),
+            (vec![binary, content.clone()], &["pre/name 3"]),
+            (
+                vec![folder, file.clone(), b"abc".to_vec()],
+                &["pre/name 0", "pre/name 3"],
+            ),
+            (
+                vec![long.clone(), file.clone(), content.clone()],
+                &["long 3"],
+            ),
+            (vec![pax.clone(), file.clone(), content.clone()], &["pax 4"]),
+            (vec![pax, long, file.clone(), content.clone()], &["long 4"]),
+            (vec![vec![0; 1024], file.clone()], &[]),
+            (vec![], &[]),
+        ] {
+            let archive = archive.concat();
+            assert_eq!(paths(&archive).unwrap(), expected);
+        }
+        for wrong in [
+            [file.clone(), b"ab".to_vec()].concat(),
+            file[..511].to_vec(),
+            header(
+                "name",
+                b'0',
+                b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            ),
+            header("name", b'0', b"9\0\0\0\0\0\0\0\0\0\0\0"),
+            [header("x", b'x', b"00000000003\0"), padded(b"9 a"), file].concat(),
+            vec![b'a'; BLOCK],
+        ] {
+            paths(&wrong).unwrap_err();
+        }
+    }
 }

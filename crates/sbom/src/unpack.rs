@@ -17,7 +17,7 @@ const MAX_UNPACKED: u64 = 64 << 30;
 /// From here on, the ratio counts: gzip makes the start of every file of zeros small.
 const RATIO_FROM: u64 = 256 << 20;
 /// Bytes unpacked for one that came in. Programs and texts have 2 to 10; only a bomb comes near gzip's bound of 1032.
-const MAX_RATIO: u64 = 500;
+const MAX_RATIO: u64 = 200;
 
 /// What is left of the bounds that the parts of an image share.
 #[derive(Debug, Default)]
