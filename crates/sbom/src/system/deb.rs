@@ -62,7 +62,7 @@ pub(crate) fn copyright(text: &str) -> Vec<String> {
         if let Some(name) = line.strip_prefix("License:").and_then(value)
             && name.len() <= MAX_LICENCE
         {
-            found.insert(name);
+            found.insert(spdx_name(&name));
         }
         for (at, _) in line.match_indices(COMMON) {
             let rest = &line[at + COMMON.len()..];
@@ -72,6 +72,25 @@ pub(crate) fn copyright(text: &str) -> Vec<String> {
         }
     }
     found.into_iter().collect()
+}
+
+/// The name that SPDX has for a licence, where Debian's differs and means the same: `GPL-2+`, `Expat`.
+fn spdx_name(name: &str) -> String {
+    let gnu = || {
+        let (family, version) = name.split_once('-')?;
+        let known = ["AGPL", "GFDL", "GPL", "LGPL"].contains(&family);
+        let (version, which) = match version.strip_suffix('+') {
+            Some(version) => (version, "or-later"),
+            None => (version, "only"),
+        };
+        let plain = !version.is_empty() && version.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let minor = if version.contains('.') { "" } else { ".0" };
+        (known && plain).then(|| format!("{family}-{version}{minor}-{which}"))
+    };
+    match name {
+        "Expat" => "MIT".to_owned(),
+        name => gnu().unwrap_or_else(|| name.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -111,8 +130,8 @@ mod tests {
     #[test]
     fn licences_are_those_that_a_copyright_file_names() {
         let text = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\n\
-                    License: GPL-2+\n Text.\n\nLicense: MIT\n see /usr/share/common-licenses/GPL-2.\n";
-        assert_eq!(copyright(text), ["GPL-2", "GPL-2+", "MIT"]);
+                    License: GPL-2+\n Text.\n\nLicense: Expat\n see /usr/share/common-licenses/GPL-2.\n";
+        assert_eq!(copyright(text), ["GPL-2", "GPL-2.0-or-later", "MIT"]);
         assert!(copyright("nothing").is_empty());
     }
 }
