@@ -48,7 +48,8 @@ impl Sbom {
             .collect();
         let mut packages: BTreeMap<String, Package> = BTreeMap::new();
         let licences = Licences::of(&merged);
-        let systems = [Ecosystem::Deb, Ecosystem::Apk].map(|kind| (kind, providers(&merged, kind)));
+        let systems = [Ecosystem::Deb, Ecosystem::Apk, Ecosystem::Rpm]
+            .map(|kind| (kind, providers(&merged, kind)));
         for (path, (found, layer)) in &merged {
             let location = Location {
                 path: format!("/{path}"),
@@ -75,6 +76,7 @@ impl Sbom {
                 Found::Packages(told) => told.clone(),
                 Found::Dpkg(list) => of_system(Ecosystem::Deb, list),
                 Found::Apk(list) => of_system(Ecosystem::Apk, list),
+                Found::Rpm(list) => of_system(Ecosystem::Rpm, list),
                 Found::Unread(problem) => {
                     problems.push(format!("/{path}: {problem}"));
                     continue;
@@ -152,7 +154,9 @@ fn providers<'a>(merged: &Merged<'a>, kind: Ecosystem) -> BTreeMap<&'a str, BTre
     let mut providers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (found, _) in merged.values() {
         let list = match (found, kind) {
-            (Found::Dpkg(list), Ecosystem::Deb) | (Found::Apk(list), Ecosystem::Apk) => list,
+            (Found::Dpkg(list), Ecosystem::Deb)
+            | (Found::Apk(list), Ecosystem::Apk)
+            | (Found::Rpm(list), Ecosystem::Rpm) => list,
             _ => continue,
         };
         for one in list {

@@ -20,6 +20,7 @@ pub(crate) enum Found {
     Packages(Vec<Package>),
     Dpkg(Vec<Installed>),
     Apk(Vec<Installed>),
+    Rpm(Vec<Installed>),
     /// Licences of the package whose documentation it is.
     Copyright(Vec<String>),
     /// The documentation of a package is that of another.
@@ -33,7 +34,7 @@ impl Found {
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Packages(packages) => packages.len(),
-            Self::Dpkg(installed) | Self::Apk(installed) => installed.len(),
+            Self::Dpkg(list) | Self::Apk(list) | Self::Rpm(list) => list.len(),
             _ => 0,
         }
     }
@@ -102,12 +103,8 @@ pub(crate) fn look(
     let Some(wanted) = wanted(&file, scan) else {
         return Ok(None);
     };
-    if matches!(wanted, Wanted::Rpm) {
-        let problem = "not supported: databases of rpm; the packages in it are missing here";
-        return Ok(Some(Found::Unread(problem.to_owned())));
-    }
     let max = match wanted {
-        Wanted::Language(_) => MAX_READ,
+        Wanted::Language(_) | Wanted::Rpm => MAX_READ,
         _ => MAX_DATABASE,
     };
     if size > max {
@@ -139,6 +136,9 @@ fn read(
     if let Wanted::Language(reader) = wanted {
         let packages = reader(file, content)?;
         return Ok((!packages.is_empty()).then_some(Found::Packages(packages)));
+    }
+    if matches!(wanted, Wanted::Rpm) {
+        return system::rpm(content).map(Found::Rpm).map(Some);
     }
     let mut bytes = Vec::new();
     content

@@ -23,6 +23,7 @@ fn package(stanza: &str) -> Option<Installed> {
         version: value(field("V")?)?,
         architecture: field("A").and_then(value).unwrap_or_default(),
         upstream: origin.filter(|origin| *origin != name).unwrap_or_default(),
+        epoch: None,
         supplier: field("m").and_then(value),
         licences: field("L").and_then(value).into_iter().collect(),
         needs: words("D")

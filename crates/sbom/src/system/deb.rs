@@ -38,6 +38,7 @@ fn package(stanza: &str) -> Option<Installed> {
         version: value(field("Version")?)?,
         architecture: field("Architecture").and_then(value).unwrap_or_default(),
         upstream: Some(upstream).filter(|it| *it != name).unwrap_or_default(),
+        epoch: None,
         supplier: field("Maintainer").and_then(value),
         licences: Vec::new(),
         needs,

@@ -1,4 +1,4 @@
-//! Packages of the operating system: what dpkg and apk keep account of, and which system it is.
+//! Packages of the operating system: what dpkg, apk and rpm keep account of, and which system it is.
 //!
 //! Invariant: what several files tell of a package (its state, its licences, the system's name) is combined only after
 //! all layers are, so that only what survives counts.
@@ -6,10 +6,13 @@
 mod apk;
 mod deb;
 mod os_release;
+mod rpm;
+mod sqlite;
 
 pub(crate) use apk::installed as apk;
 pub(crate) use deb::{copyright, status as dpkg};
 pub use os_release::OsRelease;
+pub(crate) use rpm::installed as rpm;
 
 use crate::package::{Ecosystem, Package, Purl};
 
@@ -21,6 +24,8 @@ pub(crate) struct Installed {
     pub(crate) architecture: String,
     /// What it was built from, `NAME` or `NAME@VERSION`; empty if it is the same.
     pub(crate) upstream: String,
+    /// What counts more than the version, where it stands beside it.
+    pub(crate) epoch: Option<u32>,
     pub(crate) supplier: Option<String>,
     pub(crate) licences: Vec<String>,
     pub(crate) needs: Vec<String>,
@@ -33,13 +38,16 @@ impl Installed {
     pub(crate) fn package(&self, ecosystem: Ecosystem, os: Option<&OsRelease>) -> Package {
         let (kind, namespace) = match ecosystem {
             Ecosystem::Apk => ("apk", "alpine"),
+            Ecosystem::Rpm => ("rpm", "redhat"),
             _ => ("deb", "debian"),
         };
         let namespace = os.map_or(namespace, |os| &os.id);
         let distro = os.map(OsRelease::distro).unwrap_or_default();
+        let epoch = self.epoch.map(|epoch| epoch.to_string());
         let purl = Purl::new(kind, Some(namespace), &self.name, Some(&self.version))
             .with("arch", &self.architecture)
             .with("distro", &distro)
+            .with("epoch", &epoch.unwrap_or_default())
             .with("upstream", &self.upstream);
         let mut package = Package::new(ecosystem, &self.name, Some(&self.version), purl);
         package.supplier.clone_from(&self.supplier);
