@@ -153,11 +153,11 @@ type Merged<'a> = BTreeMap<&'a str, (&'a Found, Option<&'a Digest>)>;
 fn providers<'a>(merged: &Merged<'a>, kind: Ecosystem) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let mut providers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (found, _) in merged.values() {
-        let list = match (found, kind) {
-            (Found::Dpkg(list), Ecosystem::Deb)
-            | (Found::Apk(list), Ecosystem::Apk)
-            | (Found::Rpm(list), Ecosystem::Rpm) => list,
-            _ => continue,
+        let ((Found::Dpkg(list), Ecosystem::Deb)
+        | (Found::Apk(list), Ecosystem::Apk)
+        | (Found::Rpm(list), Ecosystem::Rpm)) = (found, kind)
+        else {
+            continue;
         };
         for one in list {
             for name in one.provides.iter().chain([&one.name]) {

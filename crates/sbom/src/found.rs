@@ -11,8 +11,8 @@ use crate::system::{self, Installed, OsRelease};
 const MAX_IN_MEMORY: u64 = 32 << 20;
 /// Bytes of a file that is read at all; the others are spooled to a file without a name. Programs come close to it.
 const MAX_READ: u64 = 1 << 30;
-/// Bytes of a database of a package manager. That of a full desktop has 10 MiB.
-const MAX_DATABASE: u64 = 64 << 20;
+/// Bytes of a text that a package manager keeps its account in. That of a full desktop has 10 MiB.
+const MAX_DATABASE: u64 = 32 << 20;
 
 /// What a file tells.
 #[derive(Clone, Debug)]
@@ -31,10 +31,17 @@ pub(crate) enum Found {
 }
 
 impl Found {
+    /// How much there is to keep: packages, and names that they give and need.
     pub(crate) fn count(&self) -> usize {
         match self {
-            Self::Packages(packages) => packages.len(),
-            Self::Dpkg(list) | Self::Apk(list) | Self::Rpm(list) => list.len(),
+            Self::Packages(packages) => {
+                let names = packages.iter().map(|package| package.depends_on.len());
+                packages.len() + names.sum::<usize>()
+            }
+            Self::Dpkg(list) | Self::Apk(list) | Self::Rpm(list) => {
+                let names = list.iter().map(|one| one.needs.len() + one.provides.len());
+                list.len() + names.sum::<usize>()
+            }
             _ => 0,
         }
     }

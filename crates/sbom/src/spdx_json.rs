@@ -103,7 +103,7 @@ fn package(package: &Package, id: &str, own_licences: &mut OwnLicences) -> Value
         "name": package.name,
         "SPDXID": id,
         "versionInfo": package.version,
-        "supplier": supplier.map_or(NOTHING.to_owned(), |who| format!("Person: {who}")),
+        "supplier": supplier.map_or_else(|| NOTHING.to_owned(), |who| format!("Person: {who}")),
         "downloadLocation": NOTHING,
         "filesAnalyzed": false,
         "sourceInfo": format!("found in {}", places.join(", ")),

@@ -10,8 +10,8 @@ use flate2::read::MultiGzDecoder;
 
 /// Entries of all layers together. The largest known images have less than a million.
 const MAX_ENTRIES: u64 = 4_000_000;
-/// Packages of all files together; large images have ten thousand.
-const MAX_PACKAGES: u64 = 500_000;
+/// Packages of all files together, and the names that they give and need; large images have 300,000.
+const MAX_PACKAGES: u64 = 4_000_000;
 /// Bytes of all layers together, unpacked. The largest known images (machine learning) have half of it.
 const MAX_UNPACKED: u64 = 64 << 30;
 /// From here on, the ratio counts: gzip makes the start of every file of zeros small.
@@ -33,7 +33,12 @@ impl Budget {
     }
 
     pub(crate) fn packages(&self, count: usize) -> Result<(), String> {
-        spend(&self.packages, count as u64, MAX_PACKAGES, "packages")
+        spend(
+            &self.packages,
+            count as u64,
+            MAX_PACKAGES,
+            "packages and what they need",
+        )
     }
 
     fn unpacked(&self, count: usize) -> Result<(), String> {

@@ -242,6 +242,16 @@ fn only_what_survives_the_layers_is_listed() {
         ground.purls(&ground.image("distroless", &[distroless])),
         set(&[LIBC])
     );
+    // Made as rpm makes it: see rpmdb.py beside it.
+    let database = include_bytes!("../../sbom/fixtures/rpmdb.sqlite");
+    let path = "var/lib/rpm/rpmdb.sqlite";
+    let mut rpm = member(path, b'0', database.len() as u64, database);
+    rpm.resize(rpm.len() + 1024, 0);
+    let found = ground.purls(&ground.image("rpm", &[gzip(&rpm)]));
+    assert_eq!(found.len(), 40);
+    assert!(found.contains(
+        "pkg:rpm/redhat/pkg7@7.0-1.el9?arch=x86_64&epoch=2&upstream=pkg7-7.0-1.el9.src.rpm"
+    ));
     let alpine = gzip(&tar(&[
         ("etc/os-release", ALPINE),
         ("lib/apk/db/installed", APK),

@@ -19,8 +19,8 @@ const SLOT_MAGIC: &[u8] = b"Slot";
 const BLOB_MAGIC: &[u8] = b"BlbS";
 /// Places for packages in rpm's own database: a hundred times as many as large systems have.
 const MAX_SLOTS: u64 = 1_000_000;
-/// Bytes of a header; rpm itself takes no more.
-const MAX_HEADER: u64 = 256 << 20;
+/// Bytes of all headers. A damaged database may name the same bytes again and again.
+const MAX_HEADERS: u64 = 1 << 30;
 
 const WRONG: &str = "the header of a package in it is damaged";
 
@@ -53,6 +53,7 @@ pub(crate) fn installed(content: &mut dyn Content) -> Result<Vec<Installed>, Str
         return Err(format!("not supported: more than {MAX_SLOTS} packages"));
     }
     let slots = read(content, 32, slots.saturating_sub(2) * 16)?;
+    let mut left = MAX_HEADERS;
     for slot in slots.as_chunks::<16>().0 {
         if !slot.starts_with(SLOT_MAGIC) {
             return Err(WRONG.to_owned());
@@ -63,9 +64,11 @@ pub(crate) fn installed(content: &mut dyn Content) -> Result<Vec<Installed>, Str
         let place = word(slot, 8)? * 16;
         let head = read(content, place, 16)?;
         let length = word(&head, 12)?;
-        if !head.starts_with(BLOB_MAGIC) || length > MAX_HEADER {
+        if !head.starts_with(BLOB_MAGIC) {
             return Err(WRONG.to_owned());
         }
+        let rest = left.checked_sub(length);
+        left = rest.ok_or_else(|| format!("not supported: more than {MAX_HEADERS} bytes"))?;
         found.extend(package(&read(content, place + 16, length)?)?);
     }
     Ok(found)

@@ -13,12 +13,16 @@ use crate::file::Content;
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 /// Bytes of a row; the header of the largest known package has a tenth of it.
 const MAX_ROW: u64 = 64 << 20;
+/// Bytes of all rows. A damaged database may name the same bytes again and again.
+const MAX_ROWS: u64 = 1 << 30;
 
 pub(super) struct Database<'a> {
     content: &'a mut dyn Content,
     page_size: u64,
     usable: u64,
     seen: HashSet<u32>,
+    /// Bytes of rows that may still come.
+    left: u64,
 }
 
 /// Called with the columns of each row: `None` for what is neither text nor blob nor number.
@@ -46,6 +50,7 @@ impl<'a> Database<'a> {
             page_size,
             usable: page_size - u64::from(header[20]),
             seen: HashSet::new(),
+            left: MAX_ROWS,
         })
     }
 
@@ -111,6 +116,8 @@ impl<'a> Database<'a> {
         if size > MAX_ROW {
             return Err(format!("not supported: a row of {size} bytes"));
         }
+        let left = self.left.checked_sub(size);
+        self.left = left.ok_or_else(|| format!("not supported: more than {MAX_ROWS} bytes"))?;
         let most = self.usable.saturating_sub(35);
         let local = match size <= most {
             true => size,
