@@ -249,9 +249,10 @@ fn only_what_survives_the_layers_is_listed() {
     rpm.resize(rpm.len() + 1024, 0);
     let found = ground.purls(&ground.image("rpm", &[gzip(&rpm)]));
     assert_eq!(found.len(), 40);
-    assert!(found.contains(
-        "pkg:rpm/redhat/pkg7@7.0-1.el9?arch=x86_64&epoch=2&upstream=pkg7-7.0-1.el9.src.rpm"
-    ));
+    assert!(
+        found
+            .contains("pkg:rpm/pkg7@7.0-1.el9?arch=x86_64&epoch=2&upstream=pkg7-7.0-1.el9.src.rpm")
+    );
     let alpine = gzip(&tar(&[
         ("etc/os-release", ALPINE),
         ("lib/apk/db/installed", APK),

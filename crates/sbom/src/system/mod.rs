@@ -36,15 +36,20 @@ pub(crate) struct Installed {
 impl Installed {
     /// The package on a system.
     pub(crate) fn package(&self, ecosystem: Ecosystem, os: Option<&OsRelease>) -> Package {
-        let (kind, namespace) = match ecosystem {
-            Ecosystem::Apk => ("apk", "alpine"),
-            Ecosystem::Rpm => ("rpm", "redhat"),
-            _ => ("deb", "debian"),
+        let kind = match ecosystem {
+            Ecosystem::Apk => "apk",
+            Ecosystem::Rpm => "rpm",
+            _ => "deb",
         };
-        let namespace = os.map_or(namespace, |os| &os.id);
+        // The names that other tools write, too: databases of vulnerabilities know these.
+        let namespace = os.map(|os| match (ecosystem, os.id.as_str()) {
+            (Ecosystem::Rpm, "rhel") => "redhat",
+            (Ecosystem::Rpm, id) if id.starts_with("opensuse") => "opensuse",
+            (_, id) => id,
+        });
         let distro = os.map(OsRelease::distro).unwrap_or_default();
         let epoch = self.epoch.map(|epoch| epoch.to_string());
-        let purl = Purl::new(kind, Some(namespace), &self.name, Some(&self.version))
+        let purl = Purl::new(kind, namespace, &self.name, Some(&self.version))
             .with("arch", &self.architecture)
             .with("distro", &distro)
             .with("epoch", &epoch.unwrap_or_default())

@@ -221,7 +221,7 @@ mod tests {
         let package = found[7].package(Ecosystem::Rpm, Some(&os));
         assert_eq!(
             package.purl.to_string(),
-            "pkg:rpm/rhel/pkg7@7.0-1.el9?arch=x86_64&distro=rhel-9.4&epoch=2&upstream=pkg7-7.0-1.el9.src.rpm"
+            "pkg:rpm/redhat/pkg7@7.0-1.el9?arch=x86_64&distro=rhel-9.4&epoch=2&upstream=pkg7-7.0-1.el9.src.rpm"
         );
         assert_eq!(package.licences, ["MIT"]);
         assert_eq!(found[7].needs.len(), 60);
