@@ -134,3 +134,26 @@ impl Read for Bounded<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_layers_have_together_is_bounded() {
+        let budget = Budget {
+            entries: AtomicU64::new(MAX_ENTRIES - 1),
+            packages: AtomicU64::new(MAX_PACKAGES - 1),
+            unpacked: AtomicU64::new(MAX_UNPACKED - 10),
+        };
+        budget.entry().unwrap();
+        let too_many = budget.entry().unwrap_err();
+        assert_eq!(too_many, "not supported: more than 4000000 files");
+        budget.packages(2).unwrap_err();
+        let packed: &[u8] = &[0; 11];
+        let mut all = Vec::new();
+        let read = open(packed, &budget).unwrap().read_to_end(&mut all);
+        let too_much = read.unwrap_err().to_string();
+        assert!(too_much.ends_with("bytes, unpacked"), "{too_much}");
+    }
+}
