@@ -127,6 +127,12 @@ impl Purl {
         }
     }
 
+    /// What comes first: `deb`, `npm`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     /// With a path inside of what the rest of it names, slashes between its parts.
     #[must_use]
     pub fn below(mut self, subpath: &str) -> Self {

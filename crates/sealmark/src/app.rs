@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Dockerfile(commands::image_lists::DockerfileArguments),
     /// Show what is attached to an image
     Tree(commands::tree::Arguments),
+    /// List the packages inside an image or a directory, as SPDX or CycloneDX
+    Sbom(commands::sbom::Arguments),
     /// Tell who signed a bundle or an image, when, and how that is known
     Explain(commands::explain::Arguments),
     /// Say what an image, bundle, signature manifest, certificate or key is and what is in it

@@ -12,6 +12,7 @@ use sealmark_sign::attest::Claim;
 use sealmark_verify::policy::PredicateType;
 use serde_json::value::RawValue;
 
+use crate::commands::sbom::SbomFormat;
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -29,15 +30,18 @@ pub(crate) struct ClaimFlags {
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present_any = ["statement", "provenance"],
-        conflicts_with_all = ["statement", "provenance"]
+        required_unless_present_any = ["statement", "provenance", "sbom"],
+        conflicts_with_all = ["statement", "provenance", "sbom"]
     )]
     predicate: Option<PathBuf>,
+    /// An SBOM instead, made of each image: its packages
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "statement")]
+    sbom: Option<SbomFormat>,
     /// A whole in-toto statement instead, about the artifact: a file, or - for standard input; signed byte for byte
     #[arg(long, value_name = "FILE")]
     statement: Option<PathBuf>,
     /// SLSA provenance of the build that this runs in, as sealmark provenance writes it without flags
-    #[arg(long, conflicts_with_all = ["statement", "kind"])]
+    #[arg(long, conflicts_with_all = ["statement", "kind", "sbom"])]
     provenance: bool,
     /// Type of the predicate: custom, sbom, spdxjson, cyclonedx, slsa, vex, vuln, …, or a URI [default: found from the
     /// content, or custom]
@@ -99,8 +103,19 @@ impl ClaimFlags {
             .any(|path| is_standard_input(path))
     }
 
+    /// The form of the SBOM that is to be made of each image.
+    pub(crate) fn sbom(&self) -> Option<SbomFormat> {
+        self.sbom
+    }
+
     /// Reads what is attested, and finds out its type.
     pub(crate) fn read(&self, terminal: &Terminal) -> Result<Given, Error> {
+        if self.sbom.is_some() {
+            return Err(Error::Usage(
+                "--sbom is for images; of a directory, `sealmark sbom DIR --output spdx-json` makes a file for --predicate"
+                    .to_owned(),
+            ));
+        }
         if let Some(path) = &self.statement {
             let json = content(path)?;
             let statement = Statement::parse(&json).map_err(|error| {
@@ -118,26 +133,34 @@ impl ClaimFlags {
             });
         }
         let path = self.predicate.as_deref().unwrap_or_else(|| Path::new("-"));
-        let document = content(path)?;
-        let wrong =
-            |problem: String| Error::Usage(format!("--predicate {}: {problem}", path.display()));
-        let found = Format::of(&document);
-        let predicate = predicate::predicate(&document)
+        let name = path.display().to_string();
+        self.predicate("--predicate", &name, &content(path)?, terminal)
+    }
+
+    /// A document as a predicate; `flag` with `name` says where it comes from.
+    pub(crate) fn predicate(
+        &self,
+        flag: &str,
+        name: &str,
+        document: &[u8],
+        terminal: &Terminal,
+    ) -> Result<Given, Error> {
+        let wrong = |problem: String| Error::Usage(format!("{flag} {name}: {problem}"));
+        let found = Format::of(document);
+        let predicate = predicate::predicate(document)
             .map_err(|problem| wrong(format!("it cannot be a predicate: {problem}")))?;
         let predicate_type = match (&self.kind, found) {
-            (Some(name), found) => self.named(name, found, &document).map_err(wrong)?,
+            (Some(name), found) => self.named(name, found, document).map_err(wrong)?,
             (None, Some(format)) => {
                 terminal.note(format!(
-                    "{} is {format}: attested as {}",
-                    path.display(),
+                    "{name} is {format}: attested as {}",
                     format.predicate_type
                 ));
                 format.predicate_type.to_owned()
             }
             (None, None) => {
                 terminal.note(format!(
-                    "{} is no kind of document that is known: attested as {CUSTOM}; say with --type what it is",
-                    path.display()
+                    "{name} is no kind of document that is known: attested as {CUSTOM}; say with --type what it is"
                 ));
                 CUSTOM.to_owned()
             }
@@ -145,7 +168,7 @@ impl ClaimFlags {
         if let Some(format) = found.filter(|format| format.fits(&predicate_type))
             && !self.no_schema
         {
-            format.check(&document).map_err(|fault| {
+            format.check(document).map_err(|fault| {
                 wrong(format!(
                     "it is not {format} as that must be: {fault}; --no-schema attests it all the same"
                 ))
@@ -254,6 +277,7 @@ mod tests {
         std::fs::write(&path, document).unwrap();
         let flags = ClaimFlags {
             predicate: Some(path.clone()),
+            sbom: None,
             statement: None,
             provenance: false,
             kind: kind.map(str::to_owned),

@@ -22,6 +22,9 @@ pub(crate) enum Error {
     /// A registry or a layout did not do what was asked.
     #[error("{0}")]
     Oci(#[from] sealmark_oci::Error),
+    /// What is in an image or directory could not be found out.
+    #[error("{0}")]
+    Sbom(#[from] sealmark_sbom::Error),
     /// Trusted material could not be had.
     #[error("{0}")]
     Trust(#[from] sealmark_trust::Error),

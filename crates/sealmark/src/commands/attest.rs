@@ -1,12 +1,14 @@
 //! `attest`: say something about images, signed, and attach it to them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sealmark_oci::Reference;
 use sealmark_sign::attest;
 use sealmark_sign::image::Signed;
 use sealmark_verify::evidence::Layout;
 
+use super::sbom::SbomFormat;
 use super::sign::{LayoutFlag, SignedJson, SignerJson, print};
 use crate::claim_flags::ClaimFlags;
 use crate::error::Error;
@@ -84,16 +86,41 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         .collect();
     let outputs: Vec<_> = arguments.bundle.as_deref().into_iter().collect();
     outputs::check(&inputs, &outputs)?;
-    let given = arguments.claim.read(terminal)?;
+    let sbom = arguments.claim.sbom();
+    if sbom.is_some() && arguments.recursive {
+        return Err(Error::Usage(
+            "--sbom and --recursive: an index has no packages of its own; name the images in it by digest".to_owned(),
+        ));
+    }
+    let given = match sbom {
+        None => Some(Arc::new(arguments.claim.read(terminal)?)),
+        Some(_) => None,
+    };
     let manners = Manners {
         yes: arguments.yes,
         input_is_taken: arguments.claim.reads_standard_input(),
     };
     let client = arguments.registry.client(terminal)?;
+    let mut claims = Vec::new();
+    for image in images {
+        claims.push(match (&given, sbom) {
+            (Some(given), _) => (image, Arc::clone(given)),
+            (None, format) => {
+                let format = format.unwrap_or(SbomFormat::SpdxJson);
+                // What was looked through is what is attested, wherever the tag points then.
+                let (image, sbom) =
+                    super::sbom::of_image(&client, &image, format, terminal).await?;
+                let name = image.to_string();
+                let claim = &arguments.claim;
+                let given = claim.predicate("--sbom of", &name, sbom.as_bytes(), terminal)?;
+                (image, Arc::new(given))
+            }
+        });
+    }
     let (identity, services) = (&arguments.identity, &arguments.services);
     let signatory = identity.signatory(key, services, manners, terminal).await?;
     let mut results = Vec::new();
-    for reference in &images {
+    for (reference, given) in &claims {
         let request = attest::Request {
             client: &client,
             image: reference,
@@ -113,13 +140,13 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                 arguments.print(attested, given.predicate_type(), terminal)?;
             }
         }
-        results.extend(attested);
+        results.extend(attested.into_iter().map(|attested| (attested, given)));
     }
     if arguments.output == Format::Json {
         let by = SignerJson::new(&signatory);
         let list: Vec<_> = results
             .iter()
-            .map(|attested| SignedJson::new(attested, &by).of_type(given.predicate_type()))
+            .map(|(attested, given)| SignedJson::new(attested, &by).of_type(given.predicate_type()))
             .collect();
         terminal.json(&list)?;
     }

@@ -21,6 +21,7 @@ use crate::terminal::Terminal;
 
 /// Flags.
 #[derive(clap::Args, Debug)]
+#[command(mut_arg("sbom", |argument| argument.hide(true)))]
 pub(crate) struct Arguments {
     /// The file; - is standard input, sha256:… is a file elsewhere
     #[arg(value_name = "FILE", required_unless_present = "hash")]

@@ -27,6 +27,7 @@ pub(crate) mod public_key;
 pub(crate) mod registry;
 pub(crate) mod revoke;
 pub(crate) mod save;
+pub(crate) mod sbom;
 pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;
@@ -110,6 +111,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Manifest(arguments) => image_lists::manifest(arguments, terminal).await,
         Command::Dockerfile(arguments) => image_lists::dockerfile(arguments, terminal).await,
         Command::Tree(arguments) => tree::run(arguments, terminal).await,
+        Command::Sbom(arguments) => sbom::run(arguments, terminal).await,
         Command::Explain(arguments) => explain::run(arguments, terminal).await,
         Command::Inspect(arguments) => inspect::run(arguments, terminal).await,
         Command::Triangulate(arguments) => triangulate::run(&arguments, terminal).await,

@@ -1,0 +1,198 @@
+//! What all files tell, put together: one package for each package URL, with all its places.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sealmark_formats::Digest;
+
+use crate::found::{Found, documentation_of};
+use crate::layer::{Layer, MAX_PROBLEMS, merge};
+use crate::package::{Ecosystem, Location, Package};
+use crate::system::{Installed, OsRelease};
+
+/// What an SBOM is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// For people: the reference without the digest, or the directory.
+    pub name: String,
+    /// Of the image; none for a directory.
+    pub digest: Option<Digest>,
+    /// The package URL of an image in a registry.
+    pub purl: Option<String>,
+}
+
+/// The packages in something.
+#[derive(Clone, Debug)]
+pub struct Sbom {
+    /// What they are in.
+    pub subject: Subject,
+    /// The operating system, if it names itself.
+    pub os: Option<OsRelease>,
+    /// The packages, by package URL; each is there once.
+    pub packages: Vec<Package>,
+    /// What could not be read, so that packages may be missing; with the place.
+    pub problems: Vec<String>,
+}
+
+impl Sbom {
+    pub(crate) fn of(subject: Subject, layers: &[Layer]) -> Self {
+        let merged = merge(layers);
+        let os = ["etc/os-release", "usr/lib/os-release"]
+            .iter()
+            .find_map(|path| match merged.get(path) {
+                Some((Found::OsRelease(os), _)) => Some(os.clone()),
+                _ => None,
+            });
+        let mut problems: Vec<String> = layers
+            .iter()
+            .flat_map(|layer| layer.problems.iter().cloned())
+            .collect();
+        let mut packages: BTreeMap<String, Package> = BTreeMap::new();
+        let licences = Licences::of(&merged);
+        let systems = [Ecosystem::Deb, Ecosystem::Apk, Ecosystem::Rpm]
+            .map(|kind| (kind, providers(&merged, kind)));
+        for (path, (found, layer)) in &merged {
+            let location = Location {
+                path: format!("/{path}"),
+                layer: layer.cloned(),
+            };
+            let of_system = |kind: Ecosystem, list: &[Installed]| -> Vec<Package> {
+                let providers = systems.iter().find(|(other, _)| *other == kind);
+                let complete = |one: &Installed| {
+                    let mut package = one.package(kind, os.as_ref());
+                    if kind == Ecosystem::Deb {
+                        package.licences = licences.of_package(&one.name);
+                    }
+                    let needs = one.needs.iter().filter_map(|need| {
+                        let (_, providers) = providers?;
+                        providers.get(need.as_str())
+                    });
+                    let needs: BTreeSet<&str> = needs.flatten().copied().collect();
+                    package.depends_on = needs.into_iter().map(str::to_owned).collect();
+                    package
+                };
+                list.iter().map(complete).collect()
+            };
+            let told = match found {
+                Found::Packages(told) => told.clone(),
+                Found::Dpkg(list) => of_system(Ecosystem::Deb, list),
+                Found::Apk(list) => of_system(Ecosystem::Apk, list),
+                Found::Rpm(list) => of_system(Ecosystem::Rpm, list),
+                Found::Unread(problem) => {
+                    problems.push(format!("/{path}: {problem}"));
+                    continue;
+                }
+                Found::Copyright(_) | Found::SameDocumentation(_) | Found::OsRelease(_) => continue,
+            };
+            for package in told {
+                add(&mut packages, package, &location);
+            }
+        }
+        if problems.len() > MAX_PROBLEMS {
+            let more = problems.len() - MAX_PROBLEMS;
+            problems.truncate(MAX_PROBLEMS);
+            problems.push(format!("and {more} more"));
+        }
+        Self {
+            subject,
+            os,
+            packages: packages.into_values().collect(),
+            problems,
+        }
+    }
+
+    /// For each package those that it needs and that are there, by their place in [`packages`](Self::packages).
+    pub(crate) fn dependencies(&self) -> Vec<BTreeSet<usize>> {
+        let mut by_name: BTreeMap<(Ecosystem, &str), Vec<usize>> = BTreeMap::new();
+        for (number, package) in self.packages.iter().enumerate() {
+            let key = (package.ecosystem, package.name.as_str());
+            by_name.entry(key).or_default().push(number);
+        }
+        let needs = |(own, package): (usize, &Package)| {
+            let found = package.depends_on.iter().filter_map(|name| {
+                // Of several versions, nobody says which one is meant.
+                match by_name.get(&(package.ecosystem, name.as_str()))?.as_slice() {
+                    [one] => Some(*one),
+                    _ => None,
+                }
+            });
+            found.filter(|other| *other != own).collect()
+        };
+        self.packages.iter().enumerate().map(needs).collect()
+    }
+}
+
+fn add(packages: &mut BTreeMap<String, Package>, mut package: Package, location: &Location) {
+    let known = match packages.entry(package.purl.to_string()) {
+        std::collections::btree_map::Entry::Vacant(free) => {
+            package.locations = vec![location.clone()];
+            free.insert(package);
+            return;
+        }
+        std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+    };
+    let join = |list: &mut Vec<String>, more: Vec<String>| {
+        for one in more {
+            if !list.contains(&one) {
+                list.push(one);
+            }
+        }
+    };
+    join(&mut known.licences, package.licences);
+    join(&mut known.depends_on, package.depends_on);
+    if known.supplier.is_none() {
+        known.supplier = package.supplier;
+    }
+    if !known.locations.contains(location) {
+        known.locations.push(location.clone());
+    }
+}
+
+type Merged<'a> = BTreeMap<&'a str, (&'a Found, Option<&'a Digest>)>;
+
+/// Who gives what others need: each name, and what else it provides.
+fn providers<'a>(merged: &Merged<'a>, kind: Ecosystem) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+    let mut providers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (found, _) in merged.values() {
+        let ((Found::Dpkg(list), Ecosystem::Deb)
+        | (Found::Apk(list), Ecosystem::Apk)
+        | (Found::Rpm(list), Ecosystem::Rpm)) = (found, kind)
+        else {
+            continue;
+        };
+        for one in list {
+            for name in one.provides.iter().chain([&one.name]) {
+                providers.entry(name).or_default().insert(&one.name);
+            }
+        }
+    }
+    providers
+}
+
+/// The licences of packages by the names of their documentation.
+struct Licences<'a> {
+    texts: BTreeMap<&'a str, &'a [String]>,
+    links: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Licences<'a> {
+    fn of(merged: &Merged<'a>) -> Self {
+        let (mut texts, mut links) = (BTreeMap::new(), BTreeMap::new());
+        for (path, (found, _)) in merged {
+            let Some((name, _)) = documentation_of(path) else {
+                continue;
+            };
+            match found {
+                Found::Copyright(licences) => drop(texts.insert(name, licences.as_slice())),
+                Found::SameDocumentation(other) => drop(links.insert(name, other.as_str())),
+                _ => {}
+            }
+        }
+        Self { texts, links }
+    }
+
+    fn of_package(&self, name: &str) -> Vec<String> {
+        let linked = || self.texts.get(self.links.get(name)?);
+        let text = self.texts.get(name).or_else(linked);
+        text.map(|licences| licences.to_vec()).unwrap_or_default()
+    }
+}
