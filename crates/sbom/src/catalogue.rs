@@ -9,6 +9,15 @@ use crate::layer::{Layer, MAX_PROBLEMS, merge};
 use crate::package::{Ecosystem, Location, Package};
 use crate::system::{Installed, OsRelease};
 
+/// Packages that give one name. The mail servers of Debian are some thirty.
+const MAX_PROVIDERS: usize = 64;
+/// Dependencies between packages of systems. A full Debian has some 30,000.
+const MAX_EDGES: usize = 1_000_000;
+/// Dependencies of one package: they are compared one by one.
+const MAX_NEEDS: usize = 4096;
+/// Links from one package's documentation to another's.
+const MAX_LINKS: usize = 8;
+
 /// What an SBOM is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -48,6 +57,7 @@ impl Sbom {
             .collect();
         let mut packages: BTreeMap<String, Package> = BTreeMap::new();
         let licences = Licences::of(&merged);
+        let mut edges = MAX_EDGES;
         let systems = [Ecosystem::Deb, Ecosystem::Apk, Ecosystem::Rpm]
             .map(|kind| (kind, providers(&merged, kind)));
         for (path, (found, layer)) in &merged {
@@ -55,9 +65,9 @@ impl Sbom {
                 path: format!("/{path}"),
                 layer: layer.cloned(),
             };
-            let of_system = |kind: Ecosystem, list: &[Installed]| -> Vec<Package> {
+            let mut of_system = |kind: Ecosystem, list: &[Installed]| -> Vec<Package> {
                 let providers = systems.iter().find(|(other, _)| *other == kind);
-                let complete = |one: &Installed| {
+                let mut complete = |one: &Installed| {
                     let mut package = one.package(kind, os.as_ref());
                     if kind == Ecosystem::Deb {
                         package.licences = licences.of_package(&one.name);
@@ -66,11 +76,14 @@ impl Sbom {
                         let (_, providers) = providers?;
                         providers.get(need.as_str())
                     });
-                    let needs: BTreeSet<&str> = needs.flatten().copied().collect();
+                    // Who gives a name that many give is not known.
+                    let needs = needs.filter(|providers| providers.len() <= MAX_PROVIDERS);
+                    let needs: BTreeSet<&str> = needs.flatten().copied().take(edges).collect();
+                    edges -= needs.len();
                     package.depends_on = needs.into_iter().map(str::to_owned).collect();
                     package
                 };
-                list.iter().map(complete).collect()
+                list.iter().map(&mut complete).collect()
             };
             let told = match found {
                 Found::Packages(told) => told.clone(),
@@ -86,6 +99,11 @@ impl Sbom {
             for package in told {
                 add(&mut packages, package, &location);
             }
+        }
+        if edges == 0 {
+            problems.push(format!(
+                "more than {MAX_EDGES} dependencies of packages on others; the rest is left out"
+            ));
         }
         if problems.len() > MAX_PROBLEMS {
             let more = problems.len() - MAX_PROBLEMS;
@@ -132,7 +150,7 @@ fn add(packages: &mut BTreeMap<String, Package>, mut package: Package, location:
     };
     let join = |list: &mut Vec<String>, more: Vec<String>| {
         for one in more {
-            if !list.contains(&one) {
+            if list.len() < MAX_NEEDS && !list.contains(&one) {
                 list.push(one);
             }
         }
@@ -191,8 +209,50 @@ impl<'a> Licences<'a> {
     }
 
     fn of_package(&self, name: &str) -> Vec<String> {
-        let linked = || self.texts.get(self.links.get(name)?);
-        let text = self.texts.get(name).or_else(linked);
-        text.map(|licences| licences.to_vec()).unwrap_or_default()
+        let mut name = name;
+        for _ in 0..MAX_LINKS {
+            if let Some(licences) = self.texts.get(name) {
+                return licences.to_vec();
+            }
+            match self.links.get(name) {
+                Some(other) => name = other,
+                None => break,
+            }
+        }
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everybody gives what everybody needs: without a bound, that is the square of it.
+    #[test]
+    fn what_many_give_is_not_multiplied() {
+        const MANY: usize = 20_000;
+        let package = |number: usize| Installed {
+            name: format!("p{number}"),
+            needs: vec!["z".to_owned()],
+            provides: vec!["z".to_owned()],
+            ..Installed::default()
+        };
+        let list = (0..MANY).map(package).collect();
+        let mut layer = Layer::default();
+        layer
+            .found
+            .insert("var/lib/dpkg/status".to_owned(), Found::Dpkg(list));
+        let subject = Subject {
+            name: "x".to_owned(),
+            digest: None,
+            purl: None,
+        };
+        let sbom = Sbom::of(subject, &[layer]);
+        assert_eq!(sbom.packages.len(), MANY);
+        assert!(
+            sbom.packages
+                .iter()
+                .all(|package| package.depends_on.is_empty())
+        );
     }
 }

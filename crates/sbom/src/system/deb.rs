@@ -20,9 +20,10 @@ fn package(stanza: &str) -> Option<Installed> {
         let mut lines = stanza.lines();
         lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
     };
-    // Of what was removed, settings may be left. Images without dpkg write no state.
+    // Of what was removed, settings may be left. What is half installed has its files there. Images without dpkg write
+    // no state.
     let state = field("Status").unwrap_or(" install ok installed");
-    if state.split_whitespace().nth(2) != Some("installed") {
+    if let Some("not-installed" | "config-files") | None = state.split_whitespace().nth(2) {
         return None;
     }
     let name = value(field("Package")?)?;
@@ -134,5 +135,22 @@ mod tests {
                     License: GPL-2+\n Text.\n\nLicense: Expat\n see /usr/share/common-licenses/GPL-2.\n";
         assert_eq!(copyright(text), ["GPL-2", "GPL-2.0-or-later", "MIT"]);
         assert!(copyright("nothing").is_empty());
+    }
+
+    #[test]
+    fn what_is_half_installed_is_there() {
+        let state = |state: &str| format!("Package: a\nStatus: install ok {state}\nVersion: 1\n\n");
+        for there in [
+            "installed",
+            "unpacked",
+            "half-configured",
+            "half-installed",
+            "triggers-pending",
+        ] {
+            assert_eq!(status(&state(there)).len(), 1, "{there}");
+        }
+        for gone in ["not-installed", "config-files"] {
+            assert_eq!(status(&state(gone)).len(), 0, "{gone}");
+        }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use rpm::installed as rpm;
 use crate::package::{Ecosystem, Package, Purl};
 
 /// A package as its database tells of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Installed {
     pub(crate) name: String,
     pub(crate) version: String,
