@@ -18,6 +18,7 @@ mod outputs;
 mod password;
 mod person;
 mod policy_flags;
+mod predicate_policy;
 mod printable;
 mod progress;
 mod remote_check;

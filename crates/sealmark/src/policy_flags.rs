@@ -16,6 +16,7 @@ use sealmark_verify::slsa::Expected;
 use sealmark_verify::{Policy, Requirement, Revocations, Signer};
 
 use crate::error::{Error, VerificationExit};
+use crate::predicate_policy::{Language, PredicatePolicies};
 use crate::revocation_flags::RevocationFlags;
 use crate::slsa_flags;
 use crate::terminal::Terminal;
@@ -31,7 +32,8 @@ pub(crate) struct PolicyFlags {
     /// Ask the provider of the key, too, whether the signatures are its own; a key in AWS KMS or the like
     #[arg(long)]
     verify_remotely: bool,
-    /// Policy file: which artifacts need whose signatures and which attestations
+    /// Policy file: which artifacts need whose signatures and which attestations. For attestations FILE.rego (several
+    /// by repeating) and FILE.cel, too: what they must say
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
     /// Show the policy, and every check with what was expected and found
@@ -120,6 +122,8 @@ pub(crate) struct Asking {
     offline: bool,
     /// What attestations must say as SLSA provenance.
     pub(crate) slsa: Option<Expected>,
+    /// What policies in other languages ask of attestations.
+    pub(crate) predicate: PredicatePolicies,
     pub(crate) trusted: Trusted,
     /// Revocations from elsewhere than the artifact's own attachments.
     pub(crate) revocations: Revocations,
@@ -138,16 +142,9 @@ impl PolicyFlags {
         !self.key.is_empty()
     }
 
-    /// Whether a policy file is named that this program reads.
-    pub(crate) fn has_readable_file(&self) -> bool {
-        self.policy
-            .iter()
-            .any(|path| foreign_policy(path).is_none())
-    }
-
     /// Claims that are not checked make a policy worth nothing.
     pub(crate) fn check_claims(&self, check_claims: bool) -> Result<(), Error> {
-        match check_claims || self.policy.is_empty() {
+        match check_claims || !self.has_file() {
             true => Ok(()),
             false => Err(Error::Usage(
                 "--check-claims=false and --policy: a policy is about this artifact and no other; leave one of them out"
@@ -156,9 +153,22 @@ impl PolicyFlags {
         }
     }
 
-    /// Whether a policy file is named.
+    /// Whether a policy file of Sealmark's own is named.
     pub(crate) fn has_file(&self) -> bool {
-        !self.policy.is_empty()
+        self.own_files().next().is_some()
+    }
+
+    fn own_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.policy
+            .iter()
+            .filter(|path| Language::of(path).is_none())
+    }
+
+    /// Policies on what attestations say, in languages of their own.
+    pub(crate) fn in_other_languages(&self) -> impl Iterator<Item = &PathBuf> {
+        self.policy
+            .iter()
+            .filter(|path| Language::of(path).is_some())
     }
 
     /// Reads the policy file, or makes one of the flags, and reads the trusted material.
@@ -168,16 +178,22 @@ impl PolicyFlags {
         wanted: Wanted,
         terminal: &Terminal,
     ) -> Result<Asking, Error> {
-        match self.policy.as_slice() {
-            [] => self.made_of_flags(trust, wanted, terminal).await,
-            [path] => self.read_file(path, trust, &wanted, terminal).await,
-            [first, ..] => Err(foreign_policy(first).map_or_else(
-                || {
-                    Error::Usage(
-                        "--policy is given several times: put the rules into one file".to_owned(),
-                    )
-                },
-                |language| not_ours(first, language),
+        if let (false, Some(path)) = (
+            matches!(wanted, Wanted::Attestation { .. }),
+            self.in_other_languages().next(),
+        ) {
+            return Err(Error::Usage(format!(
+                "{} is a policy on what attestations say, and signatures are asked for: it is for \
+                 verify-attestation and verify-blob-attestation",
+                path.display()
+            )));
+        }
+        let mut own = self.own_files();
+        match (own.next(), own.next()) {
+            (None, _) => self.made_of_flags(trust, wanted, terminal).await,
+            (Some(path), None) => self.read_file(path, trust, &wanted, terminal).await,
+            (Some(_), Some(_)) => Err(Error::Usage(
+                "--policy is given several times: put the rules into one file".to_owned(),
             )),
         }
     }
@@ -191,9 +207,6 @@ impl PolicyFlags {
     ) -> Result<Asking, Error> {
         let annotated =
             matches!(wanted, Wanted::ImageSignature { annotations } if !annotations.is_empty());
-        if let Some(language) = foreign_policy(path) {
-            return Err(not_ours(path, language));
-        }
         let given = [
             (!self.key.is_empty(), "--key"),
             (self.threshold != 1, "--threshold"),
@@ -237,6 +250,7 @@ impl PolicyFlags {
             verify_remotely: self.verify_remotely,
             revocations: self.revocations.read()?,
             slsa: None,
+            predicate: PredicatePolicies::default(),
         })
     }
 
@@ -352,6 +366,7 @@ impl PolicyFlags {
             revocations: self.revocations.read()?,
             offline: trust.offline,
             slsa: None,
+            predicate: PredicatePolicies::default(),
             trusted,
         })
     }
@@ -481,23 +496,6 @@ impl PolicyFlags {
     }
 }
 
-/// The language of a policy that another program reads.
-fn foreign_policy(path: &Path) -> Option<&'static str> {
-    match path.extension()?.to_str()? {
-        "cue" => Some("CUE"),
-        "rego" => Some("Rego"),
-        _ => None,
-    }
-}
-
-fn not_ours(path: &Path, language: &str) -> Error {
-    Error::NotSupported(format!(
-        "{} is a policy in {language}; a policy of Sealmark is YAML, with conditions on the predicate \
-         such as {{path: /builder/id, equals: …}}",
-        path.display()
-    ))
-}
-
 fn number(asked: Asked, reason: &mut Option<String>) -> Number {
     Number::Word(match asked {
         Asked::Required => Word::Required,
@@ -582,6 +580,7 @@ impl Asking {
         }
         let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;
         slsa_flags::demand(self.slsa.as_ref(), &mut policy);
+        self.predicate.demand(&mut policy)?;
         for demand in &mut policy.demands {
             demand.allow_certificate_chain = self.allow_certificate_chain;
             let Reasons {
@@ -633,6 +632,12 @@ impl Asking {
             .lines()
             .map(|line| format!("  {line}\n"))
             .collect();
-        format!("{from}\n{yaml}trusting: {trusting}")
+        let more: String = self
+            .predicate
+            .names()
+            .iter()
+            .map(|name| format!("and of the predicate: {name}\n"))
+            .collect();
+        format!("{from}\n{yaml}{more}trusting: {trusting}")
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum OutputFormat {
     Json,
     /// What cosign prints as JSON
     Cosign,
+    /// Of each good attestation the predicate, a line of JSON
+    Predicate,
 }
 
 /// Prints every attachment: the good ones first.

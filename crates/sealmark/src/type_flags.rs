@@ -30,14 +30,14 @@ impl TypeFlags {
             ([], true) => Ok(Vec::new()),
             ([], false) if provenance => Ok(vec!["slsa".to_owned()]),
             ([], false) => Ok(vec!["custom".to_owned()]),
-            (_, true) if policy.has_readable_file() => {
+            (_, true) => {
                 Err(Error::Usage(
                     "--type and --policy: the policy file says which types of attestations there must be; \
                      leave one of them out"
                         .to_owned(),
                 ))
             }
-            (types, _) => Ok(types.to_vec()),
+            (types, false) => Ok(types.to_vec()),
         }
     }
 }

@@ -225,30 +225,6 @@ fn a_type_that_is_not_there_is_answered_with_those_that_are() {
 }
 
 #[test]
-fn policies_of_other_languages_are_not_supported_and_that_is_said() {
-    let bench = Bench::new();
-    for name in ["policy.cue", "policy.rego"] {
-        bench.sandbox.write(name, "package signature\n");
-        for words in [
-            &["--type", "vuln", "--policy", name][..],
-            &["--policy", name, "--policy", name],
-        ] {
-            bench
-                .sealmark(
-                    &[
-                        &["verify-attestation", "--key", "k", "127.0.0.1:9/app"],
-                        words,
-                    ]
-                    .concat(),
-                )
-                .code(1)
-                .stderr_has("not supported: policy.")
-                .stderr_has("is a policy in ");
-        }
-    }
-}
-
-#[test]
 fn attestations_in_a_layout_on_disk_verify() {
     let Some((bench, images)) = image_ground() else {
         return;

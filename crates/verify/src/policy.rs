@@ -2,6 +2,7 @@
 
 use core::fmt;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 use sealmark_keys::PublicKey;
@@ -102,6 +103,19 @@ pub struct Attestation {
     pub every: bool,
     /// What it must say as SLSA provenance, of either version.
     pub slsa: Option<Box<crate::slsa::Expected>>,
+    /// Judgements of the statement that are made elsewhere; every one must be a yes.
+    pub checks: Vec<Arc<dyn PredicateCheck>>,
+}
+
+/// A judgement of a statement by rules that this crate does not know, such as those of a policy language. It is pure:
+/// the same statement always gets the same answer.
+pub trait PredicateCheck: fmt::Debug + Send + Sync {
+    /// What the rules are called, for reports.
+    fn name(&self) -> String;
+    /// What they ask, as it follows "expected …".
+    fn asks(&self) -> String;
+    /// Judges the statement, which is JSON; an error says what was found instead.
+    fn check(&self, statement: &str) -> Result<(), String>;
 }
 
 /// Witnesses of a log's checkpoints (<https://c2sp.org/tlog-cosignature>).

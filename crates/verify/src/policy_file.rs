@@ -414,6 +414,7 @@ impl AttestationWanted {
             predicate,
             every: self.every,
             slsa: None,
+            checks: Vec::new(),
         })
     }
 }

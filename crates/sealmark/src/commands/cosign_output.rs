@@ -1,6 +1,7 @@
-//! `--output cosign`: what cosign prints on standard output, for scripts that read that.
+//! `--output cosign`: what cosign prints on standard output, for scripts that read that; and `--output predicate`.
 
 use sealmark_formats::dsse;
+use sealmark_formats::statement::Statement;
 use sealmark_verify::evidence::{Content, Evidence};
 use sealmark_verify::report::{Attachment, Report};
 use serde::Serialize;
@@ -65,6 +66,24 @@ pub(crate) fn attestations(
         if let Some(envelope) = envelope(&evidence.content) {
             let json = serde_json::to_string(&envelope).map_err(failed)?;
             terminal.line(printable_json(&json))?;
+        }
+    }
+    Ok(())
+}
+
+/// A line with the predicate of each attestation.
+pub(crate) fn predicates(
+    report: &Report,
+    evidence: &[Evidence],
+    terminal: &mut Terminal,
+) -> Result<(), Error> {
+    for (_, evidence) in accepted(report, evidence) {
+        let statement = envelope(&evidence.content)
+            .and_then(|envelope| Statement::parse(&envelope.payload).ok());
+        if let Some(statement) = statement {
+            let text = statement.predicate.as_ref().map_or("null", |raw| raw.get());
+            // As it was signed, but on one line: strings of JSON have no bare line breaks, so these are white space.
+            terminal.line(printable_json(&text.replace(['\n', '\r'], " ")))?;
         }
     }
     Ok(())

@@ -82,6 +82,11 @@ pub(crate) async fn images(
     mut arguments: Flags,
     terminal: &mut Terminal,
 ) -> Result<(), Error> {
+    if arguments.output == OutputFormat::Predicate {
+        return Err(Error::Usage(
+            "--output predicate: signatures have none; it is for verify-attestation".to_owned(),
+        ));
+    }
     arguments.policy.check_claims(arguments.check_claims)?;
     let given = arguments.given(images)?;
     let by_key = arguments.policy.by_key();

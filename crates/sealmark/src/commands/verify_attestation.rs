@@ -7,6 +7,7 @@ use crate::detached::DetachedFlags;
 use crate::error::Error;
 use crate::flags::RegistryFlags;
 use crate::policy_flags::{PolicyFlags, Wanted};
+use crate::predicate_policy::PredicateFlags;
 use crate::report::OutputFormat;
 use crate::slsa_flags::SlsaFlags;
 use crate::terminal::Terminal;
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
     types: TypeFlags,
     #[command(flatten)]
     slsa: SlsaFlags,
+    #[command(flatten)]
+    predicate: PredicateFlags,
     /// =false: do not check that the statement is about this image
     #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     check_claims: bool,
@@ -61,6 +64,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     arguments.policy.check_claims(arguments.check_claims)?;
     let slsa = arguments.slsa.expected(&arguments.policy)?;
+    let predicate = arguments.predicate.read(&arguments.policy)?;
     let wanted = Wanted::Attestation {
         of_image: true,
         types: arguments.types.names(&arguments.policy, slsa.is_some())?,
@@ -72,6 +76,7 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
         .asking(&arguments.trust, wanted, terminal)
         .await?;
     asking.slsa = slsa;
+    asking.predicate = predicate;
     verify_images::run(
         Settings {
             images: &arguments.images,

@@ -9,6 +9,7 @@ use super::verify_file::{self, Settings};
 use crate::detached::{self, DetachedFlags};
 use crate::error::Error;
 use crate::policy_flags::{PolicyFlags, Wanted};
+use crate::predicate_policy::PredicateFlags;
 use crate::report::OutputFormat;
 use crate::slsa_flags::SlsaFlags;
 use crate::terminal::Terminal;
@@ -27,6 +28,8 @@ pub(crate) struct Arguments {
     types: TypeFlags,
     #[command(flatten)]
     slsa: SlsaFlags,
+    #[command(flatten)]
+    predicate: PredicateFlags,
     /// The bundle, of any version, or as cosign 1 and 2 wrote it; several by repeating
     #[arg(long, value_name = "FILE")]
     bundle: Vec<PathBuf>,
@@ -77,6 +80,7 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
     let file = arguments.file()?;
     let evidence = arguments.evidence()?;
     let slsa = arguments.slsa.expected(&arguments.policy)?;
+    let predicate = arguments.predicate.read(&arguments.policy)?;
     let wanted = Wanted::Attestation {
         of_image: false,
         types: arguments.types.names(&arguments.policy, slsa.is_some())?,
@@ -88,6 +92,7 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
         .asking(&arguments.trust, wanted, terminal)
         .await?;
     asking.slsa = slsa;
+    asking.predicate = predicate;
     let settings = Settings {
         file,
         evidence,

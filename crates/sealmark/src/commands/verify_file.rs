@@ -181,8 +181,11 @@ fn print(
         OutputFormat::Cosign if verified => {
             cosign_output::attestations(report, &settings.evidence, terminal)
         }
+        OutputFormat::Predicate if verified => {
+            cosign_output::predicates(report, &settings.evidence, terminal)
+        }
         // A failure is said once, by its message.
-        OutputFormat::Text | OutputFormat::Cosign => Ok(()),
+        OutputFormat::Text | OutputFormat::Cosign | OutputFormat::Predicate => Ok(()),
     }
 }
 

@@ -141,7 +141,10 @@ pub(crate) async fn run(
                     OutputFormat::Cosign if failure.is_none() => {
                         verified.print_cosign(&settings, terminal)?;
                     }
-                    OutputFormat::Cosign => {}
+                    OutputFormat::Predicate if failure.is_none() => {
+                        cosign_output::predicates(&verified.report, &verified.evidence, terminal)?;
+                    }
+                    OutputFormat::Cosign | OutputFormat::Predicate => {}
                 }
                 failure
             }

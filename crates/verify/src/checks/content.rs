@@ -188,13 +188,14 @@ pub(super) fn predicate(signed: &Signed, wanted: &Kind, now: i64) -> Result<Outc
     let Kind::Attestation(wanted) = wanted else {
         return Ok(not_applicable("no attestation was asked for"));
     };
-    if wanted.predicate.is_empty() && wanted.slsa.is_none() {
+    if wanted.predicate.is_empty() && wanted.slsa.is_none() && wanted.checks.is_empty() {
         return Ok(Outcome::Skipped {
             reason: "nothing was asked of it".to_owned(),
         });
     }
     let Payload::Claims {
         claims: Statements::InToto(statement),
+        envelope,
         ..
     } = &signed.payload
     else {
@@ -221,6 +222,20 @@ pub(super) fn predicate(signed: &Signed, wanted: &Kind, now: i64) -> Result<Outc
             .check(&statement.predicate_type, &value, &identities)
             .map_err(|mismatch| Failure::new(mismatch.expected, mismatch.found))?;
         list.push(said);
+    }
+    if !wanted.checks.is_empty() {
+        let written = match envelope {
+            Some(envelope) => String::from_utf8(envelope.payload.clone()).ok(),
+            None => serde_json::to_string(statement).ok(),
+        }
+        .ok_or_else(|| Failure::new("a statement that is JSON", "one that is not"))?;
+        for check in &wanted.checks {
+            let name = check.name();
+            check
+                .check(&written)
+                .map_err(|found| Failure::new(format!("{name}: {}", check.asks()), found))?;
+            list.push(format!("{name}: yes"));
+        }
     }
     Ok(passed(list.join(", ")))
 }

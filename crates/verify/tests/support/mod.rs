@@ -118,6 +118,7 @@ impl Ask {
                 predicate,
                 every,
                 slsa: None,
+                checks: Vec::new(),
             }),
             ..self
         }
