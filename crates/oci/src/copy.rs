@@ -1,6 +1,6 @@
 //! Moving images with all that is attached to them, between registries and layouts on disk.
 //!
-//! The journey: [`plan`] finds everything there is to move, and reads the manifests; then the blobs are moved, in
+//! The journey: `plan` finds everything there is to move, and reads the manifests; then the blobs are moved, in
 //! parallel and each only if it is not there; then manifests, what is listed before what lists it; then what is
 //! attached is made findable in the destination's own way; and last of all the tag is set.
 //!
