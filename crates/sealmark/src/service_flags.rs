@@ -65,6 +65,17 @@ impl ServiceFlags {
         TrustFlags::for_signing(self.trusted_root.clone(), self.offline)
     }
 
+    /// Has what a TUF repository says from files, where the user names none: nothing is read of its cache then.
+    pub(crate) fn take_from(&mut self, root: PathBuf, signing_config: Option<PathBuf>) {
+        if self.signing_config.is_none()
+            && self.use_signing_config != Some(false)
+            && self.named().is_ok_and(|named| named.is_none())
+        {
+            self.signing_config = signing_config;
+        }
+        self.trusted_root = Some(root);
+    }
+
     /// The signing configuration that the user names.
     pub(crate) fn named_config(&self) -> Option<PathBuf> {
         self.signing_config.clone()

@@ -151,6 +151,73 @@ fn each_fault_is_named_and_the_rest_is_looked_at_all_the_same() {
     assert!(outcomes(&finished).contains(&("login".to_owned(), "failed".to_owned())));
 }
 
+/// The cache of the TUF repository stays as it was, also where there is something newer to fetch.
+#[test]
+fn what_was_initialised_is_looked_at_and_not_changed() {
+    let bench = Bench::new();
+    let instance = Instance::start(&bench);
+    let mirror = format!("{}/tuf", instance.url);
+    let initialize = bench
+        .run(Tool::Sealmark)
+        .args(["initialize", "--mirror", &mirror, "--root"]);
+    let cache = bench.sandbox.join("tuf-cache");
+    let initialize = initialize.arg(instance.file("root.json"));
+    initialize.env("TUF_ROOT", &cache).run().success();
+    let files = || {
+        let mut all = Vec::new();
+        let mut folders = vec![cache.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => all.push((path.clone(), std::fs::read(path).unwrap())),
+                }
+            }
+        }
+        all.sort();
+        all
+    };
+    let (gone, _) = files()
+        .into_iter()
+        .find(|(path, _)| path.ends_with("timestamp.json"))
+        .unwrap();
+    std::fs::remove_file(gone).unwrap();
+    let before = files();
+    let looked = bench
+        .run(Tool::Sealmark)
+        .arg("doctor")
+        .env("TUF_ROOT", &cache);
+    looked
+        .run()
+        .success()
+        .stdout_has("ok      trusted root: the TUF repository ")
+        .stdout_has("ok      transparency log: ")
+        .stdout_has("ok      certificate authority: ");
+    assert!(files() == before, "the cache was changed");
+}
+
+/// A registry that takes connections and says nothing: the rest is told all the same, and every check has its line.
+#[test]
+fn what_hangs_is_told_with_the_rest() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("{}/app:v1", silent.local_addr().unwrap());
+    let bench = Bench::new();
+    let finished = doctor(&bench, &[&image, "--timeout", "2s", "-o", "json"]).failure();
+    let outcomes = outcomes(&finished);
+    assert_eq!(outcomes.len(), 14, "{outcomes:?}");
+    assert!(
+        outcomes
+            .iter()
+            .any(|(check, outcome)| check == "registry" && outcome == "failed")
+    );
+    assert!(
+        outcomes
+            .iter()
+            .any(|(check, outcome)| check == "referrers" && outcome == "skipped")
+    );
+}
+
 #[test]
 fn a_key_on_a_token_is_found_and_signs_or_the_pin_is_wrong() {
     const PIN: &str = "4711";

@@ -128,7 +128,7 @@ fn licences(fields: &Fields<'_>) -> Vec<String> {
         .filter_map(|key| fields.first(key).and_then(input::name))
         .find(|text| short(text) && *text != "UNKNOWN");
     if let Some(stated) = stated {
-        return vec![stated.to_owned()];
+        return input::names([stated]);
     }
     let mut licences: Vec<String> = fields
         .all("Classifier")
@@ -141,7 +141,7 @@ fn licences(fields: &Fields<'_>) -> Vec<String> {
         })
         .collect();
     licences.dedup();
-    licences
+    input::names(licences)
 }
 
 /// The fields before the first empty line. A field of several lines has its first alone, and a mark that it has more:
@@ -210,6 +210,8 @@ mod tests {
     fn licences_are_names_and_no_texts() {
         for (fields, licences) in [
             ("License: Apache 2.0", &["Apache 2.0"][..]),
+            ("License: Apache\u{8} 2.0", &[]),
+            ("Classifier: License :: OSI Approved :: a\u{7}b", &[]),
             ("License: UNKNOWN", &[]),
             (
                 "License: Permission is hereby granted,\n        free of charge",

@@ -9,6 +9,8 @@ mod place;
 mod registry;
 mod services;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::error::Error;
@@ -16,6 +18,9 @@ use crate::flags::{Format, RegistryFlags};
 use crate::printable::printable;
 use crate::service_flags::ServiceFlags;
 use crate::terminal::Terminal;
+
+/// How long the key, the registry or the services may take.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Flags.
 #[derive(clap::Args, Debug)]
@@ -100,6 +105,24 @@ struct Told {
     ahead: i64,
 }
 
+/// Every check, in the order of the report.
+const CHECKS: [&str; 14] = [
+    "clock",
+    "configuration",
+    key::CREDENTIALS,
+    key::REACHABLE,
+    key::KIND,
+    key::SIGN,
+    registry::REGISTRY,
+    registry::LOGIN,
+    registry::IMAGE,
+    registry::REFERRERS,
+    services::ROOT,
+    services::LOG,
+    services::CA,
+    services::TSA,
+];
+
 #[derive(Serialize)]
 struct Report<'a> {
     healthy: bool,
@@ -107,14 +130,27 @@ struct Report<'a> {
 }
 
 /// Looks at everything that the flags name, and at what is configured.
-pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
+pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let mut told = Vec::new();
     let mut findings = vec![place::configuration(&arguments)];
-    key::check(&arguments, &mut findings, terminal).await;
-    registry::check(&arguments, &mut findings, &mut told, terminal).await;
-    services::check(&arguments, &mut findings, &mut told, terminal).await;
+    let limit = terminal.timeout().unwrap_or(LIMIT).min(LIMIT);
+    // What hangs costs itself, and is told with the rest.
+    let looked = tokio::time::timeout(limit, key::check(&arguments, &mut findings, terminal)).await;
+    gave_up(looked.is_err(), key::REACHABLE, limit, &mut findings);
+    let work = registry::check(&arguments, &mut findings, &mut told, terminal);
+    let looked = tokio::time::timeout(limit, work).await;
+    gave_up(looked.is_err(), registry::REGISTRY, limit, &mut findings);
+    let work = services::check(&mut arguments, &mut findings, &mut told, terminal);
+    let looked = tokio::time::timeout(limit, work).await;
+    gave_up(looked.is_err(), services::ROOT, limit, &mut findings);
     // The clock comes first, for it explains much of what follows; those who know the time are asked before.
-    findings.insert(0, place::clock(&told));
+    findings.push(place::clock(&told));
+    for check in CHECKS {
+        if !findings.iter().any(|finding| finding.check == check) {
+            findings.push(Finding::skipped(check, "not looked at"));
+        }
+    }
+    findings.sort_by_key(|finding| CHECKS.iter().position(|check| *check == finding.check));
     let of = |outcome| {
         findings
             .iter()
@@ -137,6 +173,19 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     match failed {
         0 => Ok(()),
         failed => Err(Error::Unwell { failed, all }),
+    }
+}
+
+/// What was asked last has not answered.
+fn gave_up(it_did: bool, whose: &'static str, limit: Duration, findings: &mut Vec<Finding>) {
+    if it_did {
+        let after = CHECKS.iter().skip_while(|check| **check != whose);
+        let mut missing = after.filter(|check| !findings.iter().any(|one| one.check == **check));
+        let check = missing.next().copied().unwrap_or(whose);
+        findings.push(Finding::failed(
+            check,
+            format!("no answer within {} s", limit.as_secs()),
+        ));
     }
 }
 

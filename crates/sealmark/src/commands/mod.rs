@@ -65,6 +65,8 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
     let unbounded = timeout.is_zero()
         || match &app.command {
             Command::Registry(_) | Command::Serve(_) | Command::Demo(_) => true,
+            // Each of its checks has a bound of its own, so that what hangs is told with the rest.
+            Command::Doctor(_) => true,
             Command::Log(arguments) => arguments.is_unbounded(),
             // A large image takes its time; each step on the way has a bound of its own.
             Command::Copy(_) | Command::Save(_) | Command::Load(_) => timeout == DEFAULT_TIMEOUT,

@@ -109,7 +109,7 @@ fn flags_that_are_wrong() {
         ),
         (
             "verify --key cosign.pub -o yaml IMAGE",
-            "invalid value 'yaml' for '--output <OUTPUT>'\n  [possible values: text, json, cosign]\n\nFor more information, try '--help'.",
+            "invalid value 'yaml' for '--output <OUTPUT>'\n  [possible values: text, json, cosign, predicate]\n\nFor more information, try '--help'.",
         ),
         (
             "verify --key cosign.pub --check-claims=maybe IMAGE",

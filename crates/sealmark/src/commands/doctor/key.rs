@@ -9,10 +9,10 @@ use crate::password;
 use crate::service_flags::key_options;
 use crate::terminal::Terminal;
 
-const CREDENTIALS: &str = "credentials";
-const REACHABLE: &str = "key";
-const KIND: &str = "key type";
-const SIGN: &str = "permission to sign";
+pub(super) const CREDENTIALS: &str = "credentials";
+pub(super) const REACHABLE: &str = "key";
+pub(super) const KIND: &str = "key type";
+pub(super) const SIGN: &str = "permission to sign";
 
 pub(super) async fn check(arguments: &Arguments, findings: &mut Vec<Finding>, terminal: &Terminal) {
     let Some(text) = &arguments.key else {

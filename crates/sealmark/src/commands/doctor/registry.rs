@@ -10,10 +10,10 @@ use crate::flags;
 use crate::service_flags;
 use crate::terminal::Terminal;
 
-const REGISTRY: &str = "registry";
-const LOGIN: &str = "login";
-const IMAGE: &str = "image";
-const REFERRERS: &str = "referrers";
+pub(super) const REGISTRY: &str = "registry";
+pub(super) const LOGIN: &str = "login";
+pub(super) const IMAGE: &str = "image";
+pub(super) const REFERRERS: &str = "referrers";
 
 pub(super) async fn check(
     arguments: &Arguments,

@@ -1,5 +1,7 @@
 //! Whom to believe, and the services: are they there, and are they who they are believed to be?
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use sealmark_formats::trusted_root::TimeRange;
 use sealmark_sign::http::{self, Answer, Service};
@@ -14,23 +16,27 @@ use crate::error::Error;
 use crate::service_flags;
 use crate::terminal::Terminal;
 
-const ROOT: &str = "trusted root";
-const LOG: &str = "transparency log";
-const CA: &str = "certificate authority";
-const TSA: &str = "timestamp authority";
+pub(super) const ROOT: &str = "trusted root";
+pub(super) const LOG: &str = "transparency log";
+pub(super) const CA: &str = "certificate authority";
+pub(super) const TSA: &str = "timestamp authority";
 
 /// What ends sooner is worth a warning: 30 days, in seconds.
 const SOON: i64 = 30 * 24 * 60 * 60;
+/// How deep the cache of a TUF repository is.
+const DEPTH: u32 = 4;
+const ROOT_TARGET: &str = "trusted_root.json";
+const CONFIG_TARGET: &str = "signing_config.v0.2.json";
 /// What a throw-away timestamp is over.
 const NOTHING: &[u8] = b"sealmark doctor";
 
 pub(super) async fn check(
-    arguments: &Arguments,
+    arguments: &mut Arguments,
     findings: &mut Vec<Finding>,
     told: &mut Vec<Told>,
     terminal: &Terminal,
 ) {
-    let material = root(arguments, findings, terminal).await;
+    let (material, _tuf) = root(arguments, findings, terminal).await;
     let chosen = match arguments.services.choose(false, terminal).await {
         Ok(chosen) => chosen.services,
         Err(error) => {
@@ -43,7 +49,8 @@ pub(super) async fn check(
         true => findings.push(Finding::skipped(LOG, none)),
         false => {
             for log in &chosen.logs {
-                findings.push(log_answers(&log.url, arguments, terminal).await);
+                let vouched = !material.logs.is_empty();
+                findings.push(log_answers(&log.url, vouched, arguments, terminal).await);
             }
         }
     }
@@ -70,46 +77,95 @@ fn now() -> i64 {
     Timestamp::now().as_second()
 }
 
-/// Whom to believe, and until when.
-async fn root(
-    arguments: &Arguments,
-    findings: &mut Vec<Finding>,
-    terminal: &Terminal,
-) -> TrustedMaterial {
-    let flags = arguments.services.trust_flags();
-    let initialised = match arguments.services.named_root() {
-        Some(_) => Ok(None),
-        None => flags.initialised(),
+/// What a TUF repository says now, in files that are gone with this.
+struct FromTuf {
+    mirror: String,
+    expires: Timestamp,
+    _folder: tempfile::TempDir,
+}
+
+/// Asks the TUF repository that `initialize` chose, with a copy of its cache: the cache stays as it is.
+async fn from_tuf(arguments: &mut Arguments) -> Result<Option<FromTuf>, Error> {
+    if arguments.services.named_root().is_some() {
+        return Ok(None);
+    }
+    let Some(mut options) = arguments.services.trust_flags().initialised()? else {
+        return Ok(None);
     };
-    let mut said = String::new();
-    match initialised {
-        Ok(Some(options)) => match sealmark_trust::tuf::refresh(&options).await {
-            Ok(repository) => {
-                let expires = repository.expires();
-                said = format!("; its metadata is good until {expires}");
-            }
-            Err(error) => {
-                findings.push(Finding::failed(ROOT, error.to_string()));
-                return TrustedMaterial::default();
-            }
-        },
-        Ok(None) => {}
-        Err(error) => {
-            findings.push(Finding::failed(ROOT, error.to_string()));
-            return TrustedMaterial::default();
+    let failed = |cause| Error::file("copy", &options.cache, cause);
+    let folder = tempfile::tempdir().map_err(failed)?;
+    copy(&options.cache, &folder.path().join("cache"), DEPTH).map_err(failed)?;
+    options.cache = folder.path().join("cache");
+    let repository = sealmark_trust::tuf::refresh(&options).await?;
+    let mut files = Vec::new();
+    for name in [ROOT_TARGET, CONFIG_TARGET] {
+        if repository.has(name).await? {
+            let path = folder.path().join(name);
+            let bytes = repository.target(name).await?;
+            std::fs::write(&path, bytes).map_err(|cause| Error::file("write", &path, cause))?;
+            files.push(path);
         }
     }
+    let mut files = files.into_iter();
+    if let Some(root) = files.next() {
+        arguments.services.take_from(root, files.next());
+    }
+    Ok(Some(FromTuf {
+        mirror: repository.mirror().to_owned(),
+        expires: repository.expires(),
+        _folder: folder,
+    }))
+}
+
+/// Copies a folder of small files.
+fn copy(from: &Path, to: &Path, depth: u32) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        let target = to.join(entry.file_name());
+        if kind.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        } else if kind.is_dir() && depth > 0 {
+            copy(&entry.path(), &target, depth - 1)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whom to believe, and until when.
+async fn root(
+    arguments: &mut Arguments,
+    findings: &mut Vec<Finding>,
+    terminal: &Terminal,
+) -> (TrustedMaterial, Option<FromTuf>) {
+    let none = TrustedMaterial::default;
+    let tuf = match from_tuf(arguments).await {
+        Ok(tuf) => tuf,
+        Err(error) => {
+            findings.push(Finding::failed(ROOT, error.to_string()));
+            return (none(), None);
+        }
+    };
+    let flags = arguments.services.trust_flags();
     let trusted = match flags.trusted(None, false, terminal).await {
         Ok(trusted) => trusted,
         Err(error) => {
             findings.push(Finding::failed(ROOT, error.to_string()));
-            return TrustedMaterial::default();
+            return (none(), tuf);
         }
     };
     let Some(origin) = trusted.origin else {
         let why = "none was named or initialised: keys verify without, identities with the public instance's";
         findings.push(Finding::skipped(ROOT, why));
-        return trusted.material;
+        return (trusted.material, tuf);
+    };
+    let (origin, said) = match &tuf {
+        None => (origin, String::new()),
+        Some(tuf) => (
+            format!("the TUF repository {}", tuf.mirror),
+            format!("; its metadata is good until {}", tuf.expires),
+        ),
     };
     let (over, soon) = ends(&trusted.material);
     let remedy = "fetch a newer one: `sealmark initialize`, or ask whoever runs the services";
@@ -122,7 +178,7 @@ async fn root(
             Finding::failed(ROOT, format!("{origin}{said}: {}", over.join(", "))).remedy(remedy)
         }
     });
-    trusted.material
+    (trusted.material, tuf)
 }
 
 /// Kinds of services of which none is valid any more, and those that end soon.
@@ -173,7 +229,12 @@ fn end(range: &TimeRange) -> Option<i64> {
 }
 
 /// The log's checkpoint, proven with the key that is believed.
-async fn log_answers(url: &str, arguments: &Arguments, terminal: &Terminal) -> Finding {
+async fn log_answers(
+    url: &str,
+    vouched: bool,
+    arguments: &Arguments,
+    terminal: &Terminal,
+) -> Finding {
     let looked = async {
         let flags = LogFlags::at(url, arguments.services.named_root());
         let session = flags.open(terminal).await?;
@@ -183,6 +244,13 @@ async fn log_answers(url: &str, arguments: &Arguments, terminal: &Terminal) -> F
         })
     };
     match looked.await {
+        Ok((version, size)) if !vouched => Finding::failed(
+            LOG,
+            format!("{url} (version {version}) has {size} entries, and no trusted root vouches for its key"),
+        )
+        .remedy(
+            "give the trusted root of this instance: --trusted-root, or `sealmark initialize`; signing needs it",
+        ),
         Ok((version, size)) => Finding::ok(
             LOG,
             format!(
