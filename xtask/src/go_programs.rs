@@ -98,10 +98,7 @@ impl GoProgram {
         // Everything of Go's that is needed for the build, and only for it.
         let work = root.join(format!("{alias}.part"));
         process::create_dir(&work)?;
-        let go = match go_on_path() {
-            Some(go) => go,
-            None => go_of_debian(root, archive)?,
-        };
+        let go = go(root, archive)?;
         let go = |arguments: &[&str]| {
             let mut command = Command::new(&go);
             command
@@ -128,6 +125,19 @@ impl GoProgram {
         peers::link(&Path::new("..").join(&name).join(program), &bin.join(&name))?;
         peers::link(Path::new(&name), &bin.join(alias))
     }
+}
+
+/// Puts the program `go` into `.peers/bin`, for tests that ask it about programs; its path.
+pub(crate) fn go(root: &Path, archive: &mut Option<Archive>) -> Outcome<PathBuf> {
+    let found = match go_on_path() {
+        Some(go) => go,
+        None => go_of_debian(root, archive)?,
+    };
+    let bin = root.join("bin");
+    process::create_dir(&bin)?;
+    let link = bin.join("go");
+    peers::link(&found, &link)?;
+    Ok(link)
 }
 
 /// The machine's own, if it is new enough.

@@ -189,6 +189,7 @@ pub(crate) fn fetch(checkout: &Path) -> Outcome<()> {
     python::fetch(&root)?;
     node::fetch(&root)?;
     localstack::fetch(&root)?;
+    go_programs::go(&root, &mut archive)?;
     go_programs::REKOR_TILES.fetch_in(&root, &mut archive)?;
     softhsm::fetch_in(&root, &mut archive)?;
     openbao::fetch(&root)?;

@@ -28,7 +28,7 @@ impl Peer {
     }
 
     /// The program with this name: `cosign3`, `cosign2`, `rekor-cli`, `rekor-tiles` (its server on a directory), `oras`,
-    /// `skopeo`, `umoci`, `docker-registry`, `openssl`, `git`, `gitsign`, `bao` (OpenBao), `softhsm2-util`, `libsofthsm2.so`,
+    /// `skopeo`, `umoci`, `docker-registry`, `openssl`, `git`, `go`, `gitsign`, `bao` (OpenBao), `softhsm2-util`, `libsofthsm2.so`,
     /// `pkcs11-tool`, `localstack`, `sigstore-python`, `python-sigstore` (Python with what sigstore-python is made of),
     /// `python-tuf` (with the reference client of TUF), `python-grpc`, `node-sigstore` (node with Sigstore's packages and
     /// oidc-provider).
