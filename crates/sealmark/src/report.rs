@@ -30,16 +30,18 @@ pub(crate) fn print(report: &Report, terminal: &mut Terminal) -> Result<(), Erro
         if report.demands.len() > 1 {
             terminal.line(format!("  {}:", printable(&demand.kind)))?;
         }
-        // Attachments of another kind belong to another demand, or to whoever asks for signatures.
+        // Attachments of another kind belong to another demand, or to whoever asks for signatures, who hears of them.
         let all = report.demands.len() == 1 && kind_word(demand) == "signature";
-        let of_this_kind = demand
-            .attachments
-            .iter()
-            .filter(|attachment| all || !is_of_other_kind(attachment));
-        let (good, bad): (Vec<_>, Vec<_>) = of_this_kind.partition(|a| a.accepted);
-        let count = good.len() + bad.len();
-        for attachment in good.into_iter().chain(bad).take(MAX_LISTED) {
-            print_attachment(attachment, terminal)?;
+        let (other, of_this_kind): (Vec<_>, Vec<_>) =
+            demand.attachments.iter().partition(|a| is_of_other_kind(a));
+        let (good, bad): (Vec<_>, Vec<_>) = of_this_kind.into_iter().partition(|a| a.accepted);
+        let other = if all { other } else { Vec::new() };
+        let count = good.len() + bad.len() + other.len();
+        for attachment in good.into_iter().chain(bad).chain(other).take(MAX_LISTED) {
+            match is_of_other_kind(attachment) {
+                true => print_other_kind(attachment, terminal)?,
+                false => print_attachment(attachment, terminal)?,
+            }
         }
         let more = count.saturating_sub(MAX_LISTED);
         if more > 0 {
@@ -55,6 +57,19 @@ fn is_of_other_kind(attachment: &Attachment) -> bool {
     attachment
         .failure()
         .is_some_and(|check| check.name == CheckName::Kind)
+}
+
+/// It is no failed signature, and nobody has checked if it is a good something else.
+fn print_other_kind(attachment: &Attachment, terminal: &mut Terminal) -> Result<(), Error> {
+    let what = match attachment.failure().map(|check| &check.outcome) {
+        Some(Outcome::Failed { found, .. }) => printable(found),
+        _ => "of another kind".into(),
+    };
+    terminal.line(format!(
+        "  not asked for: {} {}, {what}",
+        attachment.layout.name(),
+        printable(&attachment.location)
+    ))
 }
 
 /// Prints every check of every attachment: what passed and why, what failed and what would make it pass.
