@@ -112,7 +112,8 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                     super::sbom::of_image(&client, &image, format, terminal).await?;
                 let name = image.to_string();
                 let claim = &arguments.claim;
-                let given = claim.predicate("--sbom of", &name, sbom.as_bytes(), terminal)?;
+                let name = format!("the SBOM of {name}");
+                let given = claim.predicate("--sbom:", &name, sbom.as_bytes(), terminal)?;
                 (image, Arc::new(given))
             }
         });
