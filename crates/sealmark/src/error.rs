@@ -77,6 +77,9 @@ pub(crate) enum Error {
         /// How many were made.
         all: usize,
     },
+    /// A step of the demo did not do as it must.
+    #[error("the demo failed: {0}")]
+    Demo(String),
     /// A file could not be read or written.
     #[error("cannot {action} {}: {cause}", path.display())]
     File {

@@ -12,6 +12,7 @@ mod error;
 mod grpc;
 pub mod instance;
 mod keyring;
+pub mod kms;
 pub mod listen;
 mod locks;
 pub mod log;

@@ -470,27 +470,6 @@ fn a_token_is_fetched_from_the_place_and_printed_only_if_asked_for() {
 }
 
 #[test]
-fn the_demo_plays_to_its_end() {
-    let world = World::start();
-    let demo = world.sandbox.command(SEALMARK).arg("demo").run().success();
-    let demo = demo
-        .stdout_has("== Without a key: releases signed for an identity")
-        .stdout_has("found identity \"jane@example.org\" of issuer")
-        .stdout_has("steps, each with the result it must have, in ");
-    for step in [
-        "refuse moved content               exit 10",
-        "verify three releases by identity  exit  0",
-        "refuse another identity            exit 12",
-    ] {
-        assert!(demo.stdout().contains(step), "{demo}");
-    }
-    assert!(
-        !demo.stdout().contains("eyJ"),
-        "the token is a secret\n{demo}"
-    );
-}
-
-#[test]
 fn an_instance_that_was_initialised_needs_no_flags_and_with_another_root_nothing_is_published() {
     let world = World::start();
     // What `initialize` keeps comes from the TUF repository of a whole instance.

@@ -1,146 +1,93 @@
-//! The part of the demo without a key: a private Sigstore in this process, three releases of an image signed for an
-//! identity, and verified when that Sigstore is gone.
+//! The second story: three releases signed without a key, and a break-in that costs the middle one and no other.
 
-use std::path::Path;
-use std::time::Duration;
-
-use sealmark_identity::Configuration;
-use sealmark_oci::{Client, Repository};
-use sealmark_server::elsewhere::Places;
-use sealmark_server::instance::{Instance, Options};
-use sealmark_server::{log, oidc, ops};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-use super::super::client_files::publish_instance;
-use super::super::serve::host;
-use super::{Stage, images};
+use super::services::{SIGSTORE, Sigstore};
+use super::stage::{Must, Stage};
+use super::{World, images};
 use crate::error::Error;
 
-const JANE: &str = "jane@example.org";
-/// Where the private Sigstore keeps everything, in the demo's folder.
-const FOLDER: &str = "sigstore";
-/// How long the tokens are good: longer than the demo takes anywhere.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(600);
-/// How long it may take to stop.
-const STOPPING: Duration = Duration::from_secs(5);
+/// Who signs releases.
+pub(super) const PIPELINE: &str = "pipeline@example.org";
+/// What commands have the identity token in.
+pub(super) const TOKEN: &str = "SIGSTORE_ID_TOKEN";
 
-/// A private Sigstore that is being served.
-struct Sigstore {
-    issuer: oidc::DevIssuer,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
-}
-
-impl Sigstore {
-    async fn start(directory: &Path) -> Result<Self, Error> {
-        let failed = |cause| Error::Stream {
-            action: "listen on 127.0.0.1",
-            cause,
-        };
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
-        let url = format!("http://{}", listener.local_addr().map_err(failed)?);
-        let name = host(&url)?.to_owned();
-        let options = Options {
-            log: log::Options::new(&name),
-            host: name,
-            password: None,
-            keys: Places::default(),
-            issuers: Configuration::default(),
-            dev_issuer: Some(oidc::Options::new(format!("{url}{}", oidc::PATH))),
-            url: url.clone(),
-        };
-        let folder = directory.to_owned();
-        let opened = tokio::task::spawn_blocking(move || {
-            let instance = Instance::open(&folder, options)?;
-            let issuer = instance.dev_issuer.clone();
-            let issuer = issuer.expect("the options ask for one");
-            publish_instance(&folder, &url, &instance, Some(issuer.url().to_owned()))?;
-            Ok::<_, Error>((instance, issuer))
-        });
-        // The task is not cancelled; if it panicked, so may this one.
-        let (instance, issuer) = opened
-            .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(async move {
-            let stopped = instance.log.ending(async {
-                let _ = stopped.await;
-            });
-            let server = instance.server(ops::Options::default());
-            server.serve(listener, None, stopped).await;
-        });
-        Ok(Self {
-            issuer,
-            stop,
-            server,
-        })
-    }
-
-    async fn stop(self) {
-        let _ = self.stop.send(());
-        // It answers what is in flight and ends.
-        let _ = tokio::time::timeout(STOPPING, self.server).await;
-    }
-}
-
-/// Plays it.
-pub(super) async fn play(
-    stage: &mut Stage<'_>,
-    client: &Client,
-    address: &str,
-) -> Result<(), Error> {
-    let shop: Repository = format!("{address}/shop")
-        .parse()
-        .map_err(|error| Error::Oci(sealmark_oci::Error::from(error)))?;
-    stage.title("Without a key: releases signed for an identity")?;
-    let sigstore = Sigstore::start(&stage.directory.join(FOLDER)).await?;
-    let issuer = sigstore.issuer.url().to_owned();
+pub(super) async fn play(stage: &mut Stage<'_>, world: &mut World) -> Result<(), Error> {
+    stage.title("2. Sign without a key, and survive a break-in")?;
+    let sigstore = Sigstore::start(stage.directory).await?;
+    let (mirror, issuer) = (
+        format!("{}/tuf", sigstore.url),
+        sigstore.issuer().to_owned(),
+    );
     stage.say(&format!(
-        "A private Sigstore runs in this process, kept in {FOLDER}/: certificate authority, CT log, transparency log,\n\
-         timestamp authority, and {issuer}, an identity provider. It gave {JANE} a token.\n\
-         (SIGSTORE_ID_TOKEN is set to it, so nobody has to log in.)"
+        "A private Sigstore is at {}: certificate authority, transparency log, timestamps and identity\n\
+         provider. The pipeline is {PIPELINE} there (SIGSTORE_ID_TOKEN is its token); its keys live for one signature.",
+        sigstore.url
     ))?;
-    stage.token = Some(sigstore.issuer.mint(JANE, TOKEN_LIFETIME)?);
-    let root = format!("{FOLDER}/trusted_root.json");
-    let config = format!("{FOLDER}/signing_config_rekor_v2.json");
-    let mut releases = Vec::new();
-    for (tag, title) in [
-        ("v1", "sign release v1 for an identity"),
-        ("v2", "sign release v2"),
-        ("v3", "sign release v3"),
-    ] {
-        let files = [("app/run", format!("echo release {tag}\n"))];
-        let files: Vec<_> = files
-            .iter()
-            .map(|(name, text)| (*name, text.as_str()))
-            .collect();
-        let image = images::push_image(client, &shop, Some(tag), "amd64", &files).await?;
-        let image = format!("{address}/shop@{}", image.digest);
-        let services = ["--signing-config", &config, "--trusted-root", &root];
-        let sign = [&["sign", "--yes"], &services[..], &[image.as_str()]].concat();
-        stage.command(title, 0, &sign).await?;
-        releases.push(format!("{address}/shop:{tag}"));
-    }
-    stage.token = None;
-    sigstore.stop().await;
-    stage.say("\nThe private Sigstore is stopped. Whoever verifies needs its trusted root, and asks nobody but the registry.")?;
-    let releases: Vec<&str> = releases.iter().map(String::as_str).collect();
-    let by = |who| {
-        let who = [
-            "--certificate-identity",
-            who,
-            "--certificate-oidc-issuer",
-            &issuer,
-        ];
-        let verify = ["verify", "--trusted-root", root.as_str()];
-        [verify.to_vec(), who.to_vec(), releases.clone()].concat()
-    };
+    stage.set(TOKEN, sigstore.token(PIPELINE)?);
+    world.sigstore = Some(sigstore);
+    let root = format!("{SIGSTORE}/root.json");
+    let initialize = ["initialize", "--mirror", &mirror, "--root", &root];
     stage
-        .command("verify three releases by identity", 0, &by(JANE))
+        .step("trust that Sigstore", Must::say("is trusted"), &initialize)
         .await?;
-    let mut john = by("john@example.org");
-    john.truncate(john.len() - 2);
-    stage.command("refuse another identity", 12, &john).await
+    let [v1, v2, v3] = ["v1", "v2", "v3"].map(|tag| world.release(tag));
+    let signed = Must::say("signed");
+    push(stage, world, "v1", "print('v1')\n").await?;
+    stage.say("The pipeline builds oss/flasksample:v1, pushes it and signs it.")?;
+    let sign = |image| ["sign", "--yes", image];
+    stage.step("sign v1", signed, &sign(&v1)).await?;
+
+    stage.say("Somebody takes over the pipeline: v2 is built with a back door, and signed by the pipeline.")?;
+    push(stage, world, "v2", "import backdoor\nprint('v2')\n").await?;
+    stage.step("sign v2", signed, &sign(&v2)).await?;
+
+    stage.say("The intruder is thrown out, and v3 is built and signed by the pipeline, the same identity.")?;
+    push(stage, world, "v3", "print('v3')\n").await?;
+    stage.step("sign v3", signed, &sign(&v3)).await?;
+
+    stage.say("The signature of v2 is as genuine as the others. It is revoked, and it alone.")?;
+    let revoke = [
+        "revoke",
+        "--yes",
+        "--reason",
+        "build-compromise",
+        "--text",
+        "the pipeline was taken over",
+        &v2,
+    ];
+    stage.step("revoke v2", Must::say("falls"), &revoke).await?;
+    stage.unset(TOKEN);
+    let verify = |image| by(PIPELINE, &issuer, image);
+    for (step, must, image) in [
+        ("verify v1", Must::say("verified"), &v1),
+        ("verify v2", Must::refuse(12, "revoked"), &v2),
+        ("verify v3", Must::say("verified"), &v3),
+    ] {
+        stage.step(step, must, &verify(image)).await?;
+    }
+    let struck = Must::say("REVOKED");
+    stage.step("show v2", struck, &["tree", &v2]).await
+}
+
+/// Builds an image and pushes it, off the stage.
+pub(super) async fn push(
+    stage: &Stage<'_>,
+    world: &World,
+    tag: &str,
+    program: &str,
+) -> Result<(), Error> {
+    let folder = stage.directory.join(format!("oss-flasksample-{tag}"));
+    images::build(&folder, tag, program)?;
+    images::push(&folder, &world.client, &world.release(tag)).await
+}
+
+/// Verifies that an identity has signed.
+pub(super) fn by<'a>(identity: &'a str, issuer: &'a str, image: &'a str) -> [&'a str; 6] {
+    [
+        "verify",
+        "--certificate-identity",
+        identity,
+        "--certificate-oidc-issuer",
+        issuer,
+        image,
+    ]
 }
