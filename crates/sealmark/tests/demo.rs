@@ -26,8 +26,8 @@ fn demo(sandbox: &Sandbox, words: &[&str]) -> Finished {
 }
 
 fn files(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name());
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let names = entries.map(|entry| entry.expect("it can be read").file_name());
     let mut names: Vec<_> = names
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
@@ -49,7 +49,7 @@ fn normalised(text: &str) -> String {
             (r"(?m) {2,}(\d+|ms)$", " MS"),
             (r"in \d+\.\d s\.", "in N s."),
         ]
-        .map(|(rule, name)| (Regex::new(rule).unwrap(), name))
+        .map(|(rule, name)| (Regex::new(rule).expect("it is a rule"), name))
         .into()
     });
     RULES.iter().fold(text.to_owned(), |text, (rule, name)| {
