@@ -108,6 +108,16 @@ fn what_is_to_be_kept_is_kept_in_a_folder_of_its_own() {
 }
 
 #[test]
+fn who_stops_it_finds_nothing_left_either() {
+    let sandbox = Sandbox::new();
+    let program = sandbox.command(SEALMARK).arg("demo");
+    let (demo, ()) = program.serve(|line| line.starts_with("$ sealmark attest ").then_some(()));
+    assert_ne!(files(&sandbox.join("tmp")), [""; 0]);
+    assert_eq!(demo.terminate().code(), Some(1));
+    assert_eq!(files(&sandbox.join("tmp")), [""; 0]);
+}
+
+#[test]
 fn the_tour_in_the_readme_is_what_the_demo_prints() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = std::fs::read_to_string(readme).unwrap();

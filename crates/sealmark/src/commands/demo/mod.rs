@@ -49,7 +49,12 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let (temporary, directory) = folder(arguments.keep.as_deref())?;
     let mut world = World::start(&directory).await?;
     let mut stage = Stage::new(terminal, &directory);
-    let result = play(&mut stage, &mut world).await;
+    // The folder is removed then, too.
+    let stopped = super::registry::stop_signal()?;
+    let result = tokio::select! {
+        result = play(&mut stage, &mut world) => result,
+        () = stopped => Err(Error::Demo("it was stopped".to_owned())),
+    };
     world.stop().await;
     result?;
     stage.summary(started.elapsed())?;

@@ -127,6 +127,8 @@ impl<'a> Stage<'a> {
     ) -> Result<(), Error> {
         self.terminal
             .line(format!("\n$ {}", command_line(arguments)))?;
+        // Whoever watches sees what is being done.
+        self.terminal.finish()?;
         let failed = |cause| Error::Stream {
             action: "run a step of the demo",
             cause,
