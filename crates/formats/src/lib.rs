@@ -13,6 +13,7 @@ pub mod legacy;
 pub mod log_entry;
 pub mod predicate;
 pub mod predicate_type;
+pub mod promotion;
 mod protobuf_json;
 pub mod provenance;
 pub mod revocation;

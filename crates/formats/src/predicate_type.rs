@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::promotion::PROMOTION_V1;
+
 /// What people write for predicate types, what is meant, and whether tools put a version behind the URI.
 ///
 /// The names of cosign stand first; the others are what its users try.
@@ -34,6 +36,7 @@ const NAMES: &[(&str, &[PredicateName])] = &[
     ("cyclonedx-json", &[CYCLONEDX]),
     ("sbom", &[SPDX, CYCLONEDX]),
     ("vex", &[OPENVEX]),
+    ("promotion", &[exact(PROMOTION_V1)]),
 ];
 
 /// What `custom` means.
@@ -87,7 +90,7 @@ impl PredicateType {
     ///     PredicateType::named("slsaprovnance").unwrap_err().to_string(),
     ///     "\"slsaprovnance\" is no predicate type: did you mean slsaprovenance? Known are custom, slsaprovenance, \
     ///      slsaprovenance02, slsaprovenance1, link, spdx, spdxjson, cyclonedx, vuln, openvex, slsa, provenance, \
-    ///      spdx-json, cyclonedx-json, sbom, vex, and every URI",
+    ///      spdx-json, cyclonedx-json, sbom, vex, promotion, and every URI",
     /// );
     /// ```
     ///

@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Save(commands::save::Arguments),
     /// Load an image, with everything that is attached to it, from an OCI layout on disk into a registry
     Load(commands::load::Arguments),
+    /// Bring an image, with everything that is attached to it, into another registry under the own key
+    Promote(Box<commands::promote::Arguments>),
     /// Remove what is attached to an image
     Clean(commands::clean::Arguments),
     /// Fetch whom to believe from a TUF repository, and remember which one

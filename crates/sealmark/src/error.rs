@@ -57,6 +57,19 @@ pub(crate) enum Error {
         /// What is missing.
         message: String,
     },
+    /// Everything of a promotion is done but the last step.
+    #[error(
+        "the tag {tag} was not moved, and is what it was: {cause}. The image, its signatures and the promotion are at \
+         {pinned}; if tags of this registry cannot be changed, promote to one that does not exist"
+    )]
+    TagNotMoved {
+        /// The tag.
+        tag: String,
+        /// The image by digest.
+        pinned: String,
+        /// Why.
+        cause: sealmark_oci::Error,
+    },
     /// What a service keeps contradicts itself.
     #[error(
         "{} is damaged: {count} finding{}; restore it from a backup",

@@ -51,9 +51,53 @@ pub(crate) struct RegistryFlags {
     attachment_tag_prefix: String,
 }
 
+/// Credentials for the registry that an image is only read from.
+#[derive(clap::Args, Debug, Default)]
+#[command(next_help_heading = "Registry options")]
+pub(crate) struct SourceCredentials {
+    /// User name for the source's registry; --registry-username and the like are for the destination's alone
+    #[arg(long, value_name = "NAME")]
+    source_registry_username: Option<String>,
+    /// Password for the source's registry; better in COSIGN_SOURCE_REGISTRY_PASSWORD than on the command line
+    #[arg(long, value_name = "PASSWORD", hide_env_values = true)]
+    source_registry_password: Option<String>,
+    /// Bearer token for the source's registry; better in COSIGN_SOURCE_REGISTRY_TOKEN than on the command line
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    source_registry_token: Option<String>,
+}
+
+impl SourceCredentials {
+    /// Whether there are some.
+    pub(crate) fn are_given(&self) -> bool {
+        let all = [
+            &self.source_registry_username,
+            &self.source_registry_password,
+            &self.source_registry_token,
+        ];
+        all.into_iter().any(Option::is_some)
+    }
+}
+
 impl RegistryFlags {
     /// A client that does what the flags say.
     pub(crate) fn client(&self, terminal: &Terminal) -> Result<Client, Error> {
+        Ok(Client::new(self.options(terminal)?))
+    }
+
+    /// A client for a registry that is only read, and must not learn the credentials of the one that is written.
+    pub(crate) fn client_of_source(
+        &self,
+        credentials: &SourceCredentials,
+        terminal: &Terminal,
+    ) -> Result<Client, Error> {
+        let mut options = self.options(terminal)?;
+        options.username = credentials.source_registry_username.clone();
+        options.password = credentials.source_registry_password.clone().map(Into::into);
+        options.token = credentials.source_registry_token.clone().map(Into::into);
+        Ok(Client::new(options))
+    }
+
+    fn options(&self, terminal: &Terminal) -> Result<Options, Error> {
         let mut options = Options {
             allow_insecure: self.allow_insecure_registry,
             allow_http: self.allow_http_registry,
@@ -88,7 +132,7 @@ impl RegistryFlags {
             }
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
         }));
-        Ok(Client::new(options))
+        Ok(options)
     }
 }
 

@@ -4,14 +4,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use sealmark_formats::Digest;
+use sealmark_formats::promotion::PROMOTION_V1;
 use sealmark_keys::PublicKey;
 use sealmark_kms::{KeyRef, RemoteKey};
-use sealmark_verify::policy::Match;
+use sealmark_verify::policy::{
+    Attestation, Demand, Kind, Match, PredicateCheck as _, PredicateType,
+};
 use sealmark_verify::policy_file::{
     Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
     PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
 };
+use sealmark_verify::promotion::PromotedFrom;
 use sealmark_verify::slsa::Expected;
 use sealmark_verify::{Policy, Requirement, Revocations, Signer};
 
@@ -105,6 +111,8 @@ pub(crate) enum Wanted {
 /// What is asked, and whom to believe: made once for all artifacts of a command.
 pub(crate) struct Asking {
     file: PolicyFile,
+    /// It, as it was written.
+    yaml: String,
     /// Key files are named relative to it.
     directory: PathBuf,
     /// The policy file's name; `None` if the flags made it.
@@ -124,6 +132,8 @@ pub(crate) struct Asking {
     pub(crate) slsa: Option<Expected>,
     /// What policies in other languages ask of attestations.
     pub(crate) predicate: PredicatePolicies,
+    /// Where the image must have been promoted from, by one of those who must have signed it.
+    pub(crate) promoted_from: Option<PromotedFrom>,
     pub(crate) trusted: Trusted,
     /// Revocations from elsewhere than the artifact's own attachments.
     pub(crate) revocations: Revocations,
@@ -140,6 +150,11 @@ impl PolicyFlags {
     /// Whether a key is asked for.
     pub(crate) fn by_key(&self) -> bool {
         !self.key.is_empty()
+    }
+
+    /// Whether nothing says who must have signed.
+    pub(crate) fn names_nobody(&self) -> bool {
+        self.key.is_empty() && !self.has_file() && self.identity_flag().is_none()
     }
 
     /// Claims that are not checked make a policy worth nothing.
@@ -251,6 +266,8 @@ impl PolicyFlags {
             revocations: self.revocations.read()?,
             slsa: None,
             predicate: PredicatePolicies::default(),
+            promoted_from: None,
+            yaml,
         })
     }
 
@@ -345,17 +362,19 @@ impl PolicyFlags {
                 rule.signature = Some(self.signature(signers, annotations));
             }
         }
+        let file = PolicyFile {
+            version: VERSION,
+            trusted_root: trust
+                .trusted_root
+                .as_ref()
+                .map(|path| absolute(&path.display().to_string())),
+            rules: vec![rule],
+            revokers,
+            ..PolicyFile::default()
+        };
         Ok(Asking {
-            file: PolicyFile {
-                version: VERSION,
-                trusted_root: trust
-                    .trusted_root
-                    .as_ref()
-                    .map(|path| absolute(&path.display().to_string())),
-                rules: vec![rule],
-                revokers,
-                ..PolicyFile::default()
-            },
+            yaml: file.to_yaml(),
+            file,
             directory: PathBuf::new(),
             name: None,
             reasons,
@@ -367,6 +386,7 @@ impl PolicyFlags {
             offline: trust.offline,
             slsa: None,
             predicate: PredicatePolicies::default(),
+            promoted_from: None,
             trusted,
         })
     }
@@ -547,10 +567,30 @@ async fn load(
     Ok((key, place))
 }
 
+/// A promotion by one of those who are asked for something else.
+fn promoted_from(from: &PromotedFrom, like: &Demand) -> Demand {
+    let wanted = Attestation {
+        types: vec![PredicateType::Exact(PROMOTION_V1.to_owned())],
+        checks: vec![Arc::new(from.clone())],
+        ..Attestation::default()
+    };
+    Demand {
+        kind: Kind::Attestation(wanted),
+        threshold: 1,
+        annotations: BTreeMap::new(),
+        ..like.clone()
+    }
+}
+
 impl Asking {
     /// Whether flags made the policy, and no file.
     pub(crate) fn made_of_flags(&self) -> bool {
         self.name.is_none()
+    }
+
+    /// SHA-256 of the policy file, or of the one that the flags stand for.
+    pub(crate) fn policy_digest(&self) -> Digest {
+        Digest::sha256(self.yaml.as_bytes())
     }
 
     /// What is asked of this artifact.
@@ -581,6 +621,9 @@ impl Asking {
         let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;
         slsa_flags::demand(self.slsa.as_ref(), &mut policy);
         self.predicate.demand(&mut policy)?;
+        if let (Some(from), Some(first)) = (&self.promoted_from, policy.demands.first()) {
+            policy.demands.push(promoted_from(from, first));
+        }
         for demand in &mut policy.demands {
             demand.allow_certificate_chain = self.allow_certificate_chain;
             let Reasons {
@@ -632,12 +675,15 @@ impl Asking {
             .lines()
             .map(|line| format!("  {line}\n"))
             .collect();
-        let more: String = self
-            .predicate
-            .names()
-            .iter()
-            .map(|name| format!("and of the predicate: {name}\n"))
-            .collect();
+        let more: String =
+            self.predicate
+                .names()
+                .iter()
+                .map(|name| format!("and of the predicate: {name}\n"))
+                .chain(self.promoted_from.iter().map(|from| {
+                    format!("and a promotion, by one of the signers: {}\n", from.asks())
+                }))
+                .collect();
         format!("{from}\n{yaml}{more}trusting: {trusting}")
     }
 }

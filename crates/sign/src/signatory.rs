@@ -229,7 +229,7 @@ impl Signatory {
     }
 
     /// What a signature of this signatory's must meet.
-    pub(crate) fn policy(&self, kind: Kind) -> Policy {
+    pub fn policy(&self, kind: Kind) -> Policy {
         let not_made = || Requirement::not_checked("it was just made");
         let at_least = |count: usize| match count {
             0 => not_made(),
@@ -261,7 +261,8 @@ impl Signatory {
         })
     }
 
-    pub(crate) fn trust(&self) -> &TrustedMaterial {
+    /// Whom to believe about what others say of a signature.
+    pub fn trust(&self) -> &TrustedMaterial {
         &self.trust
     }
 }

@@ -11,6 +11,7 @@ mod log;
 pub mod policy;
 pub mod policy_file;
 mod predicate;
+pub mod promotion;
 pub mod report;
 pub mod revocation;
 mod signed;

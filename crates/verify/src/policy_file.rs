@@ -201,6 +201,20 @@ impl PolicyFile {
     }
 }
 
+/// Whether a pattern, as it stands in `images`, can be the name of a repository.
+///
+/// # Errors
+/// Why not.
+pub fn check_repository_pattern(text: &str) -> Result<(), String> {
+    pattern::check_image(text)
+}
+
+/// Whether the name of a repository fits a pattern, as it stands in `images`.
+#[must_use]
+pub fn repository_fits(text: &str, repository: &str) -> bool {
+    pattern::fits(&pattern::canonical(text), &pattern::canonical(repository))
+}
+
 impl Rule {
     /// The keys that the caller has to load: files relative to the policy file, or references of any other kind.
     ///

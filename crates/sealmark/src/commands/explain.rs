@@ -14,6 +14,7 @@ use sealmark_verify::{Artifact, Demand, Kind, Policy, Revocations, Signer, revoc
 use serde::Serialize;
 
 use super::inspect::{self, Subject};
+use super::promotions::{self, Step};
 use crate::detached;
 use crate::error::Error;
 use crate::flags::{self, Format, RegistryFlags};
@@ -58,6 +59,8 @@ struct ExplainJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     trusting: Option<String>,
     attachments: Vec<Attachment>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    promotions: Vec<Step>,
 }
 
 /// Explains what the bundle says, or everything that is attached to the image.
@@ -90,6 +93,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             )
         })
         .collect::<Result<_, _>>()?;
+    let promotions = promotions::steps(&attachments, &evidence);
     if arguments.output == Format::Json {
         return terminal.json(&ExplainJson {
             what: arguments.what,
@@ -97,6 +101,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             digest,
             trusting: trusted.origin,
             attachments,
+            promotions,
         });
     }
     let what = printable(&arguments.what).into_owned();
@@ -118,6 +123,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         }
         print(attachment, evidence, terminal)?;
     }
+    promotions::print(&promotions, terminal)?;
     if digest.is_none() && arguments.artifact.is_none() {
         terminal.line("")?;
         terminal.line("the digest was not compared with a file: give it with --artifact")?;

@@ -22,6 +22,8 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod operations;
+pub(crate) mod promote;
+mod promotions;
 pub(crate) mod provenance;
 pub(crate) mod public_key;
 pub(crate) mod registry;
@@ -69,7 +71,9 @@ pub(crate) async fn run(app: App, terminal: &mut Terminal) -> Result<(), Error> 
             Command::Doctor(_) => true,
             Command::Log(arguments) => arguments.is_unbounded(),
             // A large image takes its time; each step on the way has a bound of its own.
-            Command::Copy(_) | Command::Save(_) | Command::Load(_) => timeout == DEFAULT_TIMEOUT,
+            Command::Copy(_) | Command::Save(_) | Command::Load(_) | Command::Promote(_) => {
+                timeout == DEFAULT_TIMEOUT
+            }
             _ => false,
         };
     let last_request = terminal.last_request();
@@ -120,6 +124,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Copy(arguments) => copy::run(arguments, terminal).await,
         Command::Save(arguments) => save::run(arguments, terminal).await,
         Command::Load(arguments) => load::run(arguments, terminal).await,
+        Command::Promote(arguments) => promote::run(*arguments, terminal).await,
         Command::Clean(arguments) => clean::run(arguments, terminal).await,
         Command::Initialize(arguments) => initialize::run(arguments, terminal).await,
         Command::TrustedRoot(arguments) => trusted_root::run(arguments, terminal).await,

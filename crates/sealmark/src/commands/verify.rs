@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sealmark_oci::Want;
+use sealmark_verify::promotion::PromotedFrom;
 
 use super::verify_images::{self, GivenSignature, Settings};
 use crate::detached::{self, DetachedFlags};
@@ -33,6 +34,10 @@ pub(crate) struct Flags {
     /// =false: do not check that the signature is of this image
     #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     check_claims: bool,
+    /// There must be a promotion, too, by one of the signers, from a repository that fits this pattern: * stands for
+    /// letters within one part of its name, ** for any number of parts
+    #[arg(long, value_name = "PATTERN")]
+    promoted_from: Option<String>,
     /// Of an index, verify every image in it too
     #[arg(short, long)]
     recursive: bool,
@@ -89,15 +94,17 @@ pub(crate) async fn images(
     }
     arguments.policy.check_claims(arguments.check_claims)?;
     let given = arguments.given(images)?;
+    let promoted_from = arguments.promoted_from()?;
     let by_key = arguments.policy.by_key();
     let beside = arguments.beside.read(by_key, &mut arguments.trust)?;
     let wanted = Wanted::ImageSignature {
         annotations: arguments.annotations.parse()?,
     };
-    let asking = arguments
+    let mut asking = arguments
         .policy
         .asking(&arguments.trust, wanted, terminal)
         .await?;
+    asking.promoted_from = promoted_from;
     verify_images::run(
         Settings {
             images,
@@ -120,6 +127,22 @@ pub(crate) async fn images(
 }
 
 impl Flags {
+    fn promoted_from(&self) -> Result<Option<PromotedFrom>, Error> {
+        let Some(pattern) = &self.promoted_from else {
+            return Ok(None);
+        };
+        if self.signature.is_some() {
+            return Err(Error::Usage(
+                "--promoted-from and --signature: a promotion is attached to the image, and what is attached is not \
+                 looked at; leave one of them out"
+                    .to_owned(),
+            ));
+        }
+        PromotedFrom::new(pattern)
+            .map(Some)
+            .map_err(|error| Error::Usage(format!("--promoted-from: {error}")))
+    }
+
     fn given(&self, images: &[String]) -> Result<Option<GivenSignature>, Error> {
         let Some(text) = &self.signature else {
             return Ok(None);

@@ -77,13 +77,13 @@ impl GivenSignature {
 }
 
 /// An image whose evidence was gathered and verified.
-struct Verified {
+pub(super) struct Verified {
     /// As the user wrote it.
     name: String,
     /// What to deploy: the image by digest.
     pinned: String,
-    evidence: Vec<Evidence>,
-    report: Report,
+    pub(super) evidence: Vec<Evidence>,
+    pub(super) report: Report,
     /// Identities were asked for, and no key.
     by_identity: bool,
     /// The user can name another type of attestation.
@@ -227,11 +227,44 @@ async fn one(
     for evidence in &mut evidence {
         settings.beside.complete(evidence);
     }
+    let image = Image {
+        name,
+        pinned: found.pinned,
+        digest: found.digest,
+        local: settings.local,
+    };
+    let verified = judge(image, evidence, &policy, asking, terminal).await?;
+    Ok(Verified {
+        hint: settings.only_attestations && asking.made_of_flags(),
+        check_claims: settings.check_claims,
+        ..verified
+    })
+}
+
+/// An image that is judged.
+pub(super) struct Image<'a> {
+    /// As the user wrote it.
+    pub(super) name: &'a str,
+    /// By its digest.
+    pub(super) pinned: String,
+    pub(super) digest: Digest,
+    /// It is in a layout on disk.
+    pub(super) local: bool,
+}
+
+/// What the evidence is worth for the policy.
+pub(super) async fn judge(
+    image: Image<'_>,
+    evidence: Vec<Evidence>,
+    policy: &Policy,
+    asking: &Asking,
+    terminal: &Terminal,
+) -> Result<Verified, Error> {
     let report = sealmark_verify::verify_unless_revoked(
-        &Artifact::by_digest(found.digest),
+        &Artifact::by_digest(image.digest),
         &evidence,
         &asking.trusted.material,
-        &policy,
+        policy,
         &asking.revocations,
         trust_flags::now(),
     );
@@ -240,16 +273,16 @@ async fn one(
         remote_check::check(&asking.remote, &evidence, &report, &artifact, terminal).await?;
     }
     Ok(Verified {
-        name: name.to_owned(),
-        pinned: found.pinned,
+        name: image.name.to_owned(),
+        pinned: image.pinned,
         evidence,
         report,
-        by_identity: Asking::by_identity(&policy),
-        hint: settings.only_attestations && asking.made_of_flags(),
-        local: settings.local,
+        by_identity: Asking::by_identity(policy),
+        hint: false,
+        local: image.local,
         variables_note: asking.variables_note(),
         trusting: asking.trusted.origin.clone(),
-        check_claims: settings.check_claims,
+        check_claims: true,
     })
 }
 
@@ -340,7 +373,8 @@ enum ImageJson {
 }
 
 impl Verified {
-    fn failure(&self) -> Option<Error> {
+    /// Why it is not verified, if it is not.
+    pub(super) fn failure(&self) -> Option<Error> {
         let (exit, message) = match self.report.verdict {
             Verdict::Verified => return None,
             Verdict::NoSignatures => (
