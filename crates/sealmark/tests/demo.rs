@@ -72,6 +72,10 @@ fn the_whole_story_is_played_and_nothing_is_left() {
         "verify v1 verify … flasksample:v1 verified",
         "verify v2 verify … flasksample:v2 refused (12): revoked",
         "verify v3 verify … flasksample:v3 verified",
+        // Into the own registry, under the key in KMS.
+        "promote v2 promote … flasksample:v2 refused (12): revoked",
+        "promote v3 promote … flasksample:v3 verified at the destination, with the own key alone",
+        "verify it by the key in KMS verify … flasksample:v3 verified",
         // And what else could be tried.
         "refuse a borrowed signature verify … flasksample:v4 refused (12): digest",
         "refuse a moved tag verify … flasksample:v3 refused (10): has no signature",

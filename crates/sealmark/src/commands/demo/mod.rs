@@ -8,6 +8,7 @@ mod attacks;
 mod images;
 mod keyless;
 mod kms_key;
+mod promotion;
 mod services;
 mod stage;
 
@@ -131,5 +132,6 @@ async fn play(stage: &mut Stage<'_>, world: &mut World) -> Result<(), Error> {
     ))?;
     kms_key::play(stage, world).await?;
     keyless::play(stage, world).await?;
+    promotion::play(stage, world).await?;
     attacks::play(stage, world).await
 }
