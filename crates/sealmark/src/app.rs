@@ -126,7 +126,7 @@ pub(crate) enum Command {
     Registry(commands::registry::Arguments),
     /// Run Sigstore's services on this machine: today the transparency log
     Serve(commands::serve::Arguments),
-    /// Walk through signing and verifying, on this machine alone
+    /// Play three stories of a supply chain, on this machine alone: a key in a KMS, a break-in, a promotion
     Demo(commands::demo::Arguments),
     /// Print the completion script of a shell
     Completion(commands::completion::Arguments),
