@@ -15,7 +15,7 @@ use sealmark_formats::{Digest, HashAlgorithm};
 
 use crate::client::{MAX_MANIFEST, Manifest};
 use crate::error::{Attempt, Error, sanitise};
-use crate::manifest::{Descriptor, Index, Parsed, REF_NAME_ANNOTATION};
+use crate::manifest::{Descriptor, ImageManifest, Index, Parsed, REF_NAME_ANNOTATION};
 
 /// Annotation by which `cosign save` tells what an entry of `index.json` is.
 pub const KIND_ANNOTATION: &str = "kind";
@@ -27,6 +27,9 @@ pub const KIND_INDEX: &str = "dev.cosignproject.cosign/imageIndex";
 pub const KIND_SIGNATURES: &str = "dev.cosignproject.cosign/sigs";
 /// The `.att` image in a layout of `cosign save`.
 pub const KIND_ATTESTATIONS: &str = "dev.cosignproject.cosign/atts";
+
+/// Artifact type of what says whom to believe about the images of a layout. It is no image, and refers to none.
+pub const TRUST_TYPE: &str = "application/vnd.sealmark.trust.v1";
 
 /// Files that are looked at to find what refers to an image. The largest published indexes have a few thousand blobs.
 const MAX_SCANNED: usize = 20_000;
@@ -173,7 +176,24 @@ impl Layout {
         {
             return Ok(false);
         }
-        Ok(self.manifest(&entry.digest)?.parse()?.subject().is_none())
+        let parsed = self.manifest(&entry.digest)?.parse()?;
+        Ok(parsed.subject().is_none() && !is_trust(&parsed))
+    }
+
+    /// The manifests that say whom to believe about the images here.
+    ///
+    /// # Errors
+    /// If the index, or what it lists, cannot be read.
+    pub fn trust(&self) -> Result<Vec<ImageManifest>, Error> {
+        let mut found = Vec::new();
+        for entry in &self.index()?.manifests {
+            if let Parsed::Image(image) = self.manifest(&entry.digest)?.parse()?
+                && image.kind() == TRUST_TYPE
+            {
+                found.push(*image);
+            }
+        }
+        Ok(found)
     }
 
     /// A manifest or index by digest.
@@ -456,6 +476,10 @@ fn read_json(path: &Path) -> Result<Option<Vec<u8>>, Error> {
         .read_to_end(&mut bytes)
         .map_err(error)?;
     Ok(Some(bytes))
+}
+
+fn is_trust(parsed: &Parsed) -> bool {
+    matches!(parsed, Parsed::Image(image) if image.kind() == TRUST_TYPE)
 }
 
 /// A pipe or device in a layout would block, or never end.

@@ -29,6 +29,7 @@ mod slsa_flags;
 mod spelling;
 mod terminal;
 mod trust_flags;
+mod trust_pack;
 mod type_flags;
 
 use std::process::ExitCode;

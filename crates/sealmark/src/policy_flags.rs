@@ -157,6 +157,16 @@ impl PolicyFlags {
         self.key.is_empty() && !self.has_file() && self.identity_flag().is_none()
     }
 
+    /// Has the policy in this file ask, where nobody was named.
+    pub(crate) fn take_file(&mut self, path: PathBuf) {
+        self.policy.push(path);
+    }
+
+    /// Respects the revocations in this file, too.
+    pub(crate) fn take_revocations(&mut self, path: PathBuf) {
+        self.revocations.take(path);
+    }
+
     /// Claims that are not checked make a policy worth nothing.
     pub(crate) fn check_claims(&self, check_claims: bool) -> Result<(), Error> {
         match check_claims || !self.has_file() {

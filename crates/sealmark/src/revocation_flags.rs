@@ -34,6 +34,19 @@ pub(crate) struct RevocationFlags {
 }
 
 impl RevocationFlags {
+    /// The flags that name these files, and nobody who may revoke.
+    pub(crate) fn of_files(files: Vec<PathBuf>) -> Self {
+        Self {
+            revocations: files,
+            ..Self::default()
+        }
+    }
+
+    /// Respects the revocations in this file, too.
+    pub(crate) fn take(&mut self, path: PathBuf) {
+        self.revocations.push(path);
+    }
+
     /// A flag that a policy file has a place for.
     pub(crate) fn in_policy(&self) -> Option<&'static str> {
         [

@@ -8,6 +8,8 @@
 mod ends;
 mod flags;
 mod judgement;
+mod packed;
+mod rescan;
 mod statement;
 mod tell;
 
@@ -25,6 +27,7 @@ use sealmark_verify::evidence::{Evidence, Layout as Form};
 use self::ends::{From, To};
 use self::flags::AskedOfSource;
 use self::judgement::Judgement;
+use self::rescan::Rescanned;
 pub(super) use self::statement::read as read_promotion;
 use super::sign::LayoutFlag;
 use crate::error::Error;
@@ -56,6 +59,13 @@ pub(crate) struct Arguments {
     /// Name of the source in the policy and in the statement: for a layout, the repository that it was saved from
     #[arg(long, value_name = "REPOSITORY")]
     source_name: Option<String>,
+    /// Believe the trusted root, and ask what the policy asks, that save --with-trust has put into the layout. Whoever made
+    /// the layout made them: only if you know that it is from whom you believe anyway
+    #[arg(long)]
+    trust_from_layout: bool,
+    /// List the packages that are in the image, and attest that SBOM with the own key
+    #[arg(long)]
+    rescan_sbom: bool,
     /// Sign every image of an index, too
     #[arg(short, long)]
     recursive: bool,
@@ -87,12 +97,18 @@ struct Done {
     signed: Vec<Signed>,
     statement: Promotion,
     attested: Vec<Signed>,
+    sboms: Vec<Rescanned>,
 }
 
 /// Promotes, and prints each step.
 pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     arguments.check()?;
     let from = From::find(&arguments, terminal).await?;
+    // The files are there as long as they are read.
+    let _unpacked = packed::take(&mut arguments, &from, terminal)?;
+    if arguments.asked.policy.names_nobody() {
+        return Err(who_signed());
+    }
     let to = To::find(&arguments, &from, terminal).await?;
     let judgement = Judgement::of(&arguments, &from, terminal).await?;
     if arguments.output == Format::Text {
@@ -134,6 +150,14 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
             super::sign::print(one, "promotion attached to", terminal)?;
         }
     }
+    let sboms = match arguments.rescan_sbom {
+        true => {
+            arguments
+                .rescan(&from, &to, signatory, &judgement, terminal)
+                .await?
+        }
+        false => Vec::new(),
+    };
     for one in &signed {
         let there = to.gather(&one.digest).await?;
         let stated = attested.iter().any(|other| other.digest == one.digest);
@@ -148,20 +172,26 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
         signed,
         statement,
         attested,
+        sboms,
     };
     tell::done(&arguments, &from, &to, moved, &done, signatory, terminal)
+}
+
+fn who_signed() -> Error {
+    Error::Usage(
+        "who must have signed the image at the source? Name them with --certificate-identity and \
+         --certificate-oidc-issuer, with --source-key KEY, or in a policy file with --policy; --key is the own key, with \
+         which the image is signed at the destination"
+            .to_owned(),
+    )
 }
 
 impl Arguments {
     /// What makes no sense together.
     fn check(&mut self) -> Result<(), Error> {
         let wrong = |text: &str| Err(Error::Usage(text.to_owned()));
-        if self.asked.policy.names_nobody() {
-            return wrong(
-                "who must have signed the image at the source? Name them with --certificate-identity and \
-                 --certificate-oidc-issuer, with --source-key KEY, or in a policy file with --policy; --key is the own \
-                 key, with which the image is signed at the destination",
-            );
+        if self.asked.policy.names_nobody() && !self.trust_from_layout {
+            return Err(who_signed());
         }
         if self.asked.policy.by_key() && self.asked.policy.has_file() {
             return wrong(

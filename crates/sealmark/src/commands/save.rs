@@ -1,15 +1,19 @@
 //! `save`: an image and everything that is attached to it, as an OCI layout on disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sealmark_oci::copy::Options;
 use sealmark_oci::{Destination, Layout, Reference, Source};
+use sealmark_trust::TrustedMaterial;
 
 use super::copy::Outcome;
 use crate::error::Error;
 use crate::flags::{Format, RegistryFlags};
 use crate::progress::Bar;
+use crate::revocation_flags::RevocationFlags;
 use crate::terminal::Terminal;
+use crate::trust_flags::TrustFlags;
+use crate::trust_pack::{self, Pack};
 
 /// Flags.
 #[derive(clap::Args, Debug)]
@@ -20,6 +24,19 @@ pub(crate) struct Arguments {
     /// Directory of the layout; it is made if it does not exist, and other images in it stay
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
+    /// Also put a trusted root, and the policy and revocations that are named, into the layout, for whoever takes the
+    /// image out of it where there is no network
+    #[arg(long)]
+    with_trust: bool,
+    /// The trusted root to put into it [default: the one that verify would believe]
+    #[arg(long, value_name = "FILE", requires = "with_trust")]
+    trusted_root: Option<PathBuf>,
+    /// The policy file to put into it, with the keys that it names
+    #[arg(long, value_name = "FILE", requires = "with_trust")]
+    policy: Option<PathBuf>,
+    /// Revocations to put into it: bundles, one a line; several files by repeating
+    #[arg(long, value_name = "FILE", requires = "with_trust")]
+    revocations: Vec<PathBuf>,
     /// How the result is printed
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -30,6 +47,11 @@ pub(crate) struct Arguments {
 /// Saves, and prints what was saved.
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let image: Reference = arguments.image.parse().map_err(sealmark_oci::Error::from)?;
+    // Before anything is moved: a file that cannot be read is the plainer mistake.
+    let pack = match arguments.with_trust {
+        true => Some(arguments.pack(terminal).await?),
+        false => None,
+    };
     let client = arguments.registry.client(terminal)?;
     let digest = client.digest(&image).await?;
     let source = Source::Registry {
@@ -43,6 +65,14 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let bar = Bar::over("Saving");
     let copied =
         sealmark_oci::copy(&source, &digest, &destination, &Options::default(), bar).await?;
+    if let (Some(pack), Destination::Layout { layout, .. }) = (&pack, &destination) {
+        let digest = pack.write(layout)?;
+        terminal.note(format!(
+            "trusted material is in the layout as {}, {digest}; whoever takes it from there uses it only with \
+             --trust-from-layout",
+            trust_pack::NAME
+        ));
+    }
     let directory = arguments.dir.display();
     let outcome = Outcome {
         source: image.by_digest(&digest).to_string(),
@@ -53,4 +83,31 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         copied: &copied,
     };
     outcome.print("Saved", arguments.output, terminal)
+}
+
+impl Arguments {
+    /// What is to be believed about the image.
+    async fn pack(&self, terminal: &Terminal) -> Result<Pack, Error> {
+        let mut pack = Pack::default();
+        let mut named = self.trusted_root.clone();
+        if let Some(path) = &self.policy {
+            let file = pack.policy(path)?;
+            let folder = path.parent().unwrap_or_else(|| Path::new(""));
+            named = named.or_else(|| file.trusted_root.map(|root| folder.join(root)));
+        }
+        let material = match named {
+            Some(path) => TrustedMaterial::from_file(&path)?,
+            None => match TrustFlags::default().initialised()? {
+                Some(options) => TrustedMaterial::from_tuf(&options).await?,
+                None => TrustedMaterial::embedded_public_good(),
+            },
+        };
+        terminal.detail(format!("packing {}", material.origin));
+        pack.root(material.trusted_root.to_json());
+        RevocationFlags::of_files(self.revocations.clone()).read()?;
+        for path in &self.revocations {
+            pack.revocations(path)?;
+        }
+        Ok(pack)
+    }
 }

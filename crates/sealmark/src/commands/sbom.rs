@@ -138,7 +138,7 @@ fn place(subject: &str) -> Place<'_> {
 }
 
 /// The platform of this machine as image indexes have it.
-fn own_platform() -> String {
+pub(super) fn own_platform() -> String {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -147,7 +147,7 @@ fn own_platform() -> String {
     format!("linux/{architecture}")
 }
 
-fn tell_problems(sbom: &Sbom, terminal: &Terminal) {
+pub(super) fn tell_problems(sbom: &Sbom, terminal: &Terminal) {
     for problem in &sbom.problems {
         terminal.warn(format!("packages may be missing: {problem}"));
     }
@@ -162,7 +162,7 @@ fn document(sbom: &Sbom, format: SbomFormat) -> Result<String, Error> {
 }
 
 /// When the document was made: now, or what the variable says.
-fn created() -> Result<String, Error> {
+pub(super) fn created() -> Result<String, Error> {
     let time = match std::env::var(TIME_VARIABLE) {
         Ok(text) if !text.is_empty() => {
             let seconds = text.trim().parse().ok();

@@ -31,7 +31,11 @@ pub(crate) fn forward(behind: &str, request: &Request) -> Reply {
     let mut stream = TcpStream::connect(behind).unwrap();
     let mut head = format!("{} {} HTTP/1.0\r\n", request.method, request.path);
     for (name, value) in &request.headers {
-        if !["connection", "content-length", "accept-encoding"].contains(&name.as_str()) {
+        // The first line is among them where it has a colon.
+        let is_header = !name.contains(' ');
+        if is_header
+            && !["connection", "content-length", "accept-encoding"].contains(&name.as_str())
+        {
             head += &format!("{name}: {value}\r\n");
         }
     }

@@ -145,7 +145,9 @@ fn attestations_that_are_required_must_be_there_and_by_the_same_signer() {
     // Of one image of the index only: arm64 has none.
     let (repository, _) = image.rsplit_once(':').unwrap();
     let child = format!("{repository}@{}", story.images.digest(story.images.single));
-    story.keyless(&["attest", "--sbom", &child]).success();
+    story
+        .keyless(&["attest", "--sbom", "spdx-json", &child])
+        .success();
     promote().failure().stderr_has("its image sha256:");
     // By somebody else.
     story.bench.sandbox.write(

@@ -1,7 +1,7 @@
 //! The tag moves last: whatever breaks before, consumers have what they had, and the next promotion completes it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealmark_testkit::{Reply, SealmarkRegistry};
@@ -59,10 +59,12 @@ fn killed_before_the_tag_moves_it_is_completed_by_the_next_one() {
     let Some(story) = Story::begin() else { return };
     let image = story.release(story.images.single, &[]);
     let own = SealmarkRegistry::start(SEALMARK);
-    let behind = own.address().to_owned();
+    let closed = Arc::new(AtomicBool::new(true));
+    let is_closed = Arc::clone(&closed);
     let front = door(own.address(), move |request| {
         // The very last step never ends.
-        puts_tag(request).map(|_| Reply::Hang)
+        let is_last = puts_tag(request).is_some() && is_closed.load(Ordering::SeqCst);
+        is_last.then_some(Reply::Hang)
     });
     let promoted = format!("{}/prod/app:v1", front.address());
     let words = ["promote", &image, &promoted, "--certificate-identity"];
@@ -89,7 +91,8 @@ fn killed_before_the_tag_moves_it_is_completed_by_the_next_one() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let there = format!("{behind}/prod/app:v1");
+    closed.store(false, Ordering::SeqCst);
+    let there = promoted;
     assert_eq!(tagged(&story.bench, &there), None);
     let before = state(&own.data());
     let again = json(&story.promote(&[&image, &there, "-o", "json"]).success());
@@ -170,11 +173,12 @@ fn a_tag_that_somebody_else_moves_meanwhile_is_left_alone() {
     let image = story.release(story.images.single, &[]);
     let own = SealmarkRegistry::start(SEALMARK);
     let behind = own.address().to_owned();
-    let asked = AtomicUsize::new(0);
+    let written = AtomicUsize::new(0);
     let front = door(own.address(), move |request| {
+        written.fetch_add(usize::from(!reads(request)), Ordering::SeqCst);
         let is_tag = request.path.ends_with("/prod/app/manifests/v1") && reads(request);
         // First there is none; before the last step there is one.
-        (is_tag && asked.fetch_add(1, Ordering::SeqCst) > 0).then(|| {
+        (is_tag && written.load(Ordering::SeqCst) > 0).then(|| {
             let mut other = request.clone();
             other.path = "/v2/prod/app/manifests/other".to_owned();
             forward(&behind, &other)

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::ends::{From, Moved, To};
 use super::judgement::{self, Judgement};
+use super::rescan::Rescanned;
 use super::{Arguments, Done, statement};
 use crate::commands::sign::{SignedJson, SignerJson};
 use crate::error::Error;
@@ -36,6 +37,8 @@ struct Outcome<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     promotions: Vec<SignedJson<'a>>,
     promotion: &'a Promotion,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    sboms: &'a [Rescanned],
 }
 
 #[derive(Serialize)]
@@ -98,7 +101,8 @@ pub(super) fn done(
         .as_ref()
         .is_some_and(|copied| copied.blobs_sent + copied.manifests_sent > 0);
     let tag_is_new = matches!(moved, Moved::Set | Moved::Moved);
-    let changed = sent || added(&done.signed) || added(&done.attested) || tag_is_new;
+    let sboms = done.sboms.iter().any(|sbom| sbom.added);
+    let changed = sent || sboms || added(&done.signed) || added(&done.attested) || tag_is_new;
     if arguments.output == Format::Json {
         let by = SignerJson::new(signatory);
         let outcome = Outcome {
@@ -111,6 +115,7 @@ pub(super) fn done(
             signatures: signed_json(&done.signed, &by),
             promotions: signed_json(&done.attested, &by),
             promotion: &done.statement,
+            sboms: &done.sboms,
         };
         return terminal.json(&outcome);
     }
@@ -192,6 +197,7 @@ pub(super) async fn plan(
             signatures: Vec::new(),
             promotions: Vec::new(),
             promotion: &wanted,
+            sboms: &[],
         });
     }
     let by = match signatory {
@@ -214,6 +220,11 @@ pub(super) async fn plan(
             wanted.verified.len()
         ),
     })?;
+    if arguments.rescan_sbom {
+        terminal.line(
+            "would list the packages of each image, and attest that SBOM if it is not attested yet",
+        )?;
+    }
     terminal.line("would verify that at the destination, with the own key alone")?;
     match (moved, to.tag_name(), &to.before) {
         (Moved::Set, Some(tag), _) => terminal.line(format!("would set the tag {tag}"))?,
