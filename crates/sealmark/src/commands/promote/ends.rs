@@ -251,7 +251,7 @@ impl To {
         let failed = |cause| Error::TagNotMoved {
             tag: name.clone(),
             pinned: self.pinned(digest),
-            cause,
+            cause: Box::new(cause),
         };
         let manifest = self
             .client

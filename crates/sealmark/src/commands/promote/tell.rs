@@ -12,6 +12,7 @@ use super::ends::{From, Moved, To};
 use super::judgement::{self, Judgement};
 use super::rescan::Rescanned;
 use super::{Arguments, Done, statement};
+use crate::commands::promotions::counted;
 use crate::commands::sign::{SignedJson, SignerJson};
 use crate::error::Error;
 use crate::flags::Format;
@@ -215,9 +216,9 @@ pub(super) async fn plan(
     terminal.line(match earlier {
         Some(time) => format!("{by} has attached the same promotion already, of {time}"),
         None => format!(
-            "would attach a promotion from {}, with {} verified signatures and attestations",
+            "would attach a promotion from {}: {} met the policy",
             wanted.source.reference,
-            wanted.verified.len()
+            counted(wanted.verified.len())
         ),
     })?;
     if arguments.rescan_sbom {
