@@ -68,7 +68,7 @@ pub(crate) enum Error {
         /// The image by digest.
         pinned: String,
         /// Why.
-        cause: sealmark_oci::Error,
+        cause: Box<sealmark_oci::Error>,
     },
     /// What a service keeps contradicts itself.
     #[error(

@@ -111,7 +111,7 @@ pub(crate) enum Wanted {
 /// What is asked, and whom to believe: made once for all artifacts of a command.
 pub(crate) struct Asking {
     file: PolicyFile,
-    /// It, as it was written.
+    /// It, as it was written; if the flags made it, without what differs from machine to machine.
     yaml: String,
     /// Key files are named relative to it.
     directory: PathBuf,
@@ -383,7 +383,7 @@ impl PolicyFlags {
             ..PolicyFile::default()
         };
         Ok(Asking {
-            yaml: file.to_yaml(),
+            yaml: wherever_it_is(&file, &loaded).to_yaml(),
             file,
             directory: PathBuf::new(),
             name: None,
@@ -575,6 +575,29 @@ async fn load(
         key.id()
     ));
     Ok((key, place))
+}
+
+/// The policy that flags stand for, with keys by their ids and without paths: it is the same on every machine.
+fn wherever_it_is(file: &PolicyFile, keys: &BTreeMap<String, PublicKey>) -> PolicyFile {
+    let mut file = file.clone();
+    file.trusted_root = None;
+    let signatures = file.rules.iter_mut().flat_map(|rule| &mut rule.signature);
+    let signers = signatures.flat_map(|wanted| &mut wanted.signers);
+    for signer in signers.chain(&mut file.revokers) {
+        let SignerRef::Here(text) = signer else {
+            continue;
+        };
+        if let Some(name) = &text.key {
+            text.key = match (keys.get(name), KeyRef::parse(name)) {
+                (Some(key), _) => Some(key.id().to_string()),
+                (None, Ok(KeyRef::File(path))) => path
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned()),
+                _ => continue,
+            };
+        }
+    }
+    file
 }
 
 /// A promotion by one of those who are asked for something else.

@@ -73,13 +73,21 @@ pub(super) fn print(steps: &[Step], terminal: &mut Terminal) -> Result<(), Error
             false => "a check FAILS, see above",
         };
         terminal.line(format!(
-            "  {} from {}\n    to {}, after {} signatures and attestations were verified\n    by {}: {sound}",
+            "  {} from {}\n    to {}, after {} met the policy\n    by {}: {sound}",
             step.at,
             printable(&step.from),
             printable(&step.to),
-            step.verified,
+            counted(step.verified),
             printable(&step.by)
         ))?;
     }
     Ok(())
+}
+
+/// Signatures and attestations, for people.
+pub(super) fn counted(verified: usize) -> String {
+    match verified {
+        1 => "1 signature or attestation".to_owned(),
+        several => format!("{several} signatures and attestations"),
+    }
 }

@@ -190,6 +190,14 @@ fn other_tools_read_the_layout() {
         .bench
         .cosign_verify(Tool::Cosign3, "own", &[&promoted])
         .success();
+    if have(&["cosign2"]) {
+        let by_cosign = format!("{}/by-cosign/app:v1", own.address());
+        let load = story
+            .bench
+            .run(Tool::Cosign2)
+            .args(["load", "--allow-http-registry"]);
+        load.args(["--dir", "saved", &by_cosign]).run().success();
+    }
     // load and verify --local-image see one image, as before.
     let loaded = format!("{}/loaded/app:v1", own.address());
     story

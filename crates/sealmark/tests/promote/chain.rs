@@ -28,6 +28,17 @@ fn an_image_that_was_promoted_twice_tells_both_and_verify_asks_for_one() {
     let from_staging = format!("{}/staging/**", registry.address());
     story.bench.sealmark(&words).success();
     assert!(tagged(&story.bench, &prod).is_some());
+    // From another folder it is the same.
+    for name in ["own.pub", "prod.key"] {
+        let key = story.bench.sandbox.read(name);
+        story.bench.sandbox.write(format!("elsewhere/{name}"), key);
+    }
+    let elsewhere = story.bench.run(Tool::Sealmark).args(words);
+    elsewhere
+        .current_dir(story.bench.sandbox.join("elsewhere"))
+        .run()
+        .success()
+        .stdout_has("nothing was changed");
 
     let explain = [
         "explain",

@@ -44,7 +44,7 @@ pub(super) struct To {
 /// What became of the tag.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Moved {
+pub(super) enum TagState {
     /// There was none.
     Set,
     /// It was another image.
@@ -231,13 +231,13 @@ impl To {
     }
 
     /// The last step: from now on consumers get this image.
-    pub(super) async fn move_tag(&self, digest: &Digest) -> Result<Moved, Error> {
+    pub(super) async fn move_tag(&self, digest: &Digest) -> Result<TagState, Error> {
         let (Some(tag), Some(name)) = (&self.tag, self.tag_name()) else {
-            return Ok(Moved::NoTag);
+            return Ok(TagState::NoTag);
         };
         let now = self.tagged().await?;
         if now.as_ref() == Some(digest) {
-            return Ok(Moved::AlreadyThere);
+            return Ok(TagState::AlreadyThere);
         }
         if now != self.before {
             return Err(Error::Usage(format!(
@@ -251,7 +251,7 @@ impl To {
         let failed = |cause| Error::TagNotMoved {
             tag: name.clone(),
             pinned: self.pinned(digest),
-            cause,
+            cause: Box::new(cause),
         };
         let manifest = self
             .client
@@ -264,8 +264,8 @@ impl To {
             .await
             .map_err(failed)?;
         Ok(match now {
-            Some(_) => Moved::Moved,
-            None => Moved::Set,
+            Some(_) => TagState::Moved,
+            None => TagState::Set,
         })
     }
 }

@@ -8,10 +8,11 @@ use sealmark_verify::Kind;
 use sealmark_verify::report::Verdict;
 use serde::Serialize;
 
-use super::ends::{From, Moved, To};
+use super::ends::{From, TagState, To};
 use super::judgement::{self, Judgement};
 use super::rescan::Rescanned;
 use super::{Arguments, Done, statement};
+use crate::commands::promotions::counted;
 use crate::commands::sign::{SignedJson, SignerJson};
 use crate::error::Error;
 use crate::flags::Format;
@@ -47,7 +48,7 @@ struct TagJson {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<String>,
-    state: Moved,
+    state: TagState,
 }
 
 /// The source, and what is good of it.
@@ -87,7 +88,7 @@ pub(super) fn done(
     arguments: &Arguments,
     from: &From,
     to: &To,
-    moved: Moved,
+    moved: TagState,
     done: &Done,
     signatory: &Signatory,
     terminal: &mut Terminal,
@@ -100,7 +101,7 @@ pub(super) fn done(
         .copied
         .as_ref()
         .is_some_and(|copied| copied.blobs_sent + copied.manifests_sent > 0);
-    let tag_is_new = matches!(moved, Moved::Set | Moved::Moved);
+    let tag_is_new = matches!(moved, TagState::Set | TagState::Moved);
     let sboms = done.sboms.iter().any(|sbom| sbom.added);
     let changed = sent || sboms || added(&done.signed) || added(&done.attested) || tag_is_new;
     if arguments.output == Format::Json {
@@ -121,11 +122,11 @@ pub(super) fn done(
     }
     let pinned = to.pinned(&from.digest);
     match (moved, to.tag_name(), &to.before) {
-        (Moved::Set, Some(tag), _) => terminal.line(format!("{tag} is {pinned} from now on"))?,
-        (Moved::Moved, Some(tag), Some(before)) => {
+        (TagState::Set, Some(tag), _) => terminal.line(format!("{tag} is {pinned} from now on"))?,
+        (TagState::Moved, Some(tag), Some(before)) => {
             terminal.line(format!("{tag} is {pinned} from now on; it was {before}"))?;
         }
-        (Moved::AlreadyThere, Some(tag), _) => {
+        (TagState::AlreadyThere, Some(tag), _) => {
             terminal.line(format!("{tag} is {pinned} already"))?
         }
         _ => {}
@@ -143,7 +144,7 @@ fn signed_json<'a>(all: &'a [Signed], by: &'a SignerJson) -> Vec<SignedJson<'a>>
     all.iter().map(|one| SignedJson::new(one, by)).collect()
 }
 
-fn tag_json(to: &To, state: Moved) -> Option<TagJson> {
+fn tag_json(to: &To, state: TagState) -> Option<TagJson> {
     Some(TagJson {
         name: to.tag_name()?,
         before: to.before.as_ref().map(ToString::to_string),
@@ -178,13 +179,13 @@ pub(super) async fn plan(
     });
     let earlier = signatory.and_then(|own| statement::earlier(&there, own, &from.digest, &wanted));
     let moved = match (&to.tag, &to.before) {
-        (None, _) => Moved::NoTag,
-        (_, Some(before)) if *before == from.digest => Moved::AlreadyThere,
-        (_, Some(_)) => Moved::Moved,
-        (_, None) => Moved::Set,
+        (None, _) => TagState::NoTag,
+        (_, Some(before)) if *before == from.digest => TagState::AlreadyThere,
+        (_, Some(_)) => TagState::Moved,
+        (_, None) => TagState::Set,
     };
-    let changed =
-        !(is_there && signed && earlier.is_some()) || matches!(moved, Moved::Set | Moved::Moved);
+    let changed = !(is_there && signed && earlier.is_some())
+        || matches!(moved, TagState::Set | TagState::Moved);
     let pinned = to.pinned(&from.digest);
     if arguments.output == Format::Json {
         return terminal.json(&Outcome {
@@ -215,9 +216,9 @@ pub(super) async fn plan(
     terminal.line(match earlier {
         Some(time) => format!("{by} has attached the same promotion already, of {time}"),
         None => format!(
-            "would attach a promotion from {}, with {} verified signatures and attestations",
+            "would attach a promotion from {}: {} met the policy",
             wanted.source.reference,
-            wanted.verified.len()
+            counted(wanted.verified.len())
         ),
     })?;
     if arguments.rescan_sbom {
@@ -227,11 +228,11 @@ pub(super) async fn plan(
     }
     terminal.line("would verify that at the destination, with the own key alone")?;
     match (moved, to.tag_name(), &to.before) {
-        (Moved::Set, Some(tag), _) => terminal.line(format!("would set the tag {tag}"))?,
-        (Moved::Moved, Some(tag), Some(before)) => {
+        (TagState::Set, Some(tag), _) => terminal.line(format!("would set the tag {tag}"))?,
+        (TagState::Moved, Some(tag), Some(before)) => {
             terminal.line(format!("would move the tag {tag}, which is {before} now"))?;
         }
-        (Moved::AlreadyThere, Some(tag), _) => {
+        (TagState::AlreadyThere, Some(tag), _) => {
             terminal.line(format!("the tag {tag} is this image already"))?;
         }
         _ => {}
