@@ -10,15 +10,14 @@ use sealmark_kms::{KeyRef, RemoteKey};
 use sealmark_verify::policy::Match;
 use sealmark_verify::policy_file::{
     Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
-    PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
+    PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, SlsaText, VERSION, Word,
 };
 use sealmark_verify::slsa::Expected;
 use sealmark_verify::{Policy, Requirement, Revocations, Signer};
 
 use crate::error::{Error, VerificationExit};
-use crate::predicate_policy::{Language, PredicatePolicies};
+use crate::predicate_policy::{self, Compiled, Language, PredicatePolicies};
 use crate::revocation_flags::RevocationFlags;
-use crate::slsa_flags;
 use crate::terminal::Terminal;
 use crate::trust_flags::{Asked, TrustFlags, Trusted};
 
@@ -99,6 +98,10 @@ pub(crate) enum Wanted {
         of_image: bool,
         /// Predicate types by name or URI, of each of which there must be one; any if there is none.
         types: Vec<String>,
+        /// What they must say as SLSA provenance.
+        slsa: Option<Box<Expected>>,
+        /// What policies in other languages ask of them.
+        predicate: PredicatePolicies,
     },
 }
 
@@ -120,10 +123,10 @@ pub(crate) struct Asking {
     pub(crate) verify_remotely: bool,
     /// No key is fetched.
     offline: bool,
-    /// What attestations must say as SLSA provenance.
-    pub(crate) slsa: Option<Expected>,
-    /// What policies in other languages ask of attestations.
-    pub(crate) predicate: PredicatePolicies,
+    /// The programs in other languages that the policy file has.
+    programs: Compiled,
+    /// What flags ask in other languages beside a policy file.
+    beside: PredicatePolicies,
     pub(crate) trusted: Trusted,
     /// Revocations from elsewhere than the artifact's own attachments.
     pub(crate) revocations: Revocations,
@@ -191,7 +194,7 @@ impl PolicyFlags {
         let mut own = self.own_files();
         match (own.next(), own.next()) {
             (None, _) => self.made_of_flags(trust, wanted, terminal).await,
-            (Some(path), None) => self.read_file(path, trust, &wanted, terminal).await,
+            (Some(path), None) => self.read_file(path, trust, wanted, terminal).await,
             (Some(_), Some(_)) => Err(Error::Usage(
                 "--policy is given several times: put the rules into one file".to_owned(),
             )),
@@ -202,11 +205,11 @@ impl PolicyFlags {
         &self,
         path: &Path,
         trust: &TrustFlags,
-        wanted: &Wanted,
+        wanted: Wanted,
         terminal: &Terminal,
     ) -> Result<Asking, Error> {
         let annotated =
-            matches!(wanted, Wanted::ImageSignature { annotations } if !annotations.is_empty());
+            matches!(&wanted, Wanted::ImageSignature { annotations } if !annotations.is_empty());
         let given = [
             (!self.key.is_empty(), "--key"),
             (self.threshold != 1, "--threshold"),
@@ -236,21 +239,26 @@ impl PolicyFlags {
             .map_err(|cause| Error::Usage(format!("{}: {cause}", path.display())))?;
         let directory = path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
         let root = file.trusted_root.as_ref().map(|root| directory.join(root));
+        let name = path.display().to_string();
+        let programs = predicate_policy::compile(&file, &name, &directory)?;
         Ok(Asking {
             // What a policy file asks of logs is asked of those of the public instance, unless others are named.
             trusted: trust.trusted(root, file.needs_trust(), terminal).await?,
             offline: trust.offline,
             file,
             directory,
-            name: Some(path.display().to_string()),
+            name: Some(name),
             reasons: Reasons::default(),
             allow_certificate_chain: trust.allow_certificate_chain,
             keys: BTreeMap::new(),
             remote: Vec::new(),
             verify_remotely: self.verify_remotely,
             revocations: self.revocations.read()?,
-            slsa: None,
-            predicate: PredicatePolicies::default(),
+            programs,
+            beside: match wanted {
+                Wanted::Attestation { predicate, .. } => predicate,
+                _ => PredicatePolicies::default(),
+            },
         })
     }
 
@@ -320,14 +328,28 @@ impl PolicyFlags {
             }
             Wanted::BlobSignature | Wanted::Attestation { .. } => rule.files = everything,
         }
+        let mut programs = Compiled::new();
         match wanted {
-            Wanted::Attestation { types, .. } => {
-                let wanted = |types| AttestationWanted {
-                    types,
-                    signers: signers.clone(),
-                    threshold: self.threshold,
-                    predicate: Vec::new(),
-                    every: false,
+            Wanted::Attestation {
+                types,
+                slsa,
+                predicate,
+                ..
+            } => {
+                programs = predicate.compiled();
+                let wanted = |types| {
+                    let mut wanted = AttestationWanted {
+                        types,
+                        signers: signers.clone(),
+                        threshold: self.threshold,
+                        predicate: Vec::new(),
+                        slsa: slsa.as_deref().map(SlsaText::from),
+                        rego: Vec::new(),
+                        cel: Vec::new(),
+                        every: false,
+                    };
+                    predicate.write(&mut wanted);
+                    wanted
                 };
                 // One of each type: whoever names two wants both.
                 rule.attestations = match types.as_slice() {
@@ -365,8 +387,8 @@ impl PolicyFlags {
             verify_remotely: self.verify_remotely,
             revocations: self.revocations.read()?,
             offline: trust.offline,
-            slsa: None,
-            predicate: PredicatePolicies::default(),
+            programs,
+            beside: PredicatePolicies::default(),
             trusted,
         })
     }
@@ -578,9 +600,10 @@ impl Asking {
                 self.remote.extend(place);
             }
         }
-        let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;
-        slsa_flags::demand(self.slsa.as_ref(), &mut policy);
-        self.predicate.demand(&mut policy)?;
+        let mut policy = rule
+            .policy(&self.file, &self.keys, &self.programs)
+            .map_err(failed)?;
+        self.beside.demand(&mut policy)?;
         for demand in &mut policy.demands {
             demand.allow_certificate_chain = self.allow_certificate_chain;
             let Reasons {
@@ -633,7 +656,7 @@ impl Asking {
             .map(|line| format!("  {line}\n"))
             .collect();
         let more: String = self
-            .predicate
+            .beside
             .names()
             .iter()
             .map(|name| format!("and of the predicate: {name}\n"))
