@@ -112,7 +112,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                     super::sbom::of_image(&client, &image, format, terminal).await?;
                 let name = image.to_string();
                 let claim = &arguments.claim;
-                let given = claim.predicate("--sbom of", &name, sbom.as_bytes(), terminal)?;
+                let given = claim.predicate("--sbom of", &name, sbom.into_bytes(), terminal)?;
                 (image, Arc::new(given))
             }
         });
