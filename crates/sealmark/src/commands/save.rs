@@ -7,7 +7,7 @@ use sealmark_oci::{Destination, Layout, Reference, Source};
 
 use super::copy::Outcome;
 use crate::error::Error;
-use crate::flags::{Format, RegistryFlags};
+use crate::flags::{self, Format, RegistryFlags};
 use crate::progress::Bar;
 use crate::terminal::Terminal;
 
@@ -40,9 +40,12 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         layout: Layout::create(&arguments.dir)?,
         name: image.tag.clone(),
     };
+    let options = Options {
+        attached_in: flags::attachments_elsewhere(terminal)?,
+        ..Options::default()
+    };
     let bar = Bar::over("Saving");
-    let copied =
-        sealmark_oci::copy(&source, &digest, &destination, &Options::default(), bar).await?;
+    let copied = sealmark_oci::copy(&source, &digest, &destination, &options, bar).await?;
     let directory = arguments.dir.display();
     let outcome = Outcome {
         source: image.by_digest(&digest).to_string(),
