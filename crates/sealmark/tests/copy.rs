@@ -1,5 +1,7 @@
 //! `copy`, `save` and `load`: images move with what is attached to them, and other tools find all of it afterwards.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod bench;
 
 use std::collections::BTreeSet;
