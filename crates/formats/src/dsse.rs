@@ -62,12 +62,21 @@ impl Envelope {
 /// );
 /// ```
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = format!(
-        "DSSEv1 {} {payload_type} {} ",
-        payload_type.len(),
-        payload.len()
-    )
-    .into_bytes();
+    let mut bytes = pae_header(payload_type, payload.len());
     bytes.extend_from_slice(payload);
     bytes
+}
+
+/// What stands before the payload in [`pae`], for payloads that are not copied to be signed.
+///
+/// ```
+/// use sealmark_formats::dsse::{pae, pae_header};
+/// assert_eq!([pae_header("t", 5), b"hello".to_vec()].concat(), pae("t", b"hello"));
+/// ```
+pub fn pae_header(payload_type: &str, payload_length: usize) -> Vec<u8> {
+    format!(
+        "DSSEv1 {} {payload_type} {payload_length} ",
+        payload_type.len()
+    )
+    .into_bytes()
 }

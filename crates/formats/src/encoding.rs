@@ -124,17 +124,44 @@ where
     at_most::<N, T, D>(deserializer).map(Some)
 }
 
+/// Bytes as base64 in JSON, written without the text in between.
+pub(crate) fn write_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&base64::display::Base64Display::new(bytes, &STANDARD))
+}
+
+/// Base64 that is decoded where it stands: an envelope's payload may have many megabytes, and its text is not kept.
+pub(crate) struct Base64(pub(crate) Result<Vec<u8>, base64::DecodeError>);
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Base64;
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Base64, E> {
+                Ok(Base64(decode_base64(text)))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
 /// `#[serde(with = "base64_bytes")]` for byte fields.
 pub(crate) mod base64_bytes {
     use super::*;
 
     pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&encode_base64(bytes))
+        write_base64(bytes, serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
-        let text = std::borrow::Cow::<'_, str>::deserialize(d)?;
-        decode_base64(&text)
-            .map_err(|error| serde::de::Error::custom(format_args!("invalid base64: {error}")))
+        let Base64(bytes) = Base64::deserialize(d)?;
+        bytes.map_err(|error| serde::de::Error::custom(format_args!("invalid base64: {error}")))
     }
 }

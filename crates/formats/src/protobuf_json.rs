@@ -192,6 +192,15 @@ impl Document {
         decode_base64(text).map_err(|e| self.error(format!("{place} is not base64: {e}")))
     }
 
+    /// Bytes that were base64 where they stood.
+    pub(crate) fn decoded<T>(
+        self,
+        place: &str,
+        bytes: Result<T, base64::DecodeError>,
+    ) -> Result<T, ParseError> {
+        bytes.map_err(|e| self.error(format!("{place} is not base64: {e}")))
+    }
+
     /// Bytes in base64, at least one.
     pub(crate) fn some_bytes(self, place: &str, text: &str) -> Result<Vec<u8>, ParseError> {
         let bytes = self.bytes(place, text)?;

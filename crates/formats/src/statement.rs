@@ -67,8 +67,30 @@ impl Statement {
     /// # Errors
     /// If it is not JSON of this shape, `_type` is no known version, or it has more subjects or digests than allowed.
     pub fn parse(json: &[u8]) -> Result<Self, ParseError> {
-        let statement: Self = serde_json::from_slice(json)
+        serde_json::from_slice(json)
+            .map_err(|error| ParseError::new(FORMAT, error.to_string()))
+            .and_then(Self::checked)
+    }
+
+    /// [`parse`](Self::parse) without the predicate, which may have many megabytes: what it is about, and of which type.
+    /// [`predicate_of`] gives the predicate.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_head(json: &[u8]) -> Result<Self, ParseError> {
+        let head: Head = serde_json::from_slice(json)
             .map_err(|error| ParseError::new(FORMAT, error.to_string()))?;
+        let statement = Self {
+            statement_type: head.statement_type,
+            subject: head.subject,
+            predicate_type: head.predicate_type,
+            predicate: None,
+        };
+        statement.checked()
+    }
+
+    fn checked(self) -> Result<Self, ParseError> {
+        let statement = self;
         if ![STATEMENT_V1, STATEMENT_V0_1].contains(&statement.statement_type.as_str()) {
             return Err(ParseError::new(
                 FORMAT,
@@ -113,6 +135,36 @@ impl Statement {
                 .is_some_and(|value| *value == hex)
         })
     }
+}
+
+/// [`Statement`] without the predicate, which is read and not kept.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "_type")]
+    statement_type: String,
+    #[serde(default, deserialize_with = "crate::encoding::at_most::<1025, _, _>")]
+    subject: Vec<Subject>,
+    #[serde(rename = "predicateType", default)]
+    predicate_type: String,
+    #[serde(rename = "predicate", default)]
+    _predicate: serde::de::IgnoredAny,
+}
+
+/// The predicate of a statement, where it stands in the text.
+///
+/// ```
+/// let json = br#"{"_type":"https://in-toto.io/Statement/v1","predicate":{"n": 1.10}}"#;
+/// let predicate = sealmark_formats::statement::predicate_of(json).unwrap();
+/// assert_eq!(predicate.get(), r#"{"n": 1.10}"#);
+/// ```
+pub fn predicate_of(json: &[u8]) -> Option<&RawValue> {
+    #[derive(Deserialize)]
+    struct Predicate<'a> {
+        #[serde(borrow, default)]
+        predicate: Option<&'a RawValue>,
+    }
+    let statement: Predicate<'_> = serde_json::from_slice(json).ok()?;
+    statement.predicate
 }
 
 /// The statement that signs an image in bundle format, as cosign 3 writes it: subject by digest without a name,
@@ -172,7 +224,16 @@ pub fn attestation(
         statement_type: STATEMENT_V1.to_owned(),
         subject: subject.collect(),
         predicate_type: predicate_type.to_owned(),
-        predicate: Some(predicate.to_owned()),
+        predicate: None,
     };
-    serde_json::to_vec(&statement).expect("strings and maps with string keys serialise")
+    let mut json =
+        serde_json::to_vec(&statement).expect("strings and maps with string keys serialise");
+    // The predicate comes last, and is copied once.
+    const NAME: &[u8] = b",\"predicate\":";
+    json.reserve_exact(NAME.len() + predicate.get().len());
+    json.pop();
+    json.extend_from_slice(NAME);
+    json.extend_from_slice(predicate.get().as_bytes());
+    json.push(b'}');
+    json
 }

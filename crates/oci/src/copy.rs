@@ -61,6 +61,10 @@ pub struct Options {
     pub platform: Option<String>,
     /// Move the tag even if it is another image now.
     pub force: bool,
+    /// Where the attachments are at the source, if not beside the image: `COSIGN_REPOSITORY`.
+    pub attached_in: Option<Repository>,
+    /// Where they go at the destination, if not beside the image. Both are for registries.
+    pub attach_in: Option<Repository>,
 }
 
 /// Kinds of attachments, in every layout.
@@ -125,6 +129,15 @@ struct Sent {
     manifests: usize,
 }
 
+impl std::ops::AddAssign for Sent {
+    fn add_assign(&mut self, more: Self) {
+        self.blobs += more.blobs;
+        self.bytes += more.bytes;
+        self.present += more.present;
+        self.manifests += more.manifests;
+    }
+}
+
 /// Moves `image` (an image or index, by its digest at the source) with everything attached to it and, if it is an
 /// index, to the images in it: referrers, also of other referrers, whether listed by an API or by the fallback index,
 /// and the legacy images `.sig`, `.att` and `.sbom`.
@@ -140,7 +153,14 @@ pub async fn copy(
     options: &Options,
     progress: Arc<dyn Progress>,
 ) -> Result<Copied, Error> {
-    let plan = Plan::make(source, image, options).await?;
+    let attached = match (source, &options.attached_in) {
+        (Source::Registry { client, .. }, Some(repository)) => Source::Registry {
+            client: client.clone(),
+            repository: repository.clone(),
+        },
+        _ => source.clone(),
+    };
+    let plan = Plan::make(source, &attached, image, options).await?;
     if let Destination::Registry {
         client,
         repository,
@@ -150,10 +170,12 @@ pub async fn copy(
     {
         registry::may_move(client, repository, tag, &plan.root.digest, options.force).await?;
     }
-    let blobs = plan.blobs()?;
+    // What is attached may come from another repository than the image, and go to another.
+    let (blobs, attached_blobs) = plan.blobs(options.attach_in.is_some())?;
     progress.expect(
         blobs
             .iter()
+            .chain(&attached_blobs)
             .fold(0, |sum, blob| u64::saturating_add(sum, blob.size)),
     );
     let sent = match destination {
@@ -162,17 +184,30 @@ pub async fn copy(
             repository,
             tag,
         } => {
-            let to = registry::Writer {
+            let image = registry::Writer {
                 source,
                 client,
                 repository,
-                progress,
+                progress: Arc::clone(&progress),
             };
-            let tag = tag.as_deref().filter(|_| options.only.is_none());
-            to.write(&plan, &blobs, tag, options.force).await?
+            let attachments = registry::Writer {
+                source: &attached,
+                repository: options.attach_in.as_ref().unwrap_or(repository),
+                progress,
+                ..image
+            };
+            let mut sent = image.blobs(&blobs).await?;
+            sent += attachments.blobs(&attached_blobs).await?;
+            sent.manifests += image.images(&plan).await?;
+            sent.manifests += attachments.attachments(&plan, options.force).await?;
+            if let Some(tag) = tag.as_deref().filter(|_| options.only.is_none()) {
+                image.tag(&plan, tag, options.force).await?;
+            }
+            sent
         }
         Destination::Layout { layout, name } => {
-            layout::write(source, &plan, &blobs, layout, name.as_deref(), progress).await?
+            let blobs = [(source, blobs), (&attached, attached_blobs)];
+            layout::write(&plan, &blobs, layout, name.as_deref(), progress).await?
         }
     };
     let attachments = plan

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sealmark_formats::Digest;
 use sealmark_oci::copy::{Only, Options};
-use sealmark_oci::manifest::{OCI_INDEX, OCI_MANIFEST};
+use sealmark_oci::manifest::{DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 use sealmark_oci::{Copied, Destination, Error, Layout, Source, attachment_tag, copy};
 use serde_json::{Value, json};
 use support::client;
@@ -422,4 +422,130 @@ async fn attachments_without_end_are_refused() {
         .unwrap_err();
     assert!(matches!(error, Error::TooMany { .. }), "{error}");
     assert!(there.state.lock().unwrap().manifests.is_empty());
+}
+
+/// What docker pushed before OCI: a manifest list of images by schema 2, byte for byte, with their media types.
+#[tokio::test]
+async fn images_by_docker_keep_their_media_types() {
+    let from = Memory::start(without_api()).await;
+    let child = json!({
+        "schemaVersion": 2, "mediaType": DOCKER_MANIFEST,
+        "config": blob(&from, br#"{"architecture":"amd64","os":"linux"}"#),
+        "layers": [{
+            "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 5,
+            "digest": from.state.lock().unwrap().put_blob(b"layer"),
+        }],
+    });
+    let child_digest = put(&from, None, DOCKER_MANIFEST, &child);
+    let list = json!({
+        "schemaVersion": 2, "mediaType": DOCKER_INDEX,
+        "manifests": [{
+            "mediaType": DOCKER_MANIFEST, "size": child.to_string().len(), "digest": child_digest,
+            "platform": {"architecture": "amd64", "os": "linux"},
+        }],
+    });
+    let digest = put(&from, Some("v1"), DOCKER_INDEX, &list);
+    let signature = legacy(&from, &child_digest, "sig", b"a signature");
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout::create(directory.path()).unwrap();
+    let to_layout = Destination::Layout {
+        layout: layout.clone(),
+        name: Some("v1".to_owned()),
+    };
+    run(&source(&from), &digest, &to_layout).await.unwrap();
+    for source in [source(&from), Source::Layout(layout)] {
+        let to = Memory::start(without_api()).await;
+        let copied = run(&source, &digest, &destination(&to)).await.unwrap();
+        assert_eq!((copied.images, copied.attachments), (2, 1));
+        let there = to.state.lock().unwrap();
+        let tag = attachment_tag("", &child_digest, "sig");
+        for (identifier, media_type, bytes) in [
+            ("v1", DOCKER_INDEX, Some(&list)),
+            (&digest.to_string(), DOCKER_INDEX, Some(&list)),
+            (&child_digest.to_string(), DOCKER_MANIFEST, Some(&child)),
+            (&tag, OCI_MANIFEST, None),
+        ] {
+            let (kind, found) = &there.manifests[identifier];
+            assert_eq!(kind, media_type, "{identifier}");
+            if let Some(bytes) = bytes {
+                assert_eq!(found, bytes.to_string().as_bytes(), "{identifier}");
+            }
+        }
+        assert_eq!(Digest::sha256(&there.manifests[&tag].1), signature);
+    }
+}
+
+/// `COSIGN_REPOSITORY`: what is attached is in one repository, and the image in another.
+#[tokio::test]
+async fn attachments_come_from_another_repository_and_go_to_another() {
+    let story = Story::new(Quirks::default()).await;
+    // The image alone is here; what is attached to it stays where the story has it.
+    let image = Memory::start(without_api()).await;
+    let alone = Memory::start(without_api()).await;
+    let nothing_attached = Options {
+        attached_in: Some(alone.server.repository()),
+        ..Options::default()
+    };
+    let copied = copy(
+        &story.source(),
+        &story.index,
+        &destination(&image),
+        &nothing_attached,
+        Arc::new(()),
+    )
+    .await
+    .unwrap();
+    assert_eq!((copied.images, copied.attachments), (3, 0));
+
+    let elsewhere = Options {
+        attached_in: Some(story.from.server.repository()),
+        ..Options::default()
+    };
+    let to = Memory::start(Quirks::default()).await;
+    let (from, progress) = (source(&image), Arc::new(()));
+    let copied = copy(&from, &story.index, &destination(&to), &elsewhere, progress).await;
+    let copied = copied.unwrap();
+    assert_eq!((copied.images, copied.attachments), (3, 5));
+    story.check(&to).await;
+
+    // Into a layout, and from there into two repositories.
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout::create(directory.path()).unwrap();
+    let to_layout = Destination::Layout {
+        layout: layout.clone(),
+        name: Some("v1".to_owned()),
+    };
+    let saved = copy(&from, &story.index, &to_layout, &elsewhere, Arc::new(())).await;
+    assert_eq!(saved.unwrap().attachments, 5);
+    let (plain, attachments) = (
+        Memory::start(without_api()).await,
+        Memory::start(without_api()).await,
+    );
+    let apart = Options {
+        attach_in: Some(attachments.server.repository()),
+        ..Options::default()
+    };
+    let (from, to) = (Source::Layout(layout), destination(&plain));
+    let loaded = copy(&from, &story.index, &to, &apart, Arc::new(())).await;
+    assert_eq!(loaded.unwrap().attachments, 5);
+    let has = |memory: &Memory, identifier: &str| {
+        memory
+            .state
+            .lock()
+            .unwrap()
+            .manifests
+            .contains_key(identifier)
+    };
+    let tag = attachment_tag("", &story.index, "sig");
+    let lists = attachment_tag("", &story.index, "");
+    for (identifier, beside, there) in [
+        ("v1", true, false),
+        (&story.index.to_string(), true, false),
+        (&story.child.to_string(), true, false),
+        (&tag, false, true),
+        (&lists, false, true),
+    ] {
+        assert_eq!(has(&plain, identifier), beside, "{identifier}");
+        assert_eq!(has(&attachments, identifier), there, "{identifier}");
+    }
 }

@@ -16,9 +16,11 @@ use crate::commands::sbom::SbomFormat;
 use crate::error::Error;
 use crate::terminal::Terminal;
 
-/// The largest predicate or statement, in bytes: with base64 around it, it just fits into the largest attachment that
-/// anybody reads.
-const MAX_CLAIM: u64 = 95 << 20;
+/// The largest predicate or statement, in bytes: with base64 around it, it fits into the largest attachment and bundle file
+/// that are read here, and is in memory some three times while it is signed.
+const MAX_CLAIM: u64 = 128 << 20;
+/// The largest one that cosign reads: its bound for attachments is 128 MiB, with base64 and the rest of the bundle.
+const MAX_FOR_COSIGN: u64 = 95 << 20;
 /// What `slsa` means where the content does not say.
 const SLSA: &str = "https://slsa.dev/provenance";
 
@@ -118,7 +120,8 @@ impl ClaimFlags {
         }
         if let Some(path) = &self.statement {
             let json = content(path)?;
-            let statement = Statement::parse(&json).map_err(|error| {
+            warn_of_size(json.len() as u64, terminal);
+            let statement = Statement::parse_head(&json).map_err(|error| {
                 Error::Usage(format!("--statement {}: {error}", path.display()))
             })?;
             return Ok(Given::Statement {
@@ -134,7 +137,7 @@ impl ClaimFlags {
         }
         let path = self.predicate.as_deref().unwrap_or_else(|| Path::new("-"));
         let name = path.display().to_string();
-        self.predicate("--predicate", &name, &content(path)?, terminal)
+        self.predicate("--predicate", &name, content(path)?, terminal)
     }
 
     /// A document as a predicate; `flag` with `name` says where it comes from.
@@ -142,15 +145,13 @@ impl ClaimFlags {
         &self,
         flag: &str,
         name: &str,
-        document: &[u8],
+        document: Vec<u8>,
         terminal: &Terminal,
     ) -> Result<Given, Error> {
         let wrong = |problem: String| Error::Usage(format!("{flag} {name}: {problem}"));
-        let found = Format::of(document);
-        let predicate = predicate::predicate(document)
-            .map_err(|problem| wrong(format!("it cannot be a predicate: {problem}")))?;
+        let found = Format::of(&document);
         let predicate_type = match (&self.kind, found) {
-            (Some(name), found) => self.named(name, found, document).map_err(wrong)?,
+            (Some(name), found) => self.named(name, found, &document).map_err(wrong)?,
             (None, Some(format)) => {
                 terminal.note(format!(
                     "{name} is {format}: attested as {}",
@@ -168,12 +169,16 @@ impl ClaimFlags {
         if let Some(format) = found.filter(|format| format.fits(&predicate_type))
             && !self.no_schema
         {
-            format.check(document).map_err(|fault| {
+            format.check(&document).map_err(|fault| {
                 wrong(format!(
                     "it is not {format} as that must be: {fault}; --no-schema attests it all the same"
                 ))
             })?;
         }
+        let size = document.len() as u64;
+        let predicate = predicate::predicate(document)
+            .map_err(|problem| wrong(format!("it cannot be a predicate: {problem}")))?;
+        warn_of_size(size, terminal);
         Ok(Given::Predicate {
             predicate_type,
             predicate,
@@ -221,7 +226,9 @@ impl ClaimFlags {
         if known.is_empty() || self.no_schema {
             return Ok(uri(None));
         }
-        let names: Vec<&str> = known.iter().map(|format| format.name).collect();
+        // Versions of one format have one name.
+        let mut names: Vec<&str> = known.iter().map(|format| format.name).collect();
+        names.dedup();
         let names = names.join(" or ");
         Err(match found {
             Some(format) => format!(
@@ -242,6 +249,17 @@ fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// Says that cosign does not read what is so large.
+fn warn_of_size(size: u64, terminal: &Terminal) {
+    if size > MAX_FOR_COSIGN {
+        terminal.note(format!(
+            "warning: {} MiB are more than cosign reads of an attestation, unless COSIGN_MAX_ATTACHMENT_SIZE is {} MiB for it",
+            size >> 20,
+            crate::detached::MAX_BUNDLE >> 20
+        ));
+    }
+}
+
 fn content(path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = match is_standard_input(path) {
@@ -249,13 +267,17 @@ fn content(path: &Path) -> Result<Vec<u8>, Error> {
             .lock()
             .take(MAX_CLAIM + 1)
             .read_to_end(&mut bytes),
-        false => File::open(path).and_then(|file| file.take(MAX_CLAIM + 1).read_to_end(&mut bytes)),
+        false => File::open(path).and_then(|file| {
+            // So that a large file is not moved while it is read.
+            let length = file.metadata()?.len().min(MAX_CLAIM);
+            bytes.reserve_exact(usize::try_from(length).unwrap_or_default() + 1);
+            file.take(MAX_CLAIM + 1).read_to_end(&mut bytes)
+        }),
     };
     read.map_err(|cause| Error::file("read", path, cause))?;
     match bytes.len() as u64 > MAX_CLAIM {
         true => Err(Error::Usage(format!(
-            "{} is larger than {} MiB, which is the most that fits into an attestation that others read; attest of its \
-             digest instead",
+            "{} is larger than {} MiB, which is the most that is attested; attest of its digest instead",
             path.display(),
             MAX_CLAIM >> 20
         ))),
@@ -267,7 +289,7 @@ fn content(path: &Path) -> Result<Vec<u8>, Error> {
 mod tests {
     use super::*;
 
-    const SPDX: &str = r#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"a","dataLicense":"CC0-1.0","documentNamespace":"x","creationInfo":{"created":"x","creators":[]}}"#;
+    const SPDX: &str = r#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"a","dataLicense":"CC0-1.0","documentNamespace":"x","creationInfo":{"created":"2026-01-31T12:00:00Z","creators":["Tool: a"]}}"#;
     const CYCLONEDX: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#;
     const SLSA_02: &str = r#"{"builder":{"id":"b"},"buildType":"t"}"#;
 

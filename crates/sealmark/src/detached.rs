@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::trust_flags::TrustFlags;
 
 /// A bundle, signature or payload file is not larger than this, in bytes: as much as an attachment of an image.
-const MAX_BUNDLE: u64 = 128 << 20;
+pub(crate) const MAX_BUNDLE: u64 = 192 << 20;
 /// A certificate, SCT or timestamp is not larger than this, in bytes; real ones have some kilobytes.
 const MAX_PROOF: u64 = 1 << 20;
 
@@ -313,7 +313,12 @@ pub(crate) fn timestamp(path: &Path) -> Result<Vec<u8>, Error> {
 pub(crate) fn read_bounded(path: &Path, max: u64, what: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(max + 1).read_to_end(&mut bytes))
+        .and_then(|file| {
+            // So that a large file is not moved while it is read.
+            let length = file.metadata()?.len().min(max);
+            bytes.reserve_exact(usize::try_from(length).unwrap_or_default() + 1);
+            file.take(max + 1).read_to_end(&mut bytes)
+        })
         .map_err(|cause| Error::file("read", path, cause))?;
     if bytes.len() as u64 > max {
         return Err(Error::Usage(format!(

@@ -136,6 +136,20 @@ impl RegistryFlags {
     }
 }
 
+/// The repository that attachments are in if it is not the image's own, as `COSIGN_REPOSITORY` says.
+pub(crate) fn attachments_elsewhere(terminal: &Terminal) -> Result<Option<Repository>, Error> {
+    let Some(text) = environment("COSIGN_REPOSITORY")? else {
+        return Ok(None);
+    };
+    let repository: Repository = text
+        .parse()
+        .map_err(|error| Error::Oci(sealmark_oci::Error::from(error)))?;
+    terminal.note(format!(
+        "attachments are in {repository} (COSIGN_REPOSITORY)"
+    ));
+    Ok(Some(repository))
+}
+
 /// The repository where the signatures of an image are kept: `COSIGN_REPOSITORY`, else the image's own.
 pub(crate) fn signature_repository(image: &Reference) -> Result<Repository, Error> {
     match environment("COSIGN_REPOSITORY")? {

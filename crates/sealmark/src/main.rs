@@ -4,6 +4,7 @@
 //! codes are those of [`error::Error::exit_code`].
 
 mod app;
+mod asking;
 mod claim_flags;
 mod commands;
 mod compat;

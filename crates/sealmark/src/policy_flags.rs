@@ -4,29 +4,22 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use sealmark_formats::Digest;
-use sealmark_formats::promotion::PROMOTION_V1;
 use sealmark_keys::PublicKey;
-use sealmark_kms::{KeyRef, RemoteKey};
-use sealmark_verify::policy::{
-    Attestation, Demand, Kind, Match, PredicateCheck as _, PredicateType,
-};
+use sealmark_kms::KeyRef;
+use sealmark_verify::policy::Match;
 use sealmark_verify::policy_file::{
-    Artifact, AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore,
-    PolicyFile, Rule, SignatureWanted, SignerRef, SignerText, VERSION, Word,
+    AttestationWanted, GithubWorkflow, LogWanted, MAX_POLICY_FILE, Number, OneOrMore, PolicyFile,
+    Rule, SignatureWanted, SignerRef, SignerText, SlsaText, VERSION, Word,
 };
-use sealmark_verify::promotion::PromotedFrom;
 use sealmark_verify::slsa::Expected;
-use sealmark_verify::{Policy, Requirement, Revocations, Signer};
 
-use crate::error::{Error, VerificationExit};
-use crate::predicate_policy::{Language, PredicatePolicies};
+use crate::asking::{Asking, Reasons, load};
+use crate::error::Error;
+use crate::predicate_policy::{self, Compiled, Language, PredicatePolicies};
 use crate::revocation_flags::RevocationFlags;
-use crate::slsa_flags;
 use crate::terminal::Terminal;
-use crate::trust_flags::{Asked, TrustFlags, Trusted};
+use crate::trust_flags::{Asked, TrustFlags};
 
 /// Who must have signed.
 #[derive(clap::Args, Debug, Default)]
@@ -105,45 +98,11 @@ pub(crate) enum Wanted {
         of_image: bool,
         /// Predicate types by name or URI, of each of which there must be one; any if there is none.
         types: Vec<String>,
+        /// What they must say as SLSA provenance.
+        slsa: Option<Box<Expected>>,
+        /// What policies in other languages ask of them.
+        predicate: PredicatePolicies,
     },
-}
-
-/// What is asked, and whom to believe: made once for all artifacts of a command.
-pub(crate) struct Asking {
-    file: PolicyFile,
-    /// It, as it was written; if the flags made it, without what differs from machine to machine.
-    yaml: String,
-    /// Key files are named relative to it.
-    directory: PathBuf,
-    /// The policy file's name; `None` if the flags made it.
-    name: Option<String>,
-    /// Why the flags ask for less than they could, for the report.
-    reasons: Reasons,
-    /// As the flag says.
-    allow_certificate_chain: bool,
-    keys: BTreeMap<String, PublicKey>,
-    /// Those of them that are in a provider.
-    pub(crate) remote: Vec<RemoteKey>,
-    /// The provider is to be asked about the signatures.
-    pub(crate) verify_remotely: bool,
-    /// No key is fetched.
-    offline: bool,
-    /// What attestations must say as SLSA provenance.
-    pub(crate) slsa: Option<Expected>,
-    /// What policies in other languages ask of attestations.
-    pub(crate) predicate: PredicatePolicies,
-    /// Where the image must have been promoted from, by one of those who must have signed it.
-    pub(crate) promoted_from: Option<PromotedFrom>,
-    pub(crate) trusted: Trusted,
-    /// Revocations from elsewhere than the artifact's own attachments.
-    pub(crate) revocations: Revocations,
-}
-
-#[derive(Default)]
-struct Reasons {
-    log: Option<String>,
-    timestamp: Option<String>,
-    sct: Option<String>,
 }
 
 impl PolicyFlags {
@@ -216,7 +175,7 @@ impl PolicyFlags {
         let mut own = self.own_files();
         match (own.next(), own.next()) {
             (None, _) => self.made_of_flags(trust, wanted, terminal).await,
-            (Some(path), None) => self.read_file(path, trust, &wanted, terminal).await,
+            (Some(path), None) => self.read_file(path, trust, wanted, terminal).await,
             (Some(_), Some(_)) => Err(Error::Usage(
                 "--policy is given several times: put the rules into one file".to_owned(),
             )),
@@ -227,11 +186,11 @@ impl PolicyFlags {
         &self,
         path: &Path,
         trust: &TrustFlags,
-        wanted: &Wanted,
+        wanted: Wanted,
         terminal: &Terminal,
     ) -> Result<Asking, Error> {
         let annotated =
-            matches!(wanted, Wanted::ImageSignature { annotations } if !annotations.is_empty());
+            matches!(&wanted, Wanted::ImageSignature { annotations } if !annotations.is_empty());
         let given = [
             (!self.key.is_empty(), "--key"),
             (self.threshold != 1, "--threshold"),
@@ -261,21 +220,26 @@ impl PolicyFlags {
             .map_err(|cause| Error::Usage(format!("{}: {cause}", path.display())))?;
         let directory = path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
         let root = file.trusted_root.as_ref().map(|root| directory.join(root));
+        let name = path.display().to_string();
+        let programs = predicate_policy::compile(&file, &name, &directory)?;
         Ok(Asking {
             // What a policy file asks of logs is asked of those of the public instance, unless others are named.
             trusted: trust.trusted(root, file.needs_trust(), terminal).await?,
             offline: trust.offline,
             file,
             directory,
-            name: Some(path.display().to_string()),
+            name: Some(name),
             reasons: Reasons::default(),
             allow_certificate_chain: trust.allow_certificate_chain,
             keys: BTreeMap::new(),
             remote: Vec::new(),
             verify_remotely: self.verify_remotely,
             revocations: self.revocations.read()?,
-            slsa: None,
-            predicate: PredicatePolicies::default(),
+            programs,
+            beside: match wanted {
+                Wanted::Attestation { predicate, .. } => predicate,
+                _ => PredicatePolicies::default(),
+            },
             promoted_from: None,
             yaml,
         })
@@ -347,14 +311,28 @@ impl PolicyFlags {
             }
             Wanted::BlobSignature | Wanted::Attestation { .. } => rule.files = everything,
         }
+        let mut programs = Compiled::new();
         match wanted {
-            Wanted::Attestation { types, .. } => {
-                let wanted = |types| AttestationWanted {
-                    types,
-                    signers: signers.clone(),
-                    threshold: self.threshold,
-                    predicate: Vec::new(),
-                    every: false,
+            Wanted::Attestation {
+                types,
+                slsa,
+                predicate,
+                ..
+            } => {
+                programs = predicate.compiled();
+                let wanted = |types| {
+                    let mut wanted = AttestationWanted {
+                        types,
+                        signers: signers.clone(),
+                        threshold: self.threshold,
+                        predicate: Vec::new(),
+                        slsa: slsa.as_deref().map(SlsaText::from),
+                        rego: Vec::new(),
+                        cel: Vec::new(),
+                        every: false,
+                    };
+                    predicate.write(&mut wanted);
+                    wanted
                 };
                 // One of each type: whoever names two wants both.
                 rule.attestations = match types.as_slice() {
@@ -394,8 +372,8 @@ impl PolicyFlags {
             verify_remotely: self.verify_remotely,
             revocations: self.revocations.read()?,
             offline: trust.offline,
-            slsa: None,
-            predicate: PredicatePolicies::default(),
+            programs,
+            beside: PredicatePolicies::default(),
             promoted_from: None,
             trusted,
         })
@@ -546,37 +524,6 @@ pub(crate) fn absolute(name: &str) -> String {
     }
 }
 
-async fn load(
-    name: &str,
-    directory: &Path,
-    offline: bool,
-    terminal: &Terminal,
-) -> Result<(PublicKey, Option<RemoteKey>), Error> {
-    let reference = match KeyRef::parse(name)? {
-        KeyRef::File(path) => KeyRef::File(directory.join(path)),
-        KeyRef::Url(url) if offline => {
-            return Err(Error::Usage(format!(
-                "--offline: the key {url} would have to be fetched; keep it in a file"
-            )));
-        }
-        key if offline && key.needs_network() => {
-            return Err(Error::Usage(format!(
-                "--offline: the key {key} would have to be asked for; keep its public key in a file while there is a \
-                 network: sealmark public-key --key {key} --outfile FILE"
-            )));
-        }
-        other => other,
-    };
-    let options = crate::service_flags::key_options(terminal);
-    let (key, place) = sealmark_kms::load_verifier(&reference, &options).await?;
-    terminal.detail(format!(
-        "verifying with {} key {}",
-        key.algorithm_name(),
-        key.id()
-    ));
-    Ok((key, place))
-}
-
 /// The policy that flags stand for, with keys by their ids and without paths: it is the same on every machine.
 fn wherever_it_is(file: &PolicyFile, keys: &BTreeMap<String, PublicKey>) -> PolicyFile {
     let mut file = file.clone();
@@ -598,125 +545,4 @@ fn wherever_it_is(file: &PolicyFile, keys: &BTreeMap<String, PublicKey>) -> Poli
         }
     }
     file
-}
-
-/// A promotion by one of those who are asked for something else.
-fn promoted_from(from: &PromotedFrom, like: &Demand) -> Demand {
-    let wanted = Attestation {
-        types: vec![PredicateType::Exact(PROMOTION_V1.to_owned())],
-        checks: vec![Arc::new(from.clone())],
-        ..Attestation::default()
-    };
-    Demand {
-        kind: Kind::Attestation(wanted),
-        threshold: 1,
-        annotations: BTreeMap::new(),
-        ..like.clone()
-    }
-}
-
-impl Asking {
-    /// Whether flags made the policy, and no file.
-    pub(crate) fn made_of_flags(&self) -> bool {
-        self.name.is_none()
-    }
-
-    /// SHA-256 of the policy file, or of the one that the flags stand for.
-    pub(crate) fn policy_digest(&self) -> Digest {
-        Digest::sha256(self.yaml.as_bytes())
-    }
-
-    /// What is asked of this artifact.
-    pub(crate) async fn policy(
-        &mut self,
-        artifact: Artifact<'_>,
-        terminal: &Terminal,
-    ) -> Result<Policy, Error> {
-        let name = self.name.as_deref().unwrap_or("the flags");
-        let failed = |cause| Error::Usage(format!("{name}: {cause}"));
-        let rule = self
-            .file
-            .rule(artifact)
-            .ok_or_else(|| Error::Verification {
-                exit: VerificationExit::NoMatch,
-                message: match artifact {
-                    Artifact::Image(image) => format!("{name} has no rule for the image {image}"),
-                    Artifact::File(path) => format!("{name} has no rule for the file {path}"),
-                },
-            })?;
-        for key in rule.keys(&self.file).map_err(failed)? {
-            if !self.keys.contains_key(key) {
-                let (loaded, place) = load(key, &self.directory, self.offline, terminal).await?;
-                self.keys.insert(key.to_owned(), loaded);
-                self.remote.extend(place);
-            }
-        }
-        let mut policy = rule.policy(&self.file, &self.keys).map_err(failed)?;
-        slsa_flags::demand(self.slsa.as_ref(), &mut policy);
-        self.predicate.demand(&mut policy)?;
-        if let (Some(from), Some(first)) = (&self.promoted_from, policy.demands.first()) {
-            policy.demands.push(promoted_from(from, first));
-        }
-        for demand in &mut policy.demands {
-            demand.allow_certificate_chain = self.allow_certificate_chain;
-            let Reasons {
-                log,
-                timestamp,
-                sct,
-            } = &self.reasons;
-            for (requirement, reason) in [
-                (&mut demand.log, log),
-                (&mut demand.timestamp, timestamp),
-                (&mut demand.sct, sct),
-            ] {
-                if let (Requirement::NotChecked { .. }, Some(reason)) = (&requirement, reason) {
-                    *requirement = Requirement::not_checked(reason);
-                }
-            }
-        }
-        Ok(policy)
-    }
-
-    /// What a failure may be due to that nobody thinks of: variables of the environment that say whom to believe.
-    pub(crate) fn variables_note(&self) -> String {
-        match self.trusted.variables.as_slice() {
-            [] => String::new(),
-            names => format!("\n  trusted are the files from {}", names.join(" and ")),
-        }
-    }
-
-    /// Whether identities are asked for, and no key.
-    pub(crate) fn by_identity(policy: &Policy) -> bool {
-        let mut signers = policy.demands.iter().flat_map(|demand| &demand.signers);
-        signers.all(|signer| matches!(signer, Signer::Identity(_)))
-    }
-
-    /// The policy and the trusted material, for people: what `--explain` shows first.
-    pub(crate) fn describe(&self) -> String {
-        let from = match &self.name {
-            Some(name) => format!("policy ({name}):"),
-            None => "policy (made of the flags):".to_owned(),
-        };
-        let trusting = self
-            .trusted
-            .origin
-            .as_deref()
-            .unwrap_or("nobody but the keys");
-        let yaml: String = self
-            .file
-            .to_yaml()
-            .lines()
-            .map(|line| format!("  {line}\n"))
-            .collect();
-        let more: String =
-            self.predicate
-                .names()
-                .iter()
-                .map(|name| format!("and of the predicate: {name}\n"))
-                .chain(self.promoted_from.iter().map(|from| {
-                    format!("and a promotion, by one of the signers: {}\n", from.asks())
-                }))
-                .collect();
-        format!("{from}\n{yaml}{more}trusting: {trusting}")
-    }
 }

@@ -6,6 +6,7 @@
 mod cel;
 mod rego;
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use std::time::Duration;
 
 use sealmark_verify::Policy;
 use sealmark_verify::policy::{Kind, PredicateCheck};
+use sealmark_verify::policy_file::{AttestationWanted, CelText, PolicyFile, Program};
 
 use crate::error::Error;
-use crate::policy_flags::PolicyFlags;
+use crate::policy_flags::{PolicyFlags, absolute};
 
 /// A policy's text is not longer than this, in bytes; what people write has some thousands.
 const MAX_POLICY: u64 = 1 << 20;
@@ -42,10 +44,14 @@ pub(crate) struct PredicateFlags {
     any: bool,
 }
 
+/// Programs of a policy file that are ready to judge.
+pub(crate) type Compiled = BTreeMap<Program, Arc<dyn PredicateCheck>>;
+
 /// Policies that are ready to judge.
 #[derive(Debug, Default)]
 pub(crate) struct PredicatePolicies {
-    checks: Vec<Arc<dyn PredicateCheck>>,
+    /// In the order in which a policy file has them.
+    checks: Vec<(Program, Arc<dyn PredicateCheck>)>,
     every: bool,
 }
 
@@ -73,22 +79,26 @@ impl PredicateFlags {
     /// Reads and compiles the policies that these flags and `--policy` name.
     pub(crate) fn read(&self, policy: &PolicyFlags) -> Result<PredicatePolicies, Error> {
         let mut modules = Vec::new();
-        let mut checks: Vec<Arc<dyn PredicateCheck>> = Vec::new();
+        let mut checks: Vec<(Program, Arc<dyn PredicateCheck>)> = Vec::new();
         for path in policy.in_other_languages() {
             match Language::of(path) {
                 Some(Language::Cue) => return Err(cue(path)),
                 Some(Language::Rego) => modules.push((path.clone(), text(path)?)),
-                _ => checks.push(Arc::new(cel::Expression::compile(
-                    path.display().to_string(),
-                    &text(path)?,
-                )?)),
+                _ => checks.push((
+                    Program::CelFile(name(path)),
+                    Arc::new(cel::Expression::of_file(path, &text(path)?)?),
+                )),
             }
         }
         if !modules.is_empty() {
-            checks.insert(0, Arc::new(rego::Modules::compile(&modules)?));
+            let program = Program::Rego(modules.iter().map(|(path, _)| name(path)).collect());
+            checks.insert(0, (program, Arc::new(rego::Modules::compile(&modules)?)));
         }
         for expression in &self.cel {
-            checks.push(Arc::new(cel::Expression::of_flag(expression)?));
+            checks.push((
+                Program::Cel(expression.clone()),
+                Arc::new(cel::Expression::of_flag(expression)?),
+            ));
         }
         if self.any && checks.is_empty() {
             return Err(Error::Usage(
@@ -105,12 +115,30 @@ impl PredicateFlags {
 }
 
 impl PredicatePolicies {
-    /// Asks this of every attestation that is demanded.
+    /// Says in a policy file what the flags say.
+    pub(crate) fn write(&self, wanted: &mut AttestationWanted) {
+        wanted.every |= self.every;
+        for (program, _) in &self.checks {
+            match program {
+                Program::Rego(files) => wanted.rego.extend(files.iter().cloned().map(Into::into)),
+                Program::Cel(text) => wanted.cel.push(CelText::from(text.as_str()).into()),
+                Program::CelFile(file) => wanted.cel.push(CelText::file(file).into()),
+            }
+        }
+    }
+
+    /// The programs that a policy file made of the flags has.
+    pub(crate) fn compiled(&self) -> Compiled {
+        self.checks.iter().cloned().collect()
+    }
+
+    /// Asks this of every attestation that a policy file demands, beside what it asks itself.
     pub(crate) fn demand(&self, policy: &mut Policy) -> Result<(), Error> {
         let mut asked = false;
         for demand in &mut policy.demands {
             if let Kind::Attestation(wanted) = &mut demand.kind {
-                wanted.checks.clone_from(&self.checks);
+                let checks = self.checks.iter().map(|(_, check)| Arc::clone(check));
+                wanted.checks.extend(checks);
                 wanted.every |= self.every;
                 asked = true;
             }
@@ -126,8 +154,56 @@ impl PredicatePolicies {
 
     /// What the policies are called in reports.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.checks.iter().map(|check| check.name()).collect()
+        self.checks.iter().map(|(_, check)| check.name()).collect()
     }
+}
+
+/// Compiles what a policy file has in other languages, in every rule: a mistake is told before anything is fetched.
+/// `file_name` is the policy file's, and files are named relative to `directory`.
+pub(crate) fn compile(
+    file: &PolicyFile,
+    file_name: &str,
+    directory: &Path,
+) -> Result<Compiled, Error> {
+    let mut compiled = Compiled::new();
+    for (program, line) in file.rules.iter().flat_map(|rule| rule.programs()) {
+        if compiled.contains_key(&program) {
+            continue;
+        }
+        let at = |error: Error| {
+            let line = line
+                .map(|line| format!(", line {line}"))
+                .unwrap_or_default();
+            let language = program.language();
+            Error::Usage(format!("{file_name}{line}: {language}: {error}"))
+        };
+        let check = of_file(&program, directory).map_err(at)?;
+        compiled.insert(program, check);
+    }
+    Ok(compiled)
+}
+
+fn of_file(program: &Program, directory: &Path) -> Result<Arc<dyn PredicateCheck>, Error> {
+    Ok(match program {
+        Program::Cel(expression) => Arc::new(cel::Expression::of_policy(expression)?),
+        Program::CelFile(file) => {
+            let path = directory.join(file);
+            Arc::new(cel::Expression::of_file(&path, &text(&path)?)?)
+        }
+        Program::Rego(files) => {
+            let mut modules = Vec::new();
+            for file in files {
+                let path = directory.join(file);
+                modules.push((path.clone(), text(&path)?));
+            }
+            Arc::new(rego::Modules::compile(&modules)?)
+        }
+    })
+}
+
+/// A file, as it is found from every folder.
+fn name(path: &Path) -> String {
+    absolute(&path.display().to_string())
 }
 
 fn text(path: &PathBuf) -> Result<String, Error> {

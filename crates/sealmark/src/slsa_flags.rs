@@ -1,13 +1,9 @@
 //! Flags of the commands that verify attestations: what SLSA provenance must say.
 
-use sealmark_verify::slsa::{Expected, Material};
-use sealmark_verify::{Kind, Policy};
+use sealmark_verify::slsa::{Expected, MAX_LEVEL, Material, check_version};
 
 use crate::error::Error;
 use crate::policy_flags::PolicyFlags;
-
-/// The highest level of the SLSA build track.
-const MAX_LEVEL: u8 = 3;
 
 /// What provenance must say.
 #[derive(clap::Args, Debug, Default)]
@@ -71,12 +67,9 @@ impl SlsaFlags {
                 )));
             }
         }
-        if let Some(version) = &self.slsa_versioned_tag
-            && !is_version(version)
-        {
-            return Err(Error::Usage(format!(
-                "--slsa-versioned-tag {version}: a version is written v1, v1.2 or v1.2.3"
-            )));
+        if let Some(version) = &self.slsa_versioned_tag {
+            check_version(version)
+                .map_err(|cause| Error::Usage(format!("--slsa-versioned-tag {cause}")))?;
         }
         if let Some(level) = self.slsa_level
             && !(1..=MAX_LEVEL).contains(&level)
@@ -118,25 +111,4 @@ impl SlsaFlags {
         }
         Ok(Some(expected))
     }
-}
-
-/// Asks every attestation that is demanded for this.
-pub(crate) fn demand(expected: Option<&Expected>, policy: &mut Policy) {
-    let Some(expected) = expected else {
-        return;
-    };
-    for demand in &mut policy.demands {
-        if let Kind::Attestation(wanted) = &mut demand.kind {
-            wanted.slsa = Some(Box::new(expected.clone()));
-        }
-    }
-}
-
-fn is_version(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix('v') else {
-        return false;
-    };
-    let numbers = rest.split(['-', '+']).next().unwrap_or(rest);
-    let parts: Vec<_> = numbers.split('.').collect();
-    parts.len() <= 3 && parts.iter().all(|part| part.parse::<u64>().is_ok())
 }

@@ -17,12 +17,12 @@ const COSIGNS: [Tool; 2] = [Tool::Cosign2, Tool::Cosign3];
 const DOCUMENTS: [(&str, &str, &str); 5] = [
     (
         "spdxjson",
-        r#"{"spdxVersion":"SPDX-2.3", "SPDXID":"SPDXRef-DOCUMENT","name":"app","dataLicense":"CC0-1.0","documentNamespace":"https://example.com/1","creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: t"]},"x-own":9007199254740993}"#,
+        r#"{"spdxVersion":"SPDX-2.3", "SPDXID":"SPDXRef-DOCUMENT","name":"app","dataLicense":"CC0-1.0","documentNamespace":"https://example.com/1","creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: t"]},"hasExtractedLicensingInfos":[{"licenseId":"LicenseRef-a","extractedText":"a","crossRefs":[{"url":"https://example.com","order":9007199254740993}]}]}"#,
         "https://spdx.dev/Document",
     ),
     (
         "cyclonedx",
-        r#"{"specVersion":"1.6","bomFormat":"CycloneDX","components":[{"type":"library","name":"zlib","x-own":1.10}]}"#,
+        r#"{"specVersion":"1.6","bomFormat":"CycloneDX","components":[{"type":"library","name":"zlib"}],"vulnerabilities":[{"ratings":[{"score":1.10}]}]}"#,
         "https://cyclonedx.org/bom",
     ),
     (
@@ -32,7 +32,7 @@ const DOCUMENTS: [(&str, &str, &str); 5] = [
     ),
     (
         "openvex",
-        r#"{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://example.com/vex/1","author":"me","timestamp":"2026-01-01T00:00:00Z","version":1,"statements":[]}"#,
+        r#"{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://example.com/vex/1","author":"me","timestamp":"2026-01-01T00:00:00Z","version":1,"statements":[{"vulnerability":{"name":"CVE-2026-1"},"status":"fixed"}]}"#,
         "https://openvex.dev/ns",
     ),
     (

@@ -459,3 +459,153 @@ fn a_policy_that_never_ends_is_given_up() {
         );
     }
 }
+
+/// A policy file on `app.txt`, attested by alice, with these lines about the attestation.
+fn with_file(bench: &Bench, lines: &str) -> Finished {
+    bench.sandbox.write(
+        "rules/policy.yaml",
+        format!(
+            "version: 1\nrules:\n  - files: [\"**\"]\n    log: ignored\n    attestations:\n      - type: {REVIEW}\n        \
+             signers: [{{key: ../alice.pub}}]\n{lines}"
+        ),
+    );
+    bench.sealmark(&[
+        "verify-blob-attestation",
+        "--policy",
+        "rules/policy.yaml",
+        "--bundle",
+        "bob.json",
+        "app.txt",
+    ])
+}
+
+#[test]
+fn a_policy_file_says_it_in_rego_and_cel_too() {
+    let bench = ground();
+    review(&bench, "bob", BY_BOB);
+    bench.sandbox.write(
+        "rules/bob.rego",
+        "package signature\nimport data.people\nallow { people.reviewers[input.predicate.reviewer] }",
+    );
+    bench
+        .sandbox
+        .write("rules/people.rego", "package people\nreviewers = {\"bob\"}");
+    bench
+        .sandbox
+        .write("rules/high.cel", "predicate.score >= 8\n");
+    let good =
+        "        rego: [bob.rego, people.rego]\n        cel:\n          - predicate.score >= 7\n";
+    with_file(&bench, good)
+        .success()
+        .stdout_has("Rego policy rules/bob.rego, rules/people.rego")
+        .stdout_has("CEL expression predicate.score >= 7: yes");
+    with_file(&bench, &good.replace(">= 7", ">= 8"))
+        .code(12)
+        .stderr_has("expected CEL expression predicate.score >= 8: it to be true");
+    with_file(&bench, &format!("{good}          - file: high.cel\n"))
+        .code(12)
+        .stderr_has("CEL policy rules/high.cel");
+    with_file(&bench, "        slsa: {builderId: https://b.example}\n")
+        .code(12)
+        .stderr_has("provenance");
+    // Mistakes are told with their line, before anything is looked at.
+    with_file(&bench, &good.replace("score >= 7", "score >=="))
+        .code(1)
+        .stderr_has(
+            "rules/policy.yaml, line 10: cel: predicate.score >== is no expression in CEL: line 1",
+        );
+    with_file(&bench, &good.replace("people.rego", "persons.rego"))
+        .code(1)
+        .stderr_has("rules/policy.yaml, line 8: rego: ")
+        .stderr_has("persons.rego");
+    with_file(&bench, "        slsa: {level: 7}\n")
+        .code(1)
+        .stderr_has("line 8")
+        .stderr_has("SLSA has build levels 1 to 3");
+}
+
+#[test]
+fn the_file_that_explain_shows_has_provenance_rego_and_cel() {
+    let bench = ground();
+    review(&bench, "bob", BY_BOB);
+    for (reviewer, name) in [("bob", "bob.rego"), ("eve", "eve.rego")] {
+        bench.sandbox.write(
+            name,
+            format!("package signature\nallow {{ input.predicate.reviewer == \"{reviewer}\" }}"),
+        );
+    }
+    bench.sandbox.write("seven.cel", "predicate.score == 7\n");
+    let of = ["--key", "alice.pub", "--type", REVIEW];
+    let words = ["--bundle", "bob.json", "app.txt"];
+    for (flags, shows, code) in [
+        (
+            &["--policy", "bob.rego", "--policy", "seven.cel"][..],
+            "bob.rego",
+            0,
+        ),
+        (&["--policy", "eve.rego", "--any"], "eve.rego", 12),
+        (
+            &["--cel", "predicate.reviewer == 'bob'", "--all"],
+            "every: true",
+            0,
+        ),
+        (
+            &["--cel", "predicate.reviewer == 'it''s: #'"],
+            "every: true",
+            12,
+        ),
+        (
+            &[
+                "--slsa-tag",
+                "v1",
+                "--slsa-input",
+                "a=b",
+                "--slsa-material",
+                "git+https://g.example/a",
+            ],
+            "materials:",
+            12,
+        ),
+        (&["--slsa"], "slsa: {}", 12),
+    ] {
+        let flags = match flags.contains(&"predicate.reviewer == 'it''s: #'") {
+            true => vec!["--cel", "predicate.reviewer == \"it's: #\""],
+            false => flags.to_vec(),
+        };
+        let by_flags = bench
+            .sealmark(
+                &[
+                    &["verify-blob-attestation", "--explain"][..],
+                    &of,
+                    &flags,
+                    &words,
+                ]
+                .concat(),
+            )
+            .code(code);
+        let stdout = by_flags.stdout();
+        let mut lines = stdout.lines();
+        assert_eq!(lines.next(), Some("policy (made of the flags):"));
+        let yaml: String = lines
+            .map_while(|line| line.strip_prefix("  "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert!(yaml.contains(shows), "{flags:?}: {yaml}");
+        bench.sandbox.write("elsewhere/saved.yaml", &yaml);
+        let by_file = [
+            "verify-blob-attestation",
+            "--explain",
+            "--policy",
+            "elsewhere/saved.yaml",
+        ];
+        bench
+            .sealmark(&[&by_file[..], &words].concat())
+            .code(code)
+            .stdout_has(
+                &yaml
+                    .lines()
+                    .map(|it| format!("  {it}\n"))
+                    .collect::<String>(),
+            );
+    }
+}

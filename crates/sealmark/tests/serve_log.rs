@@ -195,6 +195,73 @@ fn cosign_attests_into_it_and_both_verify() {
     }
 }
 
+/// The log takes requests of 8 MiB, and cosign reads the entry that is made instead.
+#[test]
+fn a_large_attestation_is_logged_by_its_digest() {
+    let bench = Bench::new();
+    bench.make_key("ecdsa-p256", "key");
+    bench.make_key("ed25519", "other");
+    let large = format!("{{\"text\": \"{}\"}}", "long ".repeat(2 << 20));
+    bench.sandbox.write("predicate.json", large);
+    bench.sandbox.write("app.txt", "hello");
+    let log = Log::start(&bench);
+    let v2 = "signing_config_rekor_v2.json";
+    for (number, config) in ["signing_config.json", v2].into_iter().enumerate() {
+        // The first entry of a log has the index 0, which some take for none.
+        let bundle = format!("{number}.json");
+        let made = attest(&bench, Tool::Sealmark, &log, config, "", "app.txt", &bundle).success();
+        let told = made.stderr().contains(
+            "the envelope of 13 MiB is larger than logs take (6 MiB): they get the digest of what is signed instead",
+        );
+        assert_eq!(told, config != v2, "{made}");
+        let logged: Value = serde_json::from_str(&bench.sandbox.read(&bundle)).unwrap();
+        let logged = &logged["verificationMaterial"]["tlogEntries"][0];
+        assert_eq!(logged["kindVersion"]["kind"], "hashedrekord");
+        let verify = |tool: Tool| {
+            let verify = bench
+                .run(tool)
+                .args(["verify-blob-attestation", "--key", "key.pub"])
+                .args(["--type", "custom", "--bundle", &bundle])
+                .arg("--trusted-root")
+                .arg(log.file("trusted_root.json"));
+            verify.arg("app.txt").run()
+        };
+        for tool in Tool::found() {
+            match tool {
+                Tool::Cosign2 => {}
+                tool => drop(verify(tool).success()),
+            }
+        }
+        // The entry is of this statement and no other.
+        let text = bench.sandbox.read(&bundle);
+        bench
+            .sandbox
+            .write(&bundle, text.replacen("bG9uZy", "bG9uZx", 1));
+        verify(Tool::Sealmark).failure();
+    }
+    // Who cannot sign a digest is told so before anything is signed.
+    bench
+        .run(Tool::Sealmark)
+        .args([
+            "attest-blob",
+            "--key",
+            "other.key",
+            "--yes",
+            "--bundle",
+            "no.json",
+        ])
+        .args(["--predicate", "predicate.json"])
+        .arg("--signing-config")
+        .arg(log.file("signing_config.json"))
+        .arg("--trusted-root")
+        .arg(log.file("trusted_root.json"))
+        .arg("app.txt")
+        .run()
+        .code(1)
+        .stderr_has("of a signature by an Ed25519 key they cannot take the digest either");
+    assert!(!bench.sandbox.join("no.json").exists());
+}
+
 #[test]
 fn an_entry_outlives_kill_9() {
     if !have(&["rekor-cli", "openssl"]) {

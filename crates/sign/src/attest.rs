@@ -70,7 +70,7 @@ pub async fn attest(request: &Request<'_>) -> Result<Vec<Signed>, Error> {
 
 async fn attest_one(request: &Request<'_>, subject: &Descriptor) -> Result<Signed, Error> {
     let name = request.image.in_repository().to_string();
-    let statement = made(request.claim, &name, &subject.digest)?;
+    let statement = statement_of(request.claim, &name, &subject.digest)?;
     let predicate_type = statement.predicate_type.as_str();
     let place = Place {
         client: request.client,
@@ -96,8 +96,14 @@ async fn attest_one(request: &Request<'_>, subject: &Descriptor) -> Result<Signe
         false => Vec::new(),
     };
     let mut signatures = Vec::new();
+    // A large statement is there twice only if both forms are made of it.
+    let (for_bundle, for_legacy) = match request.layouts {
+        Layouts::Bundle => (statement.json, Vec::new()),
+        Layouts::Legacy => (Vec::new(), statement.json),
+        Layouts::Both => (statement.json.clone(), statement.json),
+    };
     if request.layouts != Layouts::Legacy {
-        let placed = place.bundle(statement.json.clone(), predicate_type, &existing);
+        let placed = place.bundle(for_bundle, predicate_type, &existing);
         let mut placed = placed.await?;
         placed.replaced = bundles_but(&earlier, &placed.state);
         if !placed.replaced.is_empty() {
@@ -113,7 +119,7 @@ async fn attest_one(request: &Request<'_>, subject: &Descriptor) -> Result<Signe
         signatures.push(placed);
     }
     if request.layouts != Layouts::Bundle {
-        let json = statement.json;
+        let json = for_legacy;
         let replace = layers_but(&earlier, &json);
         let placed = legacy::attestation(&place, json, predicate_type, &existing, replace);
         signatures.push(placed.await?);
@@ -166,20 +172,32 @@ pub async fn attest_file(
     name: &str,
     digest: &Digest,
 ) -> Result<AttestedFile, Error> {
-    let statement = made(claim, name, digest)?;
+    attest_statement(signatory, statement_of(claim, name, digest)?, name, digest).await
+}
+
+/// [`attest_file`] with a statement that is ready: whoever has a large predicate gives it up before.
+///
+/// # Errors
+/// As [`attest_file`].
+pub async fn attest_statement(
+    signatory: &Signatory,
+    statement: ToSign,
+    name: &str,
+    digest: &Digest,
+) -> Result<AttestedFile, Error> {
     let signatory = &signatory.current().await?;
     let made = make_bundle(signatory, statement.json).await?;
     let artifact = Artifact::by_digest(digest.clone());
     let content = Content::from_bundle(&made.json);
     let kind = kind(&statement.predicate_type);
-    let seen = check::fresh(signatory, kind, &artifact, content, name)?;
+    let (seen, _) = check::fresh(signatory, kind, &artifact, content, name)?;
     Ok(AttestedFile {
         verifier_pem: signatory.verifier_pem(),
         digest: digest.clone(),
         signature: made.signature,
-        log_entries: made.bundle.log_entries,
-        timestamps: made.bundle.timestamps,
-        bundle: made.json,
+        log_entries: made.log_entries,
+        timestamps: made.timestamps,
+        bundle: made.json.into(),
         seen,
     })
 }
@@ -198,31 +216,35 @@ pub fn envelope_of(bundle_json: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-/// A statement, and the bytes that are signed.
-struct Made {
+/// A statement that is ready to be signed.
+pub struct ToSign {
     json: Vec<u8>,
     predicate_type: String,
 }
 
-fn made(claim: Claim<'_>, name: &str, digest: &Digest) -> Result<Made, Error> {
+/// The statement that a claim makes about a file or image.
+///
+/// # Errors
+/// If a given statement is not about it.
+pub fn statement_of(claim: Claim<'_>, name: &str, digest: &Digest) -> Result<ToSign, Error> {
     match claim {
         Claim::Predicate {
             predicate_type,
             predicate,
-        } => Ok(Made {
+        } => Ok(ToSign {
             json: statement::attestation(&[(name, digest)], predicate_type, predicate),
             predicate_type: predicate_type.to_owned(),
         }),
         Claim::Statement(json) => {
             let statement =
-                Statement::parse(json).map_err(|error| Error::Statement(error.to_string()))?;
+                Statement::parse_head(json).map_err(|error| Error::Statement(error.to_string()))?;
             if statement.subjects_with(digest).next().is_none() {
                 return Err(Error::Statement(format!(
                     "none of its subjects has the digest {digest}{}",
                     named(&statement.subject)
                 )));
             }
-            Ok(Made {
+            Ok(ToSign {
                 json: json.to_vec(),
                 predicate_type: statement.predicate_type,
             })

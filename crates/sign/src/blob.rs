@@ -122,7 +122,7 @@ async fn finish(
         bytes: bytes.map(|bytes| bytes as &dyn Bytes),
     };
     let content = Content::from_bundle(&bundle);
-    let seen = check::fresh(signatory, Kind::BlobSignature, &artifact, content, what)?;
+    let (seen, _) = check::fresh(signatory, Kind::BlobSignature, &artifact, content, what)?;
     Ok(Signed {
         digest,
         signature,

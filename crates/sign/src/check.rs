@@ -7,30 +7,34 @@ use sealmark_verify::{Artifact, Evidence, Kind};
 
 use crate::{Error, Signatory};
 
-/// Verifies what `signatory` just made for `artifact`, before anyone sees it, and gives who else has seen it. `what`
-/// names the artifact for people.
+/// Verifies what `signatory` just made for `artifact`, before anyone sees it, and gives who else has seen it, and back what
+/// was verified. `what` names the artifact for people.
 pub(crate) fn fresh(
     signatory: &Signatory,
     kind: Kind,
     artifact: &Artifact<'_>,
     content: Content,
     what: &str,
-) -> Result<Vec<Sighting>, Error> {
+) -> Result<(Vec<Sighting>, Content), Error> {
     let source = Source {
         layout: Layout::File,
         manifest: None,
         location: "the new signature".to_owned(),
     };
-    made_by(signatory, kind, artifact, &Evidence { source, content }).map_err(|reason| {
-        Error::NotVerified {
+    let evidence = Evidence { source, content };
+    match made_by(signatory, kind, artifact, &evidence) {
+        Ok(seen) => Ok((seen, evidence.content)),
+        Err(reason) => Err(Error::NotVerified {
             what: what.to_owned(),
             reason,
             hint: match signatory.has_witnesses() {
-                true => ". The trusted root may be of another instance than the services (--trusted-root)",
+                true => {
+                    ". The trusted root may be of another instance than the services (--trusted-root)"
+                }
                 false => ". The private and the public key may not belong together",
             },
-        }
-    })
+        }),
+    }
 }
 
 /// Whether the evidence is a good signature of the artifact by `signatory`, and who else has seen it; if not, why.

@@ -53,7 +53,7 @@ pub(crate) async fn signature(
     };
     let detached = witnessed(place.signatory, signed, payload.clone(), signature.clone()).await?;
     let annotations = annotations(&detached);
-    let seen = place.check_fresh(Content::SimpleSigning(detached))?;
+    let (seen, _) = place.check_fresh(Content::SimpleSigning(detached))?;
     let media_type = legacy::SIMPLE_SIGNING_MEDIA_TYPE;
     let layer = place.layer(
         "sig",
@@ -107,19 +107,27 @@ pub(crate) async fn attestation(
             replaced: Vec::new(),
         });
     }
-    let (envelope, signature) = sign_envelope(place.signatory, payload.clone()).await?;
-    let blob = serde_json::to_vec(&envelope).expect("bytes and texts can be written as JSON");
+    let (envelope, signature) = sign_envelope(place.signatory, payload).await?;
+    // The text of a large payload is not moved while it grows.
+    let mut blob = Vec::with_capacity(envelope.payload.len().div_ceil(3) * 4 + (4 << 10));
+    serde_json::to_writer(&mut blob, &envelope).expect("bytes and texts can be written as JSON");
     let signed = log::Signed::Envelope {
         envelope: &envelope,
         signature: &signature,
+        key: place.signatory.signer().public_key(),
     };
-    let detached = witnessed(place.signatory, signed, blob.clone(), Vec::new()).await?;
+    let detached = witnessed(place.signatory, signed, blob, Vec::new()).await?;
+    let payload = envelope.payload;
     let mut annotations = annotations(&detached);
     annotations.insert(
         PREDICATE_TYPE_ANNOTATION.to_owned(),
         predicate_type.to_owned(),
     );
-    let seen = place.check_fresh(Content::Envelope(detached))?;
+    let (seen, content) = place.check_fresh(Content::Envelope(detached))?;
+    let blob = match content {
+        Content::Envelope(detached) => detached.payload,
+        _ => Vec::new(),
+    };
     let replaced = replace.clone();
     let media_type = legacy::DSSE_MEDIA_TYPE;
     let layer = place.layer(

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use sealmark_formats::bundle::LogEntry;
 use sealmark_formats::legacy::{RekorBundle, RekorPayload};
-use sealmark_formats::{Digest, dsse};
+use sealmark_formats::{Digest, Hasher, dsse};
 use sealmark_keys::{KeyType, PublicKey};
 use sealmark_rekor::proposal::{self, Files, Kind};
 use sealmark_rekor::{Http, LogKey, v1, v2};
@@ -16,6 +16,21 @@ use sealmark_verify::trust::Log;
 use crate::Error;
 use crate::services::LogService;
 use sealmark_http::Options;
+
+/// Envelopes above this many bytes are logged by the digest of what their signature is over, as logs of version 2 do
+/// always. Rekor v1 has no limit of its own, and the proxies before it give up somewhere above (its issue 2915); the log
+/// here takes requests of 8 MiB, in which the envelope is quoted once more.
+pub(crate) const MAX_ENVELOPE: usize = 6 << 20;
+
+/// The bytes of an envelope around a statement of so many.
+pub(crate) fn envelope_size(statement: usize) -> usize {
+    statement.div_ceil(3) * 4
+}
+
+/// Whether the envelope around a statement of so many bytes is above [`MAX_ENVELOPE`].
+pub(crate) fn is_too_large(statement: usize) -> bool {
+    envelope_size(statement) > MAX_ENVELOPE
+}
 
 /// What was signed, and the signature.
 #[derive(Clone, Copy)]
@@ -30,6 +45,7 @@ pub(crate) enum Signed<'a> {
     Envelope {
         envelope: &'a dsse::Envelope,
         signature: &'a [u8],
+        key: &'a PublicKey,
     },
 }
 
@@ -89,6 +105,26 @@ pub(crate) async fn upload(
     trust: &TrustedMaterial,
     options: &Options,
 ) -> Result<LogEntry, Error> {
+    let digest;
+    let signed = match signed {
+        Signed::Envelope {
+            envelope,
+            signature,
+            key,
+        } if is_too_large(envelope.payload.len()) => {
+            let mut hasher = Hasher::new(key.hash());
+            let (kind, length) = (&envelope.payload_type, envelope.payload.len());
+            hasher.update(&dsse::pae_header(kind, length));
+            hasher.update(&envelope.payload);
+            digest = hasher.finish();
+            Signed::Data {
+                digest: &digest,
+                signature,
+                key: key.key_type(),
+            }
+        }
+        signed => signed,
+    };
     let (kind, files) = signed.proposal(verifier_pem)?;
     let note = options.on_request.clone();
     let on_request: Option<sealmark_rekor::RequestCallback> = note.map(|note| {

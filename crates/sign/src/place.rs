@@ -4,9 +4,13 @@
 //! show it to the services, verify it, and only then push it.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom};
 
+use bytes::Bytes;
 use sealmark_formats::bundle::{self, Bundle};
 use sealmark_formats::{Digest, dsse, statement};
+use sealmark_keys::KeyType;
+use sealmark_kms::Signer;
 use sealmark_oci::manifest::{
     BUNDLE_CONTENT_ANNOTATION, BUNDLE_PREDICATE_ANNOTATION, CREATED_ANNOTATION,
 };
@@ -37,7 +41,7 @@ pub struct Placed {
     /// The signature over it.
     pub signature: Vec<u8>,
     /// The bundle, if that is the form.
-    pub bundle: Option<Vec<u8>>,
+    pub bundle: Option<Bytes>,
     /// Who else has seen it.
     pub seen: Vec<Sighting>,
     /// What became of it.
@@ -143,14 +147,14 @@ impl Place<'_> {
                 layout: Layout::Bundle,
                 payload: envelope.payload.clone(),
                 signature: signature.sig.clone(),
-                bundle: Some(bundle.to_json()),
+                bundle: Some(bundle.to_json().into()),
                 seen,
                 state: self.already_there(evidence, "referrer"),
                 replaced: Vec::new(),
             });
         }
         let made = make_bundle(self.signatory, payload).await?;
-        let seen = self.check_fresh(Content::from_bundle(&made.json))?;
+        let (seen, content) = self.check_fresh(Content::from_bundle(&made.json))?;
         let state = match self.upload {
             false => State::NotUploaded,
             true => {
@@ -160,7 +164,7 @@ impl Place<'_> {
                     (CREATED_ANNOTATION, now()),
                 ];
                 let attachment = BundleAttachment {
-                    json: made.json.clone().into(),
+                    json: made.json.clone(),
                     media_type: made.media_type,
                     annotations: annotations
                         .into_iter()
@@ -180,7 +184,13 @@ impl Place<'_> {
         };
         Ok(Placed {
             layout: Layout::Bundle,
-            payload: made.payload,
+            payload: match content {
+                Content::Bundle(bundle) => match bundle.content {
+                    bundle::Content::Dsse(envelope) => envelope.payload,
+                    bundle::Content::MessageSignature(_) => Vec::new(),
+                },
+                _ => Vec::new(),
+            },
             signature: made.signature,
             bundle: Some(made.json),
             seen,
@@ -238,8 +248,8 @@ impl Place<'_> {
         })
     }
 
-    /// Verifies what was just made; gives who else has seen it.
-    pub(crate) fn check_fresh(&self, content: Content) -> Result<Vec<Sighting>, Error> {
+    /// Verifies what was just made; gives who else has seen it, and back what was verified.
+    pub(crate) fn check_fresh(&self, content: Content) -> Result<(Vec<Sighting>, Content), Error> {
         let artifact = Artifact::by_digest(self.subject.digest.clone());
         let what = self.subject.digest.to_string();
         let kind = self.kind.clone();
@@ -253,13 +263,13 @@ impl Place<'_> {
     }
 }
 
-/// A bundle that was just made.
+/// A bundle that was just made. The payload is in the text alone: it may be large.
 pub(crate) struct MadeBundle {
-    pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
     pub(crate) media_type: String,
-    pub(crate) json: Vec<u8>,
-    pub(crate) bundle: Bundle,
+    pub(crate) json: Bytes,
+    pub(crate) timestamps: Vec<Vec<u8>>,
+    pub(crate) log_entries: Vec<bundle::LogEntry>,
 }
 
 /// Signs a statement, and shows the signature to everybody who is to see it.
@@ -269,22 +279,22 @@ pub(crate) async fn make_bundle(
 ) -> Result<MadeBundle, Error> {
     let signatory = &signatory.current().await?;
     let (envelope, signature) = sign_envelope(signatory, payload).await?;
-    let payload = envelope.payload.clone();
     let witnessed = signatory
         .witness(log::Signed::Envelope {
             envelope: &envelope,
             signature: &signature,
+            key: signatory.signer().public_key(),
         })
         .await?;
     let mut bundle = Bundle::new(signatory.material(), bundle::Content::Dsse(envelope));
     bundle.timestamps = witnessed.timestamps;
     bundle.log_entries = witnessed.log_entries;
     Ok(MadeBundle {
-        payload,
         signature,
-        media_type: bundle.media_type.clone(),
-        json: bundle.to_json(),
-        bundle,
+        json: bundle.to_json().into(),
+        media_type: bundle.media_type,
+        timestamps: bundle.timestamps,
+        log_entries: bundle.log_entries,
     })
 }
 
@@ -293,22 +303,91 @@ pub(crate) async fn sign_envelope(
     signatory: &Signatory,
     payload: Vec<u8>,
 ) -> Result<(dsse::Envelope, Vec<u8>), Error> {
-    let mut envelope = dsse::Envelope {
-        payload,
-        payload_type: dsse::IN_TOTO_PAYLOAD_TYPE.to_owned(),
-        signatures: Vec::new(),
+    signatory.check_size_for_logs(payload.len())?;
+    let payload = Bytes::from(payload);
+    let signer = signatory.signer();
+    let payload_type = dsse::IN_TOTO_PAYLOAD_TYPE;
+    let signature = match (signer, signer.public_key().key_type()) {
+        // A provider gets the whole message for this kind of key.
+        (Signer::Remote(_), KeyType::Ed25519) => {
+            signer.sign(&dsse::pae(payload_type, &payload)).await?
+        }
+        _ => {
+            let header = dsse::pae_header(payload_type, payload.len()).into();
+            let signed = signer.sign_reader(InTwoParts::new(header, payload.clone()));
+            signed.await?.0
+        }
     };
-    let signature = signatory.signer().sign(&envelope.pae()).await?;
-    envelope.signatures.push(dsse::Signature {
-        sig: signature.clone(),
-        keyid: None,
-    });
+    let envelope = dsse::Envelope {
+        // Not copied: nobody else has it any more.
+        payload: payload.into(),
+        payload_type: payload_type.to_owned(),
+        signatures: vec![dsse::Signature {
+            sig: signature.clone(),
+            keyid: None,
+        }],
+    };
     Ok((envelope, signature))
 }
+
+/// The pre-authentication encoding, read without a copy of the payload.
+struct InTwoParts {
+    parts: [Bytes; 2],
+    at: usize,
+}
+
+impl InTwoParts {
+    fn new(header: Bytes, payload: Bytes) -> Self {
+        Self {
+            parts: [header, payload],
+            at: 0,
+        }
+    }
+}
+
+impl Read for InTwoParts {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let [header, payload] = &self.parts;
+        let rest = match header.get(self.at..) {
+            Some(rest) if !rest.is_empty() => rest,
+            _ => payload.get(self.at - header.len()..).unwrap_or_default(),
+        };
+        let count = rest.len().min(into.len());
+        into[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+impl Seek for InTwoParts {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let end = self.parts[0].len() + self.parts[1].len();
+        let from = |start: usize, by: i64| match usize::try_from(by.unsigned_abs()) {
+            Ok(count) if by < 0 => start.checked_sub(count),
+            Ok(count) => start.checked_add(count),
+            Err(_) => None,
+        };
+        let to = match to {
+            SeekFrom::Start(at) => usize::try_from(at).ok(),
+            SeekFrom::End(by) => from(end, by),
+            SeekFrom::Current(by) => from(self.at, by),
+        };
+        let to = to.filter(|to| *to <= end);
+        self.at = to.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at as u64)
+    }
+}
+
+/// Predicates are compared as the texts they are, and the rest of a statement is small: two that say the same do not differ
+/// by more bytes than this.
+const MAX_REWRITTEN: usize = 1 << 20;
 
 /// Whether a statement says the same as ours, although it may be written in other bytes: cosign writes
 /// `"annotations":{}` where there are none.
 pub(crate) fn says_the_same(payload: &[u8], ours: &[u8]) -> bool {
+    if payload.len().abs_diff(ours.len()) > MAX_REWRITTEN {
+        return false;
+    }
     let rewritten = |json| serde_json::to_vec(&statement::Statement::parse(json).ok()?).ok();
     payload == ours || rewritten(payload).is_some_and(|json| rewritten(ours) == Some(json))
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sealmark_formats::bundle::{LogEntry, Material};
+use sealmark_keys::KeyType;
 use sealmark_kms::Signer;
 use sealmark_verify::policy::{self, Match};
 use sealmark_verify::{Demand, Kind, Policy, Requirement, TrustedMaterial};
@@ -209,6 +210,34 @@ impl Signatory {
     /// Whether anybody else is to see the signatures.
     pub(crate) fn has_witnesses(&self) -> bool {
         self.services.have_witnesses()
+    }
+
+    /// Says, before anything is signed, if a statement of so many bytes is too large for logs to take its envelope.
+    ///
+    /// # Errors
+    /// [`Error::Services`] if they cannot take its digest either.
+    pub(crate) fn check_size_for_logs(&self, statement: usize) -> Result<(), Error> {
+        if !log::is_too_large(statement) || self.services.logs.is_empty() {
+            return Ok(());
+        }
+        let size = format!(
+            "the envelope of {} MiB is larger than logs take ({} MiB)",
+            log::envelope_size(statement) >> 20,
+            log::MAX_ENVELOPE >> 20
+        );
+        if self.signer.public_key().key_type() == KeyType::Ed25519 {
+            return Err(Error::Services(format!(
+                "{size}, and of a signature by an Ed25519 key they cannot take the digest either: sign with another key, \
+                 or without a log (--tlog-upload=false)"
+            )));
+        }
+        // Logs of version 2 take digests only, and need no word about it.
+        if self.services.logs.iter().any(|log| log.version != Some(2)) {
+            (self.progress)(&format!(
+                "{size}: they get the digest of what is signed instead (hashedrekord)"
+            ));
+        }
+        Ok(())
     }
 
     /// Shows the signature to everybody who is to see it.

@@ -251,7 +251,7 @@ fn key_digest(key: &PublicKey) -> Digest {
 fn certificate_checks(
     leaf: &Certificate,
     others: &[Certificate],
-    signed: &Signed,
+    signed: &Signed<'_>,
     times: &[i64],
     context: &Context<'_>,
     run: &mut Run,

@@ -60,7 +60,7 @@ impl Evidence {
 }
 
 fn subject(statement: &[u8]) -> Option<Digest> {
-    let statement = Statement::parse(statement).ok()?;
+    let statement = Statement::parse_head(statement).ok()?;
     statement
         .subject
         .iter()

@@ -36,7 +36,7 @@ pub(crate) struct Proven {
 
 /// Checks every entry. `stamped` are the times that timestamps prove. Some may be of logs that are not trusted: these do not count, and do not hurt.
 pub(crate) fn check(
-    signed: &Signed,
+    signed: &Signed<'_>,
     signer: &PublicKey,
     context: &Context<'_>,
     stamped: &[i64],
@@ -78,7 +78,7 @@ pub(crate) fn check(
 
 fn one<'a>(
     entry: &LogEntry,
-    signed: &Signed,
+    signed: &Signed<'_>,
     signer: &PublicKey,
     context: &Context<'a>,
     stamped: &[i64],
@@ -222,7 +222,7 @@ fn witnessed(checkpoint: &str, wanted: &Witnesses) -> Result<(), String> {
 }
 
 /// The keys that log entries name as the signer's, believed or not.
-pub(crate) fn named_keys(signed: &Signed) -> Vec<PublicKey> {
+pub(crate) fn named_keys(signed: &Signed<'_>) -> Vec<PublicKey> {
     let mut keys = Vec::new();
     for entry in &signed.log_entries {
         let Ok(EntryBody::Claims(claims)) = EntryBody::parse(&entry.canonicalized_body) else {
@@ -248,7 +248,7 @@ fn host(url: &str) -> &str {
 /// The entry must be about this signature, by this signer, over this content.
 fn bound(
     entry: &LogEntry,
-    signed: &Signed,
+    signed: &Signed<'_>,
     signer: &PublicKey,
     artifact: &Artifact<'_>,
 ) -> Result<(), String> {
@@ -305,7 +305,7 @@ fn bound(
 
 fn over_content(
     claims: &EntryClaims,
-    payload: &Payload,
+    payload: &Payload<'_>,
     artifact: &Artifact<'_>,
 ) -> Result<(), String> {
     let other =
@@ -313,7 +313,7 @@ fn over_content(
     let mut compared = false;
     if let Some(claimed) = &claims.artifact_digest {
         let same = match payload {
-            Payload::Claims { signed, .. } => Digest::of(claimed.algorithm(), signed) == *claimed,
+            Payload::Claims { signed, .. } => signed.digest(claimed.algorithm()) == *claimed,
             Payload::Artifact { .. } => artifact.digests().any(|digest| digest == claimed),
         };
         if !same {
@@ -322,14 +322,10 @@ fn over_content(
         compared = true;
     }
     if let Some(claimed) = &claims.payload_digest {
-        let Payload::Claims {
-            envelope: Some(envelope),
-            ..
-        } = payload
-        else {
+        let Some(statement) = payload.statement() else {
             return Err("it is of an envelope, and the signature has none".to_owned());
         };
-        if Digest::of(claimed.algorithm(), &envelope.payload) != *claimed {
+        if Digest::of(claimed.algorithm(), statement) != *claimed {
             return Err(other("payload digest", claimed));
         }
         compared = true;

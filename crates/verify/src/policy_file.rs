@@ -31,20 +31,24 @@
 //! ```
 
 mod pattern;
+mod programs;
+mod provenance;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sealmark_formats::predicate_type::PredicateType;
 use sealmark_keys::PublicKey;
 
 pub use self::wire::{
-    AttestationWanted, ConditionText, GithubWorkflow, LogWanted, Number, OneOrMore, PolicyFile,
-    Rule, SignatureWanted, SignerRef, SignerText, WitnessText, Word,
+    AttestationWanted, CelFile, CelText, ConditionText, GithubWorkflow, Located, LogWanted, Number,
+    OneOrMore, PolicyFile, Program, Rule, SignatureWanted, SignerRef, SignerText, SlsaText,
+    WitnessText, Word,
 };
 use crate::policy::{
-    Attestation, Condition, Demand, Identity, Kind, Match, Policy, Requirement, Signer, Test,
-    Witnesses,
+    Attestation, Condition, Demand, Identity, Kind, Match, Policy, PredicateCheck, Requirement,
+    Signer, Test, Witnesses,
 };
 use crate::predicate::check_path;
 
@@ -99,7 +103,7 @@ impl PolicyFile {
         file.revokers(&mut |_| None)?;
         for (index, rule) in file.rules.iter().enumerate() {
             file.check(rule)
-                .map_err(|cause| error(format!("rules[{index}]: {cause}")))?;
+                .map_err(|cause| error(programs::located(yaml, index, &cause.to_string())))?;
         }
         Ok(file)
     }
@@ -230,7 +234,13 @@ impl Rule {
         Ok(keys.into_iter().collect())
     }
 
-    /// The policy of this rule, with the keys that were loaded.
+    /// The programs that the caller has to compile, each with the line that it stands in.
+    pub fn programs(&self) -> Vec<(Program, Option<u64>)> {
+        let each = self.attestations.iter();
+        each.flat_map(AttestationWanted::programs).collect()
+    }
+
+    /// The policy of this rule, with the keys that were loaded and the programs that were compiled.
     ///
     /// # Errors
     /// What is wrong and where.
@@ -238,6 +248,7 @@ impl Rule {
         &self,
         file: &PolicyFile,
         keys: &BTreeMap<String, PublicKey>,
+        programs: &BTreeMap<Program, Arc<dyn PredicateCheck>>,
     ) -> Result<Policy, PolicyFileError> {
         let mut missing = None;
         let mut load = |name: &str| {
@@ -247,8 +258,23 @@ impl Rule {
             }
             key
         };
-        let demands = self.demands(file, &mut load)?;
+        let mut demands = self.demands(file, &mut load)?;
         let revokers = file.revokers(&mut load)?;
+        let wanted = demands
+            .iter_mut()
+            .filter_map(|demand| match &mut demand.kind {
+                Kind::Attestation(wanted) => Some(wanted),
+                _ => None,
+            });
+        // There is one demand for each of them, in their order.
+        for (wanted, text) in wanted.zip(&self.attestations) {
+            for (program, _) in text.programs() {
+                let check = programs
+                    .get(&program)
+                    .ok_or_else(|| error(format!("{program} was not compiled")))?;
+                wanted.checks.push(Arc::clone(check));
+            }
+        }
         match missing {
             Some(name) => Err(error(format!("the key {name} was not loaded"))),
             None => Ok(Policy { demands, revokers }),
@@ -414,6 +440,16 @@ impl AttestationWanted {
         {
             return Err(error("type is an empty list: leave it out for every type"));
         }
+        for (program, line) in self.programs() {
+            if program.is_empty() {
+                let line = line.map(|line| format!(", in line {line}"));
+                return Err(error(format!(
+                    "{} is empty{}",
+                    program.language(),
+                    line.unwrap_or_default()
+                )));
+            }
+        }
         let mut types = Vec::new();
         for name in self.types.iter().flat_map(OneOrMore::iter) {
             types.extend(PredicateType::named(name).map_err(|cause| error(cause.to_string()))?);
@@ -427,7 +463,8 @@ impl AttestationWanted {
             types,
             predicate,
             every: self.every,
-            slsa: None,
+            slsa: self.slsa.as_ref().map(|text| Box::new(text.into())),
+            // The caller compiles them.
             checks: Vec::new(),
         })
     }

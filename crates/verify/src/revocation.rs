@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use sealmark_formats::Digest;
 use sealmark_formats::revocation::{REVOCATION_V1, Revocation, Scope, SignerName, Window};
-use sealmark_formats::statement::Statement;
+use sealmark_formats::statement::{self, Statement};
 
 use crate::artifact::Artifact;
 use crate::checks::{self, Context};
@@ -36,19 +36,19 @@ pub struct Revocations {
 
 /// Whether an attachment is a revocation, believed or not.
 pub fn is_revocation(evidence: &Evidence) -> bool {
-    statement(&evidence.content).is_some_and(|statement| statement.predicate_type == REVOCATION_V1)
+    head(&evidence.content).is_some_and(|statement| statement.predicate_type == REVOCATION_V1)
 }
 
-fn statement(content: &Content) -> Option<Statement> {
+fn head(content: &Content) -> Option<Statement> {
     use sealmark_formats::{bundle, dsse};
     match content {
         Content::Bundle(bundle) => match &bundle.content {
-            bundle::Content::Dsse(envelope) => Statement::parse(&envelope.payload).ok(),
+            bundle::Content::Dsse(envelope) => Statement::parse_head(&envelope.payload).ok(),
             bundle::Content::MessageSignature(_) => None,
         },
         Content::Envelope(detached) => dsse::Envelope::parse(&detached.payload)
             .ok()
-            .and_then(|envelope| Statement::parse(&envelope.payload).ok()),
+            .and_then(|envelope| Statement::parse_head(&envelope.payload).ok()),
         _ => None,
     }
 }
@@ -186,9 +186,8 @@ fn candidates<'a>(
     let mut all: Vec<Candidate<'_>> = all
         .filter(|evidence| is_revocation(evidence))
         .filter_map(|evidence| {
-            let (digest, statement) = read(&evidence.content)?;
+            let (digest, statement, predicate) = read(&evidence.content)?;
             let new = seen.insert(evidence.content.identity()?);
-            let predicate = statement.predicate.as_ref().map_or("null", |raw| raw.get());
             let subjects = statement.subject.iter().flat_map(|subject| &subject.digest);
             new.then(|| Candidate {
                 evidence,
@@ -377,15 +376,18 @@ fn own(context: &Context<'_>, attachments: &[Attachment]) -> Vec<Signer> {
     keys.chain(identities).collect()
 }
 
-/// The statement, and the SHA-256 of its bytes.
-fn read(content: &Content) -> Option<(Digest, Statement)> {
-    match Signed::read(content, true).ok()?.payload {
+/// The SHA-256 of a statement's bytes, its head and its predicate.
+fn read(content: &Content) -> Option<(Digest, Statement, String)> {
+    let payload = Signed::read(content, true).ok()?.payload;
+    let bytes = payload.statement()?;
+    let predicate = statement::predicate_of(bytes).map_or("null", |raw| raw.get());
+    let (digest, predicate) = (Digest::sha256(bytes), predicate.to_owned());
+    match payload {
         Payload::Claims {
-            envelope: Some(envelope),
             claims: Statements::InToto(statement),
             ..
-        } => Some((Digest::sha256(&envelope.payload), statement)),
-        _ => None,
+        } => Some((digest, statement, predicate)),
+        Payload::Claims { .. } | Payload::Artifact { .. } => None,
     }
 }
 

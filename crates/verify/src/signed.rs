@@ -1,11 +1,13 @@
 //! What an attachment says and who it says made it, read and not believed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sealmark_formats::bundle::{self, Bundle, LogEntry, Material, MessageSignature, Version};
 use sealmark_formats::simple_signing::SimpleSigning;
 use sealmark_formats::statement::Statement;
-use sealmark_formats::{Digest, dsse};
+use sealmark_formats::{Digest, HashAlgorithm, Hasher, dsse};
+use sealmark_keys::{PublicKey, Scheme};
 use sealmark_x509::{Certificate, SignedCertificateTimestamp};
 use serde_json::Value;
 
@@ -17,11 +19,11 @@ use crate::report::Claims;
 const MAX_LISTED: usize = 16;
 
 /// An attachment in the form that all checks use, whatever layout it came in.
-pub(crate) struct Signed {
+pub(crate) struct Signed<'a> {
     /// What the format is, for people.
     pub(crate) format: String,
     /// What is signed.
-    pub(crate) payload: Payload,
+    pub(crate) payload: Payload<'a>,
     /// The signature.
     pub(crate) signature: Vec<u8>,
     /// Who is said to have made it.
@@ -37,13 +39,13 @@ pub(crate) struct Signed {
 }
 
 /// What is signed.
-pub(crate) enum Payload {
+pub(crate) enum Payload<'a> {
     /// Bytes that carry claims.
     Claims {
         /// The bytes that the signature is over: the payload, or its pre-authentication encoding.
-        signed: Vec<u8>,
-        /// The envelope, if there is one: its payload is what logs hash.
-        envelope: Option<dsse::Envelope>,
+        signed: SignedBytes<'a>,
+        /// Whether the payload is that of an envelope: then it is what logs hash.
+        in_envelope: bool,
         /// What they say.
         claims: Statements,
     },
@@ -54,7 +56,54 @@ pub(crate) enum Payload {
     },
 }
 
-/// What a payload says of which artifacts.
+/// What a signature is over, in two parts, so that a large payload is not copied.
+pub(crate) struct SignedBytes<'a> {
+    /// What stands before the payload; nothing where it is signed as it is.
+    header: Vec<u8>,
+    /// The payload.
+    pub(crate) payload: Cow<'a, [u8]>,
+}
+
+impl SignedBytes<'_> {
+    /// The digest of all that is signed.
+    pub(crate) fn digest(&self, algorithm: HashAlgorithm) -> Digest {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(&self.header);
+        hasher.update(&self.payload);
+        hasher.finish()
+    }
+
+    /// Checks a signature over it.
+    pub(crate) fn verify(&self, key: &PublicKey, signature: &[u8]) -> Result<Scheme, String> {
+        if self.header.is_empty() {
+            let checked = key.verify(&self.payload, signature);
+            return checked.map_err(|error| error.to_string());
+        }
+        let mut verifier = key.stream_verifier(signature, None);
+        verifier.update(&self.header);
+        verifier.update(&self.payload);
+        let checked = verifier.finish();
+        checked
+            .map(|(scheme, _)| scheme)
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl Payload<'_> {
+    /// The statement, if there is one, as it is in its envelope.
+    pub(crate) fn statement(&self) -> Option<&[u8]> {
+        match self {
+            Self::Claims {
+                signed,
+                in_envelope: true,
+                ..
+            } => Some(&signed.payload),
+            _ => None,
+        }
+    }
+}
+
+/// What a payload says of which artifacts. Of a statement it is the head, without the predicate.
 pub(crate) enum Statements {
     SimpleSigning(SimpleSigning),
     InToto(Statement),
@@ -78,9 +127,12 @@ pub(crate) enum EntryProof {
     InclusionProof,
 }
 
-impl Signed {
+impl<'a> Signed<'a> {
     /// Reads an attachment; see [`Demand::allow_certificate_chain`](crate::Demand::allow_certificate_chain).
-    pub(crate) fn read(content: &Content, allow_certificate_chain: bool) -> Result<Self, Failure> {
+    pub(crate) fn read(
+        content: &'a Content,
+        allow_certificate_chain: bool,
+    ) -> Result<Self, Failure> {
         match content {
             Content::Unreadable(reason) => Err(malformed(reason.clone())),
             Content::Bundle(bundle) => from_bundle(bundle, allow_certificate_chain),
@@ -88,8 +140,11 @@ impl Signed {
                 let claims = SimpleSigning::parse(&detached.payload)
                     .map_err(|error| malformed(error.to_string()))?;
                 let payload = Payload::Claims {
-                    signed: detached.payload.clone(),
-                    envelope: None,
+                    signed: SignedBytes {
+                        header: Vec::new(),
+                        payload: Cow::Borrowed(&detached.payload),
+                    },
+                    in_envelope: false,
                     claims: Statements::SimpleSigning(claims),
                 };
                 let signature = detached.signature.clone();
@@ -103,7 +158,7 @@ impl Signed {
             Content::Envelope(detached) => {
                 let envelope = dsse::Envelope::parse(&detached.payload)
                     .map_err(|error| malformed(error.to_string()))?;
-                let (payload, signature) = in_envelope(&envelope)?;
+                let (payload, signature) = in_envelope(Cow::Owned(envelope))?;
                 from_detached("DSSE envelope", payload, signature, detached)
             }
             Content::Blob(detached) => {
@@ -149,10 +204,10 @@ impl Signed {
     }
 
     /// The annotations that speak for the artifact with this digest.
-    pub(crate) fn annotations<'a>(
-        &'a self,
-        digest: &'a Digest,
-    ) -> Vec<&'a BTreeMap<String, Value>> {
+    pub(crate) fn annotations<'b>(
+        &'b self,
+        digest: &'b Digest,
+    ) -> Vec<&'b BTreeMap<String, Value>> {
         match &self.payload {
             Payload::Artifact { .. } => Vec::new(),
             Payload::Claims {
@@ -178,7 +233,7 @@ fn certificate(der: &[u8]) -> Result<Certificate, Failure> {
     Certificate::from_der(der).map_err(|error| malformed(format!("the certificate: {error}")))
 }
 
-fn from_bundle(bundle: &Bundle, allow_certificate_chain: bool) -> Result<Signed, Failure> {
+fn from_bundle(bundle: &Bundle, allow_certificate_chain: bool) -> Result<Signed<'_>, Failure> {
     let by = match &bundle.material {
         material @ Material::PublicKey { .. } => By::Key(material.key_digest()),
         Material::Certificate(der) => By::Certificate {
@@ -209,7 +264,7 @@ fn from_bundle(bundle: &Bundle, allow_certificate_chain: bool) -> Result<Signed,
     };
     let (what, payload, signature) = match &bundle.content {
         bundle::Content::Dsse(envelope) => {
-            let (payload, signature) = in_envelope(envelope)?;
+            let (payload, signature) = in_envelope(Cow::Borrowed(envelope))?;
             ("DSSE envelope", payload, signature)
         }
         bundle::Content::MessageSignature(MessageSignature { digest, signature }) => (
@@ -235,7 +290,7 @@ fn from_bundle(bundle: &Bundle, allow_certificate_chain: bool) -> Result<Signed,
     })
 }
 
-fn in_envelope(envelope: &dsse::Envelope) -> Result<(Payload, Vec<u8>), Failure> {
+fn in_envelope(envelope: Cow<'_, dsse::Envelope>) -> Result<(Payload<'_>, Vec<u8>), Failure> {
     if envelope.payload_type != dsse::IN_TOTO_PAYLOAD_TYPE {
         return Err(Failure::new(
             format!("payloadType {:?}", dsse::IN_TOTO_PAYLOAD_TYPE),
@@ -243,27 +298,34 @@ fn in_envelope(envelope: &dsse::Envelope) -> Result<(Payload, Vec<u8>), Failure>
         ));
     }
     let statement =
-        Statement::parse(&envelope.payload).map_err(|error| malformed(error.to_string()))?;
+        Statement::parse_head(&envelope.payload).map_err(|error| malformed(error.to_string()))?;
     let [signature] = envelope.signatures.as_slice() else {
         return Err(Failure::new(
             "exactly one signature in the envelope",
             format!("{}", envelope.signatures.len()),
         ));
     };
+    let signature = signature.sig.clone();
     let payload = Payload::Claims {
-        signed: envelope.pae(),
-        envelope: Some(envelope.clone()),
+        signed: SignedBytes {
+            header: dsse::pae_header(&envelope.payload_type, envelope.payload.len()),
+            payload: match envelope {
+                Cow::Borrowed(envelope) => Cow::Borrowed(&envelope.payload),
+                Cow::Owned(envelope) => Cow::Owned(envelope.payload),
+            },
+        },
+        in_envelope: true,
         claims: Statements::InToto(statement),
     };
-    Ok((payload, signature.sig.clone()))
+    Ok((payload, signature))
 }
 
-fn from_detached(
+fn from_detached<'a>(
     format: &str,
-    payload: Payload,
+    payload: Payload<'a>,
     signature: Vec<u8>,
     detached: &Detached,
-) -> Result<Signed, Failure> {
+) -> Result<Signed<'a>, Failure> {
     let chain = |pem: &Vec<u8>| {
         Certificate::chain_from_pem(pem)
             .map_err(|error| malformed(format!("the certificate: {error}")))

@@ -9,7 +9,7 @@ mod source;
 
 use serde_json::Value;
 
-pub use expected::{Expected, Material, Mismatch};
+pub use expected::{Expected, MAX_LEVEL, Material, Mismatch, check_version};
 pub use source::GitSource;
 
 /// Predicate type of provenance version 0.2.

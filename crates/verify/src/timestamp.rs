@@ -24,7 +24,7 @@ pub(crate) struct Proven {
 
 /// Checks every timestamp. Each authority counts once, however many timestamps it gave and however often it is listed;
 /// every time that it gave is proven.
-pub(crate) fn check(signed: &Signed, trust: &TrustedMaterial, now: i64) -> Proven {
+pub(crate) fn check(signed: &Signed<'_>, trust: &TrustedMaterial, now: i64) -> Proven {
     let mut proven = Proven::default();
     let mut counted = BTreeSet::new();
     for response in &signed.timestamps {

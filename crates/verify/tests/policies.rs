@@ -400,7 +400,9 @@ fn a_policy_file_becomes_a_policy() {
         ("release.pub".to_owned(), one.public_key().clone()),
         ("awskms:///alias/x".to_owned(), two.public_key().clone()),
     ]);
-    let policy = rule.policy(&file, &keys).expect("a policy");
+    let policy = rule
+        .policy(&file, &keys, &BTreeMap::new())
+        .expect("a policy");
     let [signature, attestation] = policy.demands.as_slice() else {
         panic!("two demands, not {:#?}", policy.demands);
     };
@@ -424,7 +426,7 @@ fn a_policy_file_becomes_a_policy() {
         (3, 2, true)
     );
     assert_eq!(
-        rule.policy(&file, &BTreeMap::new())
+        rule.policy(&file, &BTreeMap::new(), &BTreeMap::new())
             .expect_err("no keys")
             .to_string(),
         "the key awskms:///alias/x was not loaded",
@@ -451,6 +453,173 @@ fn what_is_written_is_read_again() {
     let again = PolicyFile::parse(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
     assert_eq!(again.to_yaml(), yaml);
     assert_eq!(format!("{again:?}"), format!("{file:?}"));
+}
+
+/// `yes` and `no` stand for policies in some language.
+#[derive(Debug)]
+struct Word(String);
+
+impl policy::PredicateCheck for Word {
+    fn name(&self) -> String {
+        self.0.clone()
+    }
+
+    fn asks(&self) -> String {
+        "it to be yes".to_owned()
+    }
+
+    fn check(&self, _: &str) -> Result<(), String> {
+        match self.0.as_str() {
+            "yes" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    }
+}
+
+const PROGRAMS: &str = r#"version: 1
+rules:
+  - images: ["**"]
+    log: ignored
+    attestations:
+      - type: slsaprovenance1
+        signers: [{key: k}]
+        slsa:
+          builderId: https://builder.example/a
+          ref: refs/heads/main
+          versionedTag: v1.2
+          level: 1
+          materials: [git+https://git.example/app@sha256:0000000000000000000000000000000000000000000000000000000000000000]
+          inputs: {debug: false, jobs: 5, mode: "yes"}
+        rego:
+          - a.rego
+          - b.rego
+        cel:
+          - predicate.score >= 7
+          - file: c.cel
+        every: true
+"#;
+
+#[test]
+fn a_policy_file_names_provenance_and_policies_in_other_languages() {
+    use sealmark_verify::policy_file::Program;
+    let file = PolicyFile::parse(PROGRAMS).expect("a policy");
+    // What is written is read again, and says the same.
+    let again = PolicyFile::parse(&file.to_yaml()).expect("a policy");
+    assert_eq!(again.to_yaml(), file.to_yaml());
+    let rule = &file.rules[0];
+    let programs = rule.programs();
+    let rego = Program::Rego(vec!["a.rego".to_owned(), "b.rego".to_owned()]);
+    let cel = Program::Cel("predicate.score >= 7".to_owned());
+    let cel_file = Program::CelFile("c.cel".to_owned());
+    assert_eq!(
+        programs,
+        [
+            (rego.clone(), Some(16)),
+            (cel.clone(), Some(19)),
+            (cel_file.clone(), Some(20))
+        ]
+    );
+    let signer = key();
+    let keys = BTreeMap::from([("k".to_owned(), signer.public_key().clone())]);
+    let check = |word: &str| -> std::sync::Arc<dyn policy::PredicateCheck> {
+        std::sync::Arc::new(Word(word.to_owned()))
+    };
+    let mut checks = BTreeMap::from([(rego.clone(), check("yes")), (cel, check("yes"))]);
+    let error = rule.policy(&file, &keys, &checks).expect_err("one lacks");
+    assert_eq!(
+        error.to_string(),
+        "the policy in CEL c.cel was not compiled"
+    );
+    checks.insert(cel_file, check("yes"));
+    let policy = rule.policy(&file, &keys, &checks).expect("a policy");
+    let Kind::Attestation(wanted) = &policy.demands[0].kind else {
+        panic!("an attestation");
+    };
+    let slsa = wanted.slsa.as_ref().expect("provenance");
+    assert_eq!(slsa.git_ref.as_deref(), Some("refs/heads/main"));
+    assert_eq!(slsa.versioned_tag.as_deref(), Some("v1.2"));
+    assert_eq!(slsa.materials[0].uri, "git+https://git.example/app");
+    assert_eq!(
+        slsa.inputs,
+        [("debug", "false"), ("jobs", "5"), ("mode", "yes")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+    assert_eq!((wanted.checks.len(), wanted.every), (3, true));
+
+    // Whoever says no is heard.
+    let yes = "version: 1\nrules: [{images: ['**'], log: ignored, attestations: [{type: 'https://e.example/r', \
+               signers: [{key: k}], rego: [a.rego, b.rego]}]}]";
+    let file = PolicyFile::parse(yes).expect("a policy");
+    for (word, verdict) in [
+        ("yes", Verdict::Verified),
+        ("no", Verdict::NoMatchingSignatures),
+    ] {
+        let checks = BTreeMap::from([(rego.clone(), check(word))]);
+        let policy = file.rules[0].policy(&file, &keys, &checks).expect("one");
+        let evidence = attested(&signer, "https://e.example/r", &json!({"a": 1}));
+        let report = verify(&[evidence], policy.demands);
+        assert_eq!(report.verdict, verdict, "{word}: {report:#?}");
+    }
+}
+
+#[test]
+fn mistakes_in_what_attestations_must_say_have_their_line() {
+    for (from, to, expected) in [
+        ("versionedTag: v1.2", "versionedTag: '1.2'", "line 11"),
+        (
+            "versionedTag: v1.2",
+            "versionedTag: '1.2'",
+            "1.2: a version is written v1, v1.2 or v1.2.3",
+        ),
+        ("level: 1", "level: 4", "4: SLSA has build levels 1 to 3"),
+        ("level: 1", "level: 4", "line 12"),
+        ("level: 1", "levels: 1", "levels"),
+        (
+            "ref: refs/heads/main",
+            "ref: ''",
+            "it is empty: is a variable not set?",
+        ),
+        ("ref: refs/heads/main", "ref: ", "line 10"),
+        (
+            "debug: false",
+            "debug: [1]",
+            "an input is a text, a number, or true or false",
+        ),
+        (
+            "materials: [git+https://git.example/app@",
+            "materials: ['@",
+            "names no material",
+        ),
+        (
+            "- predicate.score >= 7",
+            "- ''",
+            "line 6: rules[0]: attestations[0]: cel is empty, in line 19",
+        ),
+        (
+            "- file: c.cel",
+            "- files: c.cel",
+            "an expression in CEL, which is a text",
+        ),
+        ("- a.rego", "- ", "line 16"),
+        (
+            "type: slsaprovenance1",
+            "type: slsa11",
+            "line 6: rules[0]: attestations[0]: \"slsa11\" is no predicate type",
+        ),
+        (
+            "images: [\"**\"]",
+            "images: []",
+            "line 3: rules[0]: it is for nothing",
+        ),
+    ] {
+        let mut yaml = PROGRAMS.replace(from, to);
+        if to.starts_with("materials") {
+            yaml = yaml.replace("0]\n", "0']\n");
+        }
+        assert_ne!(yaml, PROGRAMS, "{from}");
+        let error = PolicyFile::parse(&yaml).expect_err(to).to_string();
+        assert!(error.contains(expected), "{to}: {error}");
+    }
 }
 
 /// What is wrong, and the message.
@@ -601,7 +770,7 @@ fn the_examples_of_the_manual_are_policies() {
         .skip(1)
         .map(|rest| rest.split("```").next().expect("an end"))
         .collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         PolicyFile::parse(example).unwrap_or_else(|error| panic!("{error}\n{example}"));
     }

@@ -4,6 +4,8 @@ use super::{
     Bundle, Content, InclusionProof, LogEntry, MAX_CERTIFICATES, MAX_HASHES, MAX_LOG_ENTRIES,
     MAX_TIMESTAMPS, Material, MessageSignature, Version,
 };
+use std::borrow::Cow;
+
 use crate::digest::Digest;
 use crate::dsse::Envelope;
 use crate::encoding::{ParseError, encode_base64};
@@ -13,10 +15,13 @@ mod message;
 
 use message::*;
 
+/// Room for what a bundle has beside the payload: a certificate, a log entry, a timestamp.
+const AROUND: usize = 16 << 10;
+
 const DOCUMENT: Document = Document("Sigstore bundle");
 
 pub(super) fn parse(json: &[u8]) -> Result<Bundle, ParseError> {
-    let raw: BundleJson = DOCUMENT.parse(json)?;
+    let raw: BundleJson<'_> = DOCUMENT.parse(json)?;
     let version = Version::read(DOCUMENT, &raw.media_type)?;
     let raw_material = raw
         .verification_material
@@ -76,7 +81,7 @@ fn material(
 
 fn content(
     message: Option<MessageSignatureJson>,
-    envelope: Option<EnvelopeJson>,
+    envelope: Option<EnvelopeJson<'_>>,
 ) -> Result<Content, ParseError> {
     match (message, envelope) {
         (Some(message), None) => {
@@ -100,7 +105,9 @@ fn content(
                 )));
             };
             Ok(Content::Dsse(Envelope {
-                payload: DOCUMENT.bytes("dsseEnvelope.payload", &envelope.payload)?,
+                payload: DOCUMENT
+                    .decoded("dsseEnvelope.payload", envelope.payload.0)?
+                    .into_owned(),
                 payload_type: envelope.payload_type,
                 signatures: vec![crate::dsse::Signature {
                     sig: DOCUMENT.bytes("dsseEnvelope.signatures.sig", &signature.sig)?,
@@ -210,7 +217,7 @@ pub(super) fn write(bundle: &Bundle) -> Vec<u8> {
         Content::Dsse(envelope) => (
             None,
             Some(EnvelopeJson {
-                payload: encode_base64(&envelope.payload),
+                payload: PayloadJson(Ok(Cow::Borrowed(&envelope.payload))),
                 payload_type: envelope.payload_type.clone(),
                 signatures: envelope
                     .signatures
@@ -223,13 +230,20 @@ pub(super) fn write(bundle: &Bundle) -> Vec<u8> {
             }),
         ),
     };
+    let payload = match &bundle.content {
+        Content::Dsse(envelope) => envelope.payload.len(),
+        Content::MessageSignature(_) => 0,
+    };
     let json = BundleJson {
         media_type: bundle.media_type.clone(),
         verification_material: Some(material),
         message_signature,
         dsse_envelope,
     };
-    serde_json::to_vec(&json).expect("strings serialise")
+    // A large payload is not moved while the text grows.
+    let mut text = Vec::with_capacity(payload.div_ceil(3) * 4 + AROUND);
+    serde_json::to_writer(&mut text, &json).expect("strings serialise, and memory takes them");
+    text
 }
 
 fn write_log_entry(entry: &LogEntry) -> LogEntryJson {

@@ -1,97 +1,45 @@
 //! By what each format is known.
 
+use core::fmt;
+
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::Format;
-use super::shape::{Rule, any, array, object, one_of, text};
+use super::table::Table;
 
 /// As much of a document that is not JSON as is looked at, in bytes.
 const START: usize = 4096;
 
-const SPDX_2_SHAPE: &[Rule] = &[
-    text("spdxVersion"),
-    text("SPDXID"),
-    text("name"),
-    text("dataLicense"),
-    text("documentNamespace"),
-    object("creationInfo"),
-    text("creationInfo.created"),
-    array("creationInfo.creators"),
-    text("packages[].SPDXID").if_present(),
-    text("packages[].name").if_present(),
-    text("relationships[].spdxElementId").if_present(),
-    text("relationships[].relatedSpdxElement").if_present(),
-    text("relationships[].relationshipType").if_present(),
-];
-const SPDX_3_SHAPE: &[Rule] = &[any("@context"), array("@graph")];
-const CYCLONEDX_SHAPE: &[Rule] = &[
-    one_of("bomFormat", &["CycloneDX"]),
-    text("specVersion"),
-    text("components[].type").if_present(),
-    text("components[].name").if_present(),
-    text("vulnerabilities[].id").optional(),
-];
-const SLSA_1_SHAPE: &[Rule] = &[
-    object("buildDefinition"),
-    text("buildDefinition.buildType"),
-    object("buildDefinition.externalParameters"),
-    object("runDetails"),
-    object("runDetails.builder"),
-    text("runDetails.builder.id"),
-];
-const SLSA_02_SHAPE: &[Rule] = &[object("builder"), text("builder.id"), text("buildType")];
-const LINK_SHAPE: &[Rule] = &[
-    one_of("_type", &["link"]).optional(),
-    text("name"),
-    any("materials"),
-    any("products"),
-];
-const OPENVEX_SHAPE: &[Rule] = &[
-    text("@context"),
-    text("@id"),
-    text("author"),
-    text("timestamp"),
-    any("version"),
-    array("statements"),
-    any("statements[].vulnerability"),
-    one_of(
-        "statements[].status",
-        &["not_affected", "affected", "fixed", "under_investigation"],
-    ),
-];
-const CSAF_SHAPE: &[Rule] = &[
-    object("document"),
-    text("document.category"),
-    text("document.csaf_version"),
-    object("document.publisher"),
-    text("document.title"),
-    object("document.tracking"),
-    text("document.tracking.id"),
-];
-const SARIF_SHAPE: &[Rule] = &[
-    one_of("version", &["2.1.0", "2.0.0"]),
-    array("runs"),
-    text("runs[].tool.driver.name"),
-];
-const VULN_SHAPE: &[Rule] = &[
-    object("invocation"),
-    object("scanner"),
-    text("scanner.uri"),
-    any("scanner.result").optional(),
-    object("metadata"),
-];
-const TEST_RESULT_SHAPE: &[Rule] = &[
-    one_of("result", &["PASSED", "WARNED", "FAILED"]),
-    array("configuration"),
-];
+/// A table of the folder `shapes`.
+macro_rules! table {
+    ($name:ident, $file:literal) => {
+        static $name: Table = Table::new(include_str!(concat!("shapes/", $file, ".txt")));
+    };
+}
 
-const fn json(name: &'static str, predicate_type: &'static str, shape: &'static [Rule]) -> Format {
+table!(SPDX_23_SHAPE, "spdx-2.3");
+table!(SPDX_2_SHAPE, "spdx-2");
+table!(SPDX_3_SHAPE, "spdx-3");
+table!(CYCLONEDX_14_SHAPE, "cyclonedx-1.4");
+table!(CYCLONEDX_15_SHAPE, "cyclonedx-1.5");
+table!(CYCLONEDX_16_SHAPE, "cyclonedx-1.6");
+table!(CYCLONEDX_SHAPE, "cyclonedx");
+table!(SLSA_1_SHAPE, "slsa-1");
+table!(SLSA_02_SHAPE, "slsa-0.2");
+table!(LINK_SHAPE, "link");
+table!(OPENVEX_02_SHAPE, "openvex-0.2");
+table!(OPENVEX_SHAPE, "openvex");
+table!(CSAF_SHAPE, "csaf-2.0");
+table!(SARIF_SHAPE, "sarif-2.1.0");
+table!(VULN_SHAPE, "vuln");
+table!(TEST_RESULT_SHAPE, "test-result");
+
+const fn json(name: &'static str, predicate_type: &'static str, shape: &'static Table) -> Format {
     Format {
         name,
         predicate_type,
-        is_json: true,
-        shape,
+        shape: Some(shape),
     }
 }
 
@@ -99,62 +47,76 @@ const fn plain(name: &'static str, predicate_type: &'static str) -> Format {
     Format {
         name,
         predicate_type,
-        is_json: false,
-        shape: &[],
+        shape: None,
     }
 }
 
-static SPDX_2: Format = json("SPDX 2 in JSON", "https://spdx.dev/Document", SPDX_2_SHAPE);
-static SPDX_3: Format = json("SPDX 3 in JSON", "https://spdx.dev/Document", SPDX_3_SHAPE);
-static SPDX_TAG_VALUE: Format = plain("SPDX 2 in tag-value", "https://spdx.dev/Document");
-static CYCLONEDX: Format = json(
-    "CycloneDX in JSON",
-    "https://cyclonedx.org/bom",
-    CYCLONEDX_SHAPE,
+static SPDX_23: Format = json(
+    "SPDX 2 in JSON",
+    "https://spdx.dev/Document",
+    &SPDX_23_SHAPE,
 );
+static SPDX_2: Format = json("SPDX 2 in JSON", "https://spdx.dev/Document", &SPDX_2_SHAPE);
+static SPDX_3: Format = json("SPDX 3 in JSON", "https://spdx.dev/Document", &SPDX_3_SHAPE);
+static SPDX_TAG_VALUE: Format = plain("SPDX 2 in tag-value", "https://spdx.dev/Document");
+static CYCLONEDX_14: Format = cyclonedx(&CYCLONEDX_14_SHAPE);
+static CYCLONEDX_15: Format = cyclonedx(&CYCLONEDX_15_SHAPE);
+static CYCLONEDX_16: Format = cyclonedx(&CYCLONEDX_16_SHAPE);
+static CYCLONEDX: Format = cyclonedx(&CYCLONEDX_SHAPE);
 static CYCLONEDX_XML: Format = plain("CycloneDX in XML", "https://cyclonedx.org/bom");
 static SLSA_1: Format = json(
     "SLSA provenance 1",
     "https://slsa.dev/provenance/v1",
-    SLSA_1_SHAPE,
+    &SLSA_1_SHAPE,
 );
 static SLSA_02: Format = json(
     "SLSA provenance 0.2",
     "https://slsa.dev/provenance/v0.2",
-    SLSA_02_SHAPE,
+    &SLSA_02_SHAPE,
 );
-static LINK: Format = json("an in-toto link", "https://in-toto.io/Link/v1", LINK_SHAPE);
-static OPENVEX: Format = json("OpenVEX", "https://openvex.dev/ns", OPENVEX_SHAPE);
+static LINK: Format = json("an in-toto link", "https://in-toto.io/Link/v1", &LINK_SHAPE);
+static OPENVEX_02: Format = json("OpenVEX", "https://openvex.dev/ns", &OPENVEX_02_SHAPE);
+static OPENVEX: Format = json("OpenVEX", "https://openvex.dev/ns", &OPENVEX_SHAPE);
 static CSAF: Format = json(
     "CSAF 2",
     "https://docs.oasis-open.org/csaf/csaf/v2.0",
-    CSAF_SHAPE,
+    &CSAF_SHAPE,
 );
 static SARIF: Format = json(
     "SARIF",
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0",
-    SARIF_SHAPE,
+    &SARIF_SHAPE,
 );
 static VULN: Format = json(
     "a vulnerability scan",
     "https://cosign.sigstore.dev/attestation/vuln/v1",
-    VULN_SHAPE,
+    &VULN_SHAPE,
 );
 static TEST_RESULT: Format = json(
     "in-toto test results",
     "https://in-toto.io/attestation/test-result/v0.1",
-    TEST_RESULT_SHAPE,
+    &TEST_RESULT_SHAPE,
 );
 
+const fn cyclonedx(shape: &'static Table) -> Format {
+    json("CycloneDX in JSON", "https://cyclonedx.org/bom", shape)
+}
+
+/// Of several versions the last one is that of those without a table of their own.
 pub(super) static FORMATS: &[&Format] = &[
+    &SPDX_23,
     &SPDX_2,
     &SPDX_3,
     &SPDX_TAG_VALUE,
+    &CYCLONEDX_14,
+    &CYCLONEDX_15,
+    &CYCLONEDX_16,
     &CYCLONEDX,
     &CYCLONEDX_XML,
     &SLSA_1,
     &SLSA_02,
     &LINK,
+    &OPENVEX_02,
     &OPENVEX,
     &CSAF,
     &SARIF,
@@ -162,61 +124,144 @@ pub(super) static FORMATS: &[&Format] = &[
     &TEST_RESULT,
 ];
 
-/// The members by which JSON formats are told apart.
-#[derive(Deserialize)]
+/// The members by which JSON formats are told apart. Whatever else they hold is passed over, and nothing is kept.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Marks {
     #[serde(rename = "spdxVersion")]
-    spdx_version: Option<IgnoredAny>,
+    spdx_version: Mark,
     #[serde(rename = "@context")]
-    context: Option<Text>,
+    context: Mark,
     #[serde(rename = "@graph")]
-    graph: Option<IgnoredAny>,
+    graph: Mark,
     #[serde(rename = "bomFormat")]
-    bom_format: Option<IgnoredAny>,
+    bom_format: Mark,
+    #[serde(rename = "specVersion")]
+    spec_version: Mark,
     #[serde(rename = "buildDefinition")]
-    build_definition: Option<IgnoredAny>,
+    build_definition: Mark,
     #[serde(rename = "runDetails")]
-    run_details: Option<IgnoredAny>,
-    builder: Option<IgnoredAny>,
+    run_details: Mark,
+    builder: Mark,
     #[serde(rename = "buildType")]
-    build_type: Option<IgnoredAny>,
-    materials: Option<IgnoredAny>,
-    products: Option<IgnoredAny>,
-    byproducts: Option<IgnoredAny>,
-    document: Option<Document>,
-    runs: Option<IgnoredAny>,
+    build_type: Mark,
+    materials: Mark,
+    products: Mark,
+    byproducts: Mark,
+    document: Mark,
+    runs: Mark,
     #[serde(rename = "$schema")]
-    schema: Option<Text>,
-    scanner: Option<IgnoredAny>,
-    invocation: Option<IgnoredAny>,
-    result: Option<Text>,
+    schema: Mark,
+    scanner: Mark,
+    invocation: Mark,
+    result: Mark,
     #[serde(rename = "passedTests")]
-    passed_tests: Option<IgnoredAny>,
-    configuration: Option<IgnoredAny>,
+    passed_tests: Mark,
+    configuration: Mark,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Document {
-    Object { csaf_version: Option<IgnoredAny> },
-    Other(IgnoredAny),
-}
-
-/// A text, or something else that is not looked at.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
+/// What a member tells.
+#[derive(Default)]
+enum Mark {
+    #[default]
+    Missing,
     Text(String),
-    Other(IgnoredAny),
+    /// An object with a member `csaf_version`.
+    Csaf,
+    Other,
 }
 
-impl Text {
-    fn contains(this: Option<&Self>, part: &str) -> bool {
-        matches!(this, Some(Self::Text(text)) if text.contains(part))
+impl Mark {
+    fn is_there(&self) -> bool {
+        !matches!(self, Self::Missing)
     }
 
-    fn is_one_of(this: Option<&Self>, texts: &[&str]) -> bool {
-        matches!(this, Some(Self::Text(text)) if texts.contains(&text.as_str()))
+    fn contains(&self, part: &str) -> bool {
+        matches!(self, Self::Text(text) if text.contains(part))
+    }
+
+    fn is_one_of(&self, texts: &[&str]) -> bool {
+        matches!(self, Self::Text(text) if texts.contains(&text.as_str()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Mark {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MarkVisitor)
+    }
+}
+
+struct MarkVisitor;
+
+impl<'de> Visitor<'de> for MarkVisitor {
+    type Value = Mark;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Mark, E> {
+        Ok(match text.len() > START {
+            true => Mark::Other,
+            false => Mark::Text(text.to_owned()),
+        })
+    }
+
+    fn visit_unit<E>(self) -> Result<Mark, E> {
+        Ok(Mark::Missing)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Mark, E> {
+        Ok(Mark::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Mark, E> {
+        Ok(Mark::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Mark, E> {
+        Ok(Mark::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Mark, E> {
+        Ok(Mark::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Mark, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Mark::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Mark, A::Error> {
+        let mut mark = Mark::Other;
+        while let Some(IsCsafVersion(is)) = map.next_key()? {
+            map.next_value::<IgnoredAny>()?;
+            if is {
+                mark = Mark::Csaf;
+            }
+        }
+        Ok(mark)
+    }
+}
+
+/// Whether the name of a member is `csaf_version`.
+struct IsCsafVersion(bool);
+
+impl<'de> Deserialize<'de> for IsCsafVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = IsCsafVersion;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<IsCsafVersion, E> {
+                Ok(IsCsafVersion(name == "csaf_version"))
+            }
+        }
+        deserializer.deserialize_str(NameVisitor)
     }
 }
 
@@ -241,42 +286,53 @@ pub(super) fn format(document: &[u8]) -> Option<&'static Format> {
 
 fn from_json(document: &[u8]) -> Option<&'static Format> {
     let marks: Marks = serde_json::from_slice(document).ok()?;
-    let csaf = matches!(
-        marks.document,
-        Some(Document::Object {
-            csaf_version: Some(_)
-        })
-    );
-    let context = marks.context.as_ref();
-    let table: [(bool, &'static Format); 11] = [
-        (marks.spdx_version.is_some(), &SPDX_2),
-        (marks.bom_format.is_some(), &CYCLONEDX),
-        (Text::contains(context, "openvex"), &OPENVEX),
+    let is = |mark: &Mark, version: &str| mark.is_one_of(&[version]);
+    let table: [(bool, &'static Format); 16] = [
+        (is(&marks.spdx_version, "SPDX-2.3"), &SPDX_23),
+        (marks.spdx_version.is_there(), &SPDX_2),
         (
-            Text::contains(context, "spdx.org/rdf/3") && marks.graph.is_some(),
+            marks.bom_format.is_there() && is(&marks.spec_version, "1.4"),
+            &CYCLONEDX_14,
+        ),
+        (
+            marks.bom_format.is_there() && is(&marks.spec_version, "1.5"),
+            &CYCLONEDX_15,
+        ),
+        (
+            marks.bom_format.is_there() && is(&marks.spec_version, "1.6"),
+            &CYCLONEDX_16,
+        ),
+        (marks.bom_format.is_there(), &CYCLONEDX),
+        (marks.context.contains("openvex.dev/ns/v0.2"), &OPENVEX_02),
+        (marks.context.contains("openvex"), &OPENVEX),
+        (
+            marks.context.contains("spdx.org/rdf/3") && marks.graph.is_there(),
             &SPDX_3,
         ),
         (
-            marks.build_definition.is_some() && marks.run_details.is_some(),
+            marks.build_definition.is_there() && marks.run_details.is_there(),
             &SLSA_1,
         ),
         (
-            marks.builder.is_some() && marks.build_type.is_some(),
+            marks.builder.is_there() && marks.build_type.is_there(),
             &SLSA_02,
         ),
-        (csaf, &CSAF),
+        (matches!(marks.document, Mark::Csaf), &CSAF),
         (
-            marks.runs.is_some() && Text::contains(marks.schema.as_ref(), "sarif"),
+            marks.runs.is_there() && marks.schema.contains("sarif"),
             &SARIF,
         ),
-        (marks.scanner.is_some() && marks.invocation.is_some(), &VULN),
         (
-            marks.materials.is_some() && marks.products.is_some() && marks.byproducts.is_some(),
+            marks.scanner.is_there() && marks.invocation.is_there(),
+            &VULN,
+        ),
+        (
+            marks.materials.is_there() && marks.products.is_there() && marks.byproducts.is_there(),
             &LINK,
         ),
         (
-            Text::is_one_of(marks.result.as_ref(), &["PASSED", "WARNED", "FAILED"])
-                && (marks.passed_tests.is_some() || marks.configuration.is_some()),
+            marks.result.is_one_of(&["PASSED", "WARNED", "FAILED"])
+                && (marks.passed_tests.is_there() || marks.configuration.is_there()),
             &TEST_RESULT,
         ),
     ];
@@ -287,6 +343,15 @@ fn from_json(document: &[u8]) -> Option<&'static Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_table_is_read() {
+        for format in FORMATS {
+            if let Some(table) = format.shape {
+                assert!(!table.shape().objects.is_empty(), "{format}");
+            }
+        }
+    }
 
     #[test]
     fn each_format_is_known_by_its_content() {

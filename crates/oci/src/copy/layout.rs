@@ -23,17 +23,19 @@ use crate::manifest::{Descriptor, REF_NAME_ANNOTATION};
 use crate::reference::attachment_tag;
 
 pub(super) async fn write(
-    source: &Source,
     plan: &Plan,
-    blobs: &[Descriptor],
+    blobs: &[(&Source, Vec<Descriptor>)],
     layout: &Layout,
     name: Option<&str>,
     progress: Arc<dyn Progress>,
 ) -> Result<Sent, Error> {
     layout.sweep()?;
     let (count, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
-    stream::iter(blobs)
-        .map(|blob| {
+    let each = blobs
+        .iter()
+        .flat_map(|(source, blobs)| blobs.iter().map(move |blob| (*source, blob)));
+    stream::iter(each)
+        .map(|(source, blob)| {
             let (count, bytes, progress) = (&count, &bytes, &progress);
             async move {
                 if has_blob(layout, &blob.digest, blob.size).await? {
@@ -66,7 +68,7 @@ pub(super) async fn write(
     Ok(Sent {
         blobs: count,
         bytes: bytes.into_inner(),
-        present: blobs.len() - count,
+        present: blobs.iter().map(|(_, blobs)| blobs.len()).sum::<usize>() - count,
         manifests,
     })
 }

@@ -83,6 +83,7 @@ impl Plan {
     /// Reads everything that is to be moved.
     pub(super) async fn make(
         source: &Source,
+        attached: &Source,
         image: &Digest,
         options: &Options,
     ) -> Result<Self, Error> {
@@ -100,6 +101,7 @@ impl Plan {
         };
         let mut walk = Walk {
             source,
+            attached_in: attached,
             listed,
             root: root.digest.clone(),
             only: options.only,
@@ -121,11 +123,17 @@ impl Plan {
         })
     }
 
-    /// The blobs that the manifests name, each once. Layers that the image only points at, elsewhere, are not moved.
-    pub(super) fn blobs(&self) -> Result<Vec<Descriptor>, Error> {
-        let mut sizes: BTreeMap<&Digest, u64> = BTreeMap::new();
-        let mut blobs = Vec::new();
+    /// The blobs that the manifests of images name, and those of attachments. Each is named once, unless they go `apart`.
+    /// Layers that an image only points at, elsewhere, are not moved.
+    pub(super) fn blobs(&self, apart: bool) -> Result<(Vec<Descriptor>, Vec<Descriptor>), Error> {
+        let mut sizes: BTreeMap<(&Digest, bool), u64> = BTreeMap::new();
+        let (mut of_images, mut of_attachments) = (Vec::new(), Vec::new());
         for item in &self.items {
+            let attached = item.role != Role::Image;
+            let blobs = match attached {
+                true => &mut of_attachments,
+                false => &mut of_images,
+            };
             let named: Vec<&Descriptor> = match &item.parsed {
                 Parsed::Image(image) => image.layers.iter().chain([&image.config]).collect(),
                 Parsed::Index(index) => {
@@ -138,7 +146,7 @@ impl Plan {
                 {
                     continue;
                 }
-                match sizes.insert(&blob.digest, blob.size) {
+                match sizes.insert((&blob.digest, apart && attached), blob.size) {
                     None => blobs.push(blob.clone()),
                     Some(size) if size == blob.size => {}
                     Some(size) => {
@@ -147,7 +155,7 @@ impl Plan {
                     }
                 }
             }
-            if blobs.len() > MAX_BLOBS {
+            if sizes.len() > MAX_BLOBS {
                 let what = format!("blobs of {}", self.root.digest);
                 return Err(Error::TooMany {
                     what,
@@ -155,12 +163,14 @@ impl Plan {
                 });
             }
         }
-        Ok(blobs)
+        Ok((of_images, of_attachments))
     }
 }
 
 struct Walk<'a> {
     source: &'a Source,
+    /// Where attachments are.
+    attached_in: &'a Source,
     /// In a layout, what refers to what.
     listed: Option<BTreeMap<Digest, Vec<Descriptor>>>,
     root: Digest,
@@ -212,7 +222,10 @@ impl Walk<'_> {
             if children.is_empty() {
                 return Ok(());
             }
-            let source = self.source;
+            let source = match inside {
+                Role::Image => self.source,
+                _ => self.attached_in,
+            };
             level = stream::iter(children)
                 .map(|child| async move {
                     let manifest = source.manifest(&child.digest).await?;
@@ -363,7 +376,7 @@ impl Walk<'_> {
 
     async fn referrers(&self, subject: &Digest, is_image: bool) -> Result<Vec<Found>, Error> {
         let mut unreadable = None;
-        let listed = match (self.source, &self.listed) {
+        let listed = match (self.attached_in, &self.listed) {
             (_, Some(listed)) => Ok(listed.get(subject).cloned().unwrap_or_default()),
             (Source::Registry { client, repository }, None) if is_image => {
                 let (listed, fallback) = tokio::try_join!(
@@ -399,7 +412,7 @@ impl Walk<'_> {
             .filter(|digest| !self.seen.contains(digest));
         let found: Vec<Found> = stream::iter(new.collect::<Vec<_>>())
             .map(|digest| async move {
-                let what = match self.source.manifest(&digest).await {
+                let what = match self.attached_in.manifest(&digest).await {
                     Ok(manifest) => Ok((manifest, None)),
                     Err(error) => Err(crate::attachments::own_fault(error)?),
                 };
@@ -417,7 +430,7 @@ impl Walk<'_> {
 
     async fn legacy(&self, subject: &Digest, suffix: &'static str) -> Result<Vec<Found>, Error> {
         // cosign's marks in a layout do not say what they are about: it marks what belongs to the image itself.
-        if let Source::Layout(layout) = self.source
+        if let Source::Layout(layout) = self.attached_in
             && *subject != self.root
         {
             let tag = crate::reference::attachment_tag("", subject, suffix);
@@ -431,7 +444,7 @@ impl Walk<'_> {
                 return Ok(Vec::new());
             }
         }
-        let found = self.source.legacy(subject, suffix).await?;
+        let found = self.attached_in.legacy(subject, suffix).await?;
         Ok(found
             .into_iter()
             .map(|manifest| Found {

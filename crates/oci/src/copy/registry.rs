@@ -51,15 +51,14 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    pub(super) async fn write(
-        &self,
-        plan: &Plan,
-        blobs: &[Descriptor],
-        tag: Option<&str>,
-        force: bool,
-    ) -> Result<Sent, Error> {
-        let mut sent = self.blobs(blobs).await?;
-        sent.manifests += self.manifests(plan).await?;
+    /// The image, the index and the images in it, without a tag.
+    pub(super) async fn images(&self, plan: &Plan) -> Result<usize, Error> {
+        self.manifests(plan, |role| *role == Role::Image).await
+    }
+
+    /// What is attached, found in the registry's own way.
+    pub(super) async fn attachments(&self, plan: &Plan, force: bool) -> Result<usize, Error> {
+        let mut sent = self.manifests(plan, |role| *role != Role::Image).await?;
         self.listed(plan).await?;
         let legacy = stream::iter(&plan.items)
             .filter_map(|item| async move {
@@ -72,19 +71,22 @@ impl Writer<'_> {
             .buffer_unordered(PARALLEL)
             .try_collect::<Vec<bool>>()
             .await?;
-        sent.manifests += legacy.into_iter().filter(|sent| *sent).count();
-        if let Some(tag) = tag {
-            // Again, since the copy may have taken long.
-            may_move(self.client, self.repository, tag, &plan.root.digest, force).await?;
-            let (media_type, bytes) = (&plan.root.media_type, plan.root.bytes.clone());
-            self.client
-                .push_manifest(self.repository, Some(tag), media_type, bytes)
-                .await?;
-        }
+        sent += legacy.into_iter().filter(|sent| *sent).count();
         Ok(sent)
     }
 
-    async fn blobs(&self, blobs: &[Descriptor]) -> Result<Sent, Error> {
+    /// Moves the tag to the image.
+    pub(super) async fn tag(&self, plan: &Plan, tag: &str, force: bool) -> Result<(), Error> {
+        // Again, since the copy may have taken long.
+        may_move(self.client, self.repository, tag, &plan.root.digest, force).await?;
+        let (media_type, bytes) = (&plan.root.media_type, plan.root.bytes.clone());
+        self.client
+            .push_manifest(self.repository, Some(tag), media_type, bytes)
+            .await?;
+        Ok(())
+    }
+
+    pub(super) async fn blobs(&self, blobs: &[Descriptor]) -> Result<Sent, Error> {
         let (count, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
         stream::iter(blobs)
             .map(|blob| {
@@ -135,9 +137,9 @@ impl Writer<'_> {
     }
 
     /// Images and parts of attached indexes, the deepest first; then what is attached, after what it is attached to.
-    async fn manifests(&self, plan: &Plan) -> Result<usize, Error> {
+    async fn manifests(&self, plan: &Plan, which: fn(&Role) -> bool) -> Result<usize, Error> {
         let mut steps: BTreeMap<(u8, isize), Vec<&Item>> = BTreeMap::new();
-        for item in &plan.items {
+        for item in plan.items.iter().filter(|item| which(&item.role)) {
             let depth = isize::try_from(item.depth).unwrap_or(isize::MAX);
             let step = match item.role {
                 Role::Image => (0, -depth),

@@ -113,7 +113,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
                 let name = image.to_string();
                 let claim = &arguments.claim;
                 let name = format!("the SBOM of {name}");
-                let given = claim.predicate("--sbom:", &name, sbom.as_bytes(), terminal)?;
+                let given = claim.predicate("--sbom:", &name, sbom.into_bytes(), terminal)?;
                 (image, Arc::new(given))
             }
         });

@@ -110,7 +110,11 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         (Some(name), true) if name != "-" => name,
         _ => "",
     };
-    let made = attest::attest_file(&signatory, given.claim(), name, &digest).await?;
+    let statement = attest::statement_of(given.claim(), name, &digest)?;
+    let predicate_type = given.predicate_type().to_owned();
+    // It is in the statement, and may be large.
+    drop(given);
+    let made = attest::attest_statement(&signatory, statement, name, &digest).await?;
     let write = |path: &Option<PathBuf>, bytes: &[u8]| match path {
         Some(path) => {
             std::fs::write(path, bytes).map_err(|cause| Error::file("write", path, cause))
@@ -130,7 +134,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         (Format::Json, bundle) => terminal.json(&AttestedJson {
             file,
             digest: digest.to_string(),
-            predicate_type: given.predicate_type(),
+            predicate_type: &predicate_type,
             by: SignerJson::new(&signatory),
             bundle: bundle.as_ref().map(|path| path.display().to_string()),
             seen: &made.seen,
@@ -138,7 +142,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         (Format::Text, Some(bundle)) => {
             terminal.line(format!(
                 "attested {} of {} ({digest}): bundle in {}",
-                given.predicate_type(),
+                &predicate_type,
                 if name.is_empty() { "data" } else { name },
                 bundle.display()
             ))?;

@@ -5,7 +5,7 @@ use sealmark_oci::{Copied, Destination, Reference, Source};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::flags::{Format, RegistryFlags};
+use crate::flags::{self, Format, RegistryFlags};
 use crate::progress::{Bar, bytes};
 use crate::terminal::Terminal;
 
@@ -82,7 +82,10 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         repository: to.in_repository(),
         tag: to.tag.clone(),
     };
-    let options = arguments.options();
+    let options = Options {
+        attached_in: flags::attachments_elsewhere(terminal)?,
+        ..arguments.options()
+    };
     let bar = Bar::over("Copying");
     let copied = sealmark_oci::copy(&source, &digest, &destination, &options, bar).await?;
     let outcome = Outcome {
@@ -108,6 +111,7 @@ impl Arguments {
             only: (only != Only::default()).then_some(only),
             platform: Some(self.platform.clone()).filter(|platform| !platform.is_empty()),
             force: self.force,
+            ..Options::default()
         }
     }
 }

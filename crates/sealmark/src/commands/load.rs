@@ -5,7 +5,7 @@ use sealmark_oci::{Destination, Layout, Reference, Source};
 
 use super::copy::Outcome;
 use crate::error::Error;
-use crate::flags::{Format, RegistryFlags, layout_and_image};
+use crate::flags::{self, Format, RegistryFlags, layout_and_image};
 use crate::progress::Bar;
 use crate::terminal::Terminal;
 
@@ -45,6 +45,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     // As cosign's: to load is to say which image the tag is from now on.
     let options = Options {
         force: true,
+        attach_in: flags::attachments_elsewhere(terminal)?,
         ..Options::default()
     };
     let source = Source::Layout(layout);

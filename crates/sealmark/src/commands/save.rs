@@ -8,7 +8,7 @@ use sealmark_trust::TrustedMaterial;
 
 use super::copy::Outcome;
 use crate::error::Error;
-use crate::flags::{Format, RegistryFlags};
+use crate::flags::{self, Format, RegistryFlags};
 use crate::progress::Bar;
 use crate::revocation_flags::RevocationFlags;
 use crate::terminal::Terminal;
@@ -62,9 +62,12 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         layout: Layout::create(&arguments.dir)?,
         name: image.tag.clone(),
     };
+    let options = Options {
+        attached_in: flags::attachments_elsewhere(terminal)?,
+        ..Options::default()
+    };
     let bar = Bar::over("Saving");
-    let copied =
-        sealmark_oci::copy(&source, &digest, &destination, &Options::default(), bar).await?;
+    let copied = sealmark_oci::copy(&source, &digest, &destination, &options, bar).await?;
     if let (Some(pack), Destination::Layout { layout, .. }) = (&pack, &destination) {
         let digest = pack.write(layout)?;
         terminal.note(format!(

@@ -68,15 +68,15 @@ pub(crate) async fn run(mut arguments: Arguments, terminal: &mut Terminal) -> Re
     let wanted = Wanted::Attestation {
         of_image: true,
         types: arguments.types.names(&arguments.policy, slsa.is_some())?,
+        slsa: slsa.map(Box::new),
+        predicate,
     };
     let by_key = arguments.policy.by_key();
     let beside = arguments.beside.read(by_key, &mut arguments.trust)?;
-    let mut asking = arguments
+    let asking = arguments
         .policy
         .asking(&arguments.trust, wanted, terminal)
         .await?;
-    asking.slsa = slsa;
-    asking.predicate = predicate;
     verify_images::run(
         Settings {
             images: &arguments.images,

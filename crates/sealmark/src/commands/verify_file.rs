@@ -11,10 +11,10 @@ use sealmark_verify::{Artifact, Policy, Report, Revocations, TrustedMaterial};
 use serde::Serialize;
 
 use super::cosign_output;
+use crate::asking::Asking;
 use crate::detached::Beside;
 use crate::error::{Error, VerificationExit};
 use crate::input::Input;
-use crate::policy_flags::Asking;
 use crate::printable::printable;
 use crate::remote_check;
 use crate::report::{self, OutputFormat};

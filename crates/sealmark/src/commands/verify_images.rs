@@ -14,10 +14,10 @@ use sealmark_verify::{Artifact, Kind, Policy};
 use serde::Serialize;
 
 use super::cosign_output;
+use crate::asking::Asking;
 use crate::detached::{self, Beside};
 use crate::error::{Error, VerificationExit};
 use crate::flags;
-use crate::policy_flags::Asking;
 use crate::printable::printable;
 use crate::remote_check;
 use crate::report::{self, OutputFormat};

@@ -1,6 +1,7 @@
 //! Conditions in CEL (<https://github.com/google/cel-spec>): an expression over the statement that must be true.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use cel::objects::Key;
@@ -14,8 +15,14 @@ use crate::error::Error;
 /// One expression.
 pub(super) struct Expression {
     /// For reports: the file, or the expression.
-    name: String,
+    name: Name,
     program: Arc<Program>,
+}
+
+#[derive(Debug)]
+enum Name {
+    File(String),
+    Expression(String),
 }
 
 impl core::fmt::Debug for Expression {
@@ -25,14 +32,13 @@ impl core::fmt::Debug for Expression {
 }
 
 impl Expression {
-    /// The text of a file.
-    pub(super) fn compile(name: String, text: &str) -> Result<Self, Error> {
+    fn compile(name: Name, said: &str, text: &str) -> Result<Self, Error> {
         let source = text.to_owned();
         // The parser recurses, so it gets the judge's stack too.
         let program = in_time(move || Program::compile(&source).map_err(|errors| causes(&errors)))
             .map_err(|causes| {
                 Error::Usage(format!(
-                    "{name} is no expression in CEL: {causes}; it is one like \
+                    "{said} is no expression in CEL: {causes}; it is one like \
                      predicate.builder.id == \"https://…\""
                 ))
             })?;
@@ -42,9 +48,21 @@ impl Expression {
         })
     }
 
+    /// The text of a file.
+    pub(super) fn of_file(path: &Path, text: &str) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        Self::compile(Name::File(name.clone()), &name, text)
+    }
+
     /// What `--cel` was given.
     pub(super) fn of_flag(text: &str) -> Result<Self, Error> {
-        Self::compile(format!("--cel {}", brief(text)), text)
+        let said = format!("--cel {}", brief(text));
+        Self::compile(Name::Expression(brief(text)), &said, text)
+    }
+
+    /// What a policy file says.
+    pub(super) fn of_policy(text: &str) -> Result<Self, Error> {
+        Self::compile(Name::Expression(brief(text)), &brief(text), text)
     }
 }
 
@@ -65,9 +83,9 @@ fn causes(errors: &cel::ParseErrors) -> String {
 
 impl PredicateCheck for Expression {
     fn name(&self) -> String {
-        match self.name.strip_prefix("--cel ") {
-            Some(text) => format!("CEL expression {text}"),
-            None => format!("CEL policy {}", self.name),
+        match &self.name {
+            Name::Expression(text) => format!("CEL expression {text}"),
+            Name::File(file) => format!("CEL policy {file}"),
         }
     }
 

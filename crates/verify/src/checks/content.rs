@@ -15,7 +15,7 @@ use crate::report::Outcome;
 use crate::signed::{By, Payload, Signed, Statements};
 
 /// Whether the attachment is of the kind that is asked for.
-pub(super) fn kind(payload: &Payload, wanted: &Kind) -> Result<Outcome, Failure> {
+pub(super) fn kind(payload: &Payload<'_>, wanted: &Kind) -> Result<Outcome, Failure> {
     let is = describe(payload);
     let fits = match (wanted, payload) {
         (Kind::ImageSignature, Payload::Claims { claims, .. }) => match claims {
@@ -48,7 +48,7 @@ pub(super) fn kind(payload: &Payload, wanted: &Kind) -> Result<Outcome, Failure>
 }
 
 /// What a payload is, for people.
-pub(super) fn describe(payload: &Payload) -> String {
+pub(super) fn describe(payload: &Payload<'_>) -> String {
     match payload {
         Payload::Claims {
             claims: Statements::SimpleSigning(payload),
@@ -78,7 +78,7 @@ fn with_article(text: &str) -> String {
 /// Whether the signature is of this artifact.
 pub(super) fn digest(
     artifact: &Artifact<'_>,
-    payload: &Payload,
+    payload: &Payload<'_>,
     check_claims: bool,
 ) -> Result<Outcome, Failure> {
     match payload {
@@ -149,7 +149,7 @@ fn subject(statement: &Statement, artifact: &Artifact<'_>) -> Result<Outcome, Fa
 
 /// Whether the signed claims have these annotations.
 pub(super) fn annotations(
-    signed: &Signed,
+    signed: &Signed<'_>,
     digest: &Digest,
     wanted: &BTreeMap<String, String>,
 ) -> Result<Outcome, Failure> {
@@ -184,7 +184,7 @@ pub(super) fn annotations(
 }
 
 /// Whether the predicate says what is asked for.
-pub(super) fn predicate(signed: &Signed, wanted: &Kind, now: i64) -> Result<Outcome, Failure> {
+pub(super) fn predicate(signed: &Signed<'_>, wanted: &Kind, now: i64) -> Result<Outcome, Failure> {
     let Kind::Attestation(wanted) = wanted else {
         return Ok(not_applicable("no attestation was asked for"));
     };
@@ -195,13 +195,13 @@ pub(super) fn predicate(signed: &Signed, wanted: &Kind, now: i64) -> Result<Outc
     }
     let Payload::Claims {
         claims: Statements::InToto(statement),
-        envelope,
+        signed: bytes,
         ..
     } = &signed.payload
     else {
         return Err(Failure::new("a predicate", "none"));
     };
-    let text = statement.predicate.as_ref().map_or("null", |raw| raw.get());
+    let text = statement::predicate_of(&bytes.payload).map_or("null", |raw| raw.get());
     let value: Value = serde_json::from_str(text)
         .map_err(|error| Failure::new("a predicate that is JSON", error.to_string()))?;
     for condition in &wanted.predicate {
@@ -224,15 +224,12 @@ pub(super) fn predicate(signed: &Signed, wanted: &Kind, now: i64) -> Result<Outc
         list.push(said);
     }
     if !wanted.checks.is_empty() {
-        let written = match envelope {
-            Some(envelope) => String::from_utf8(envelope.payload.clone()).ok(),
-            None => serde_json::to_string(statement).ok(),
-        }
-        .ok_or_else(|| Failure::new("a statement that is JSON", "one that is not"))?;
+        let written = core::str::from_utf8(&bytes.payload)
+            .map_err(|_| Failure::new("a statement that is JSON", "one that is not"))?;
         for check in &wanted.checks {
             let name = check.name();
             check
-                .check(&written)
+                .check(written)
                 .map_err(|found| Failure::new(format!("{name}: {}", check.asks()), found))?;
             list.push(format!("{name}: yes"));
         }

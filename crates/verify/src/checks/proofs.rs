@@ -17,7 +17,7 @@ pub(super) fn none_asked(demand: &Demand) -> bool {
 
 /// Checks the log entries and the timestamps; gives every time that one of them proves.
 pub(super) fn times(
-    signed: &Signed,
+    signed: &Signed<'_>,
     signer: &PublicKey,
     context: &Context<'_>,
     seen: &mut Vec<Sighting>,
@@ -40,7 +40,7 @@ pub(super) fn times(
 
 fn log_check(
     proven: &log::Proven,
-    signed: &Signed,
+    signed: &Signed<'_>,
     requirement: &Requirement,
 ) -> Result<Outcome, Failure> {
     if let Requirement::NotChecked { reason } = requirement {
@@ -80,7 +80,7 @@ fn log_check(
 
 fn timestamp_check(
     proven: &timestamp::Proven,
-    signed: &Signed,
+    signed: &Signed<'_>,
     requirement: &Requirement,
 ) -> Result<Outcome, Failure> {
     if let Requirement::NotChecked { reason } = requirement {
@@ -113,7 +113,7 @@ fn timestamp_check(
 pub(super) fn sct(
     leaf: &Certificate,
     issuer: &Certificate,
-    signed: &Signed,
+    signed: &Signed<'_>,
     context: &Context<'_>,
 ) -> Result<Outcome, Failure> {
     let none = leaf.signed_certificate_timestamps().is_empty() && signed.sct.is_none();

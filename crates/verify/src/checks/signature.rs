@@ -19,7 +19,7 @@ pub(super) struct Made {
 /// The key that made the signature: one of the signers', or the certificate's.
 pub(super) fn by_whom(
     artifact: &Artifact<'_>,
-    signed: &Signed,
+    signed: &Signed<'_>,
     demand: &Demand,
 ) -> Result<Made, Failure> {
     let signers = demand.signers.as_slice();
@@ -100,7 +100,7 @@ pub(super) fn by_whom(
 /// The key that made the signature, whoever that is: the certificate's, one of `known`, or one that a log entry names.
 pub(super) fn by_anyone(
     artifact: &Artifact<'_>,
-    signed: &Signed,
+    signed: &Signed<'_>,
     known: &[Signer],
 ) -> Result<Made, Failure> {
     let hint = match &signed.by {
@@ -138,7 +138,7 @@ pub(super) fn by_anyone(
 
 fn certificate_key(
     artifact: &Artifact<'_>,
-    signed: &Signed,
+    signed: &Signed<'_>,
     key: &PublicKey,
 ) -> Result<Made, Failure> {
     match made_by(key, artifact, signed) {
@@ -157,17 +157,19 @@ fn expected(signers: &[Signer]) -> String {
     format!("a signature by {}", names.join(" or "))
 }
 
-fn made_by(key: &PublicKey, artifact: &Artifact<'_>, signed: &Signed) -> Result<Scheme, String> {
+fn made_by(
+    key: &PublicKey,
+    artifact: &Artifact<'_>,
+    signed: &Signed<'_>,
+) -> Result<Scheme, String> {
     match &signed.payload {
-        Payload::Claims { signed: bytes, .. } => key
-            .verify(bytes, &signed.signature)
-            .map_err(|error| error.to_string()),
+        Payload::Claims { signed: bytes, .. } => bytes.verify(key, &signed.signature),
         Payload::Artifact { .. } => over_artifact(key, artifact, &signed.signature),
     }
 }
 
 /// The plainer reason why a signature does not verify: its bundle names another file; most often the file was changed.
-fn over_another(artifact: &Artifact<'_>, signed: &Signed) -> Option<Failure> {
+fn over_another(artifact: &Artifact<'_>, signed: &Signed<'_>) -> Option<Failure> {
     let Payload::Artifact {
         digest: Some(claimed),
     } = &signed.payload

@@ -6,6 +6,9 @@ use sealmark_x509::FulcioExtension;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::programs::{CelFile, CelText, Located, Program};
+pub use super::provenance::SlsaText;
+
 /// A policy file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -200,6 +203,19 @@ pub struct AttestationWanted {
     /// What the predicate must say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predicate: Vec<ConditionText>,
+    /// What it must say as SLSA provenance.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub slsa: Option<SlsaText>,
+    /// Policies in Rego, files relative to this one, that together are one program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rego: Vec<Located<String>>,
+    /// Conditions in CEL; each must be true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cel: Vec<Located<CelText>>,
     /// Whether every attestation of the type must say so, and not just one.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub every: bool,
@@ -395,7 +411,7 @@ pub struct WitnessText {
 
 /// A value that is there. A null usually is a variable of a template that was not set, and would ask for less than the
 /// file seems to say.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de>,

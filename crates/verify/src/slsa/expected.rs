@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use super::{Dependency, GitSource, Provenance};
 
+/// The highest level of the SLSA build track.
+pub const MAX_LEVEL: u8 = 3;
+
 /// Builders that are known, what their ids begin with, and the level of the SLSA build track that they are known to
 /// reach: <https://slsa.dev/spec/v1.0/levels>.
 const BUILDERS: [(&str, u8); 5] = [
@@ -385,6 +388,22 @@ fn is_builder(wanted: &str, id: &str) -> bool {
     match wanted.split_once('@') {
         None => wanted == name,
         Some((wanted, tag)) => wanted == name && version.strip_prefix("refs/tags/") == Some(tag),
+    }
+}
+
+/// Whether this can be [`Expected::versioned_tag`].
+///
+/// # Errors
+/// How a version is written.
+pub fn check_version(text: &str) -> Result<(), String> {
+    let parts = |rest: &str| -> Vec<bool> {
+        let numbers = rest.split(['-', '+']).next().unwrap_or(rest);
+        let parts = numbers.split('.');
+        parts.map(|part| part.parse::<u64>().is_ok()).collect()
+    };
+    match text.strip_prefix('v').map(parts) {
+        Some(parts) if parts.len() <= 3 && parts.iter().all(|good| *good) => Ok(()),
+        _ => Err(format!("{text}: a version is written v1, v1.2 or v1.2.3")),
     }
 }
 

@@ -1,13 +1,15 @@
 //! The messages of a bundle, field by field as sigstore_bundle.proto and sigstore_rekor.proto have them.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-use crate::encoding::{at_most, some_at_most};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::encoding::{Base64, at_most, some_at_most, write_base64};
 use crate::protobuf_json::{ChainJson, Int64, LogIdJson, RawBytesJson, null_as_default};
 
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct BundleJson {
+pub(super) struct BundleJson<'a> {
     #[serde(alias = "media_type", deserialize_with = "null_as_default")]
     pub(super) media_type: String,
     #[serde(alias = "verification_material")]
@@ -15,7 +17,7 @@ pub(super) struct BundleJson {
     #[serde(alias = "message_signature", skip_serializing_if = "Option::is_none")]
     pub(super) message_signature: Option<MessageSignatureJson>,
     #[serde(alias = "dsse_envelope", skip_serializing_if = "Option::is_none")]
-    pub(super) dsse_envelope: Option<EnvelopeJson>,
+    pub(super) dsse_envelope: Option<EnvelopeJson<'a>>,
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -88,9 +90,9 @@ pub(super) struct MessageDigestJson {
 
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct EnvelopeJson {
+pub(super) struct EnvelopeJson<'a> {
     #[serde(deserialize_with = "null_as_default")]
-    pub(super) payload: String,
+    pub(super) payload: PayloadJson<'a>,
     #[serde(alias = "payload_type", deserialize_with = "null_as_default")]
     pub(super) payload_type: String,
     #[serde(deserialize_with = "at_most::<2, _, _>")]
@@ -160,4 +162,26 @@ pub(super) struct ProofJson {
 pub(super) struct CheckpointJson {
     #[serde(deserialize_with = "null_as_default")]
     pub(super) envelope: String,
+}
+
+/// A payload. It may be large: it is written from where it is, and decoded where it is read.
+pub(super) struct PayloadJson<'a>(pub(super) Result<Cow<'a, [u8]>, base64::DecodeError>);
+
+impl Default for PayloadJson<'_> {
+    fn default() -> Self {
+        Self(Ok(Cow::Borrowed(&[])))
+    }
+}
+
+impl<'de> Deserialize<'de> for PayloadJson<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Base64(bytes) = Base64::deserialize(deserializer)?;
+        Ok(Self(bytes.map(Cow::Owned)))
+    }
+}
+
+impl Serialize for PayloadJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        write_base64(self.0.as_deref().unwrap_or_default(), serializer)
+    }
 }

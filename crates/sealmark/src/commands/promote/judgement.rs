@@ -13,10 +13,11 @@ use sealmark_verify::{Artifact, Demand, Kind, Policy, Report, Revocations};
 
 use super::Arguments;
 use super::ends::{From, To};
+use crate::asking::Asking;
 use crate::commands::verify_images::{self, Image};
 use crate::error::{Error, VerificationExit};
 use crate::flags::Format;
-use crate::policy_flags::{Asking, Wanted};
+use crate::policy_flags::Wanted;
 use crate::report;
 use crate::terminal::Terminal;
 use crate::trust_flags;

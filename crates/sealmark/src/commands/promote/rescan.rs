@@ -111,10 +111,10 @@ async fn own(
         None => spdx_json::document(&found, &sbom::created()?),
     };
     let wrong = |error: String| Error::Usage(format!("the SBOM of {reference}: {error}"));
-    let json = predicate::predicate(text.as_bytes()).map_err(wrong)?;
     let kind = Document::of(text.as_bytes())
         .ok_or_else(|| wrong("it is not known as one".to_owned()))?
         .predicate_type;
+    let json = predicate::predicate(text.clone().into_bytes()).map_err(wrong)?;
     let request = attest::Request {
         client: &to.client,
         image: &reference,

@@ -65,7 +65,7 @@ impl Arguments {
                     }
                     State::NotUploaded => None,
                 });
-                placed.and_then(|placed| placed.bundle.clone())
+                placed.and_then(|placed| placed.bundle.clone().map(Vec::from))
             }
             _ => {
                 let claim = Claim::Statement(&json);
