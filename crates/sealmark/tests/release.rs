@@ -38,7 +38,15 @@ impl Release {
         let checkout = checkout();
         let out = bench.sandbox.join("dist");
         let output = Command::new(env!("CARGO"))
-            .args(["run", "--quiet", "--locked", "--package", "xtask", "--", "release"])
+            .args([
+                "run",
+                "--quiet",
+                "--locked",
+                "--package",
+                "xtask",
+                "--",
+                "release",
+            ])
             .args(["--binary", SEALMARK, "--key"])
             .arg(bench.sandbox.join("release.key"))
             .arg("--out")
@@ -56,7 +64,11 @@ impl Release {
         // What the user has installed already.
         std::fs::create_dir(bench.sandbox.join("bin")).unwrap();
         symlink(SEALMARK, bench.sandbox.join("bin/sealmark")).unwrap();
-        Some(Self { bench, folder, name })
+        Some(Self {
+            bench,
+            folder,
+            name,
+        })
     }
 
     /// A line of the page, as a user types it in the folder with the downloads.
@@ -119,9 +131,15 @@ fn every_command_of_the_page_prints_what_the_page_says_and_finds_what_was_change
             continue;
         }
         let shapes = |text: &str| -> Vec<String> {
-            text.lines().map(|line| shape(line, &release.name)).collect()
+            text.lines()
+                .map(|line| shape(line, &release.name))
+                .collect()
         };
-        assert_eq!(shapes(&finished.stdout()), shapes(&printed.join("\n")), "{command}");
+        assert_eq!(
+            shapes(&finished.stdout()),
+            shapes(&printed.join("\n")),
+            "{command}"
+        );
     }
     what_is_inside(&release);
     every_check_finds_what_was_changed(&release, &commands);
@@ -154,24 +172,45 @@ fn what_is_inside(release: &Release) {
     let packages = sbom["packages"].as_array().unwrap();
     let has = |name: &str| packages.iter().any(|package| package["name"] == name);
     assert!(has("clap") && has("aws-lc-rs") && has("sealmark-verify"));
-    assert!(!has("proptest"), "what only tests need is not in the program");
+    assert!(
+        !has("proptest"),
+        "what only tests need is not in the program"
+    );
     let components = json(&format!("{WRITTEN}.cdx.json"))["components"].clone();
     assert!(components.as_array().unwrap().len() > 100);
     let facts = json("release.json");
-    assert!(facts["needs"]["glibc"].as_str().is_some_and(|it| it.starts_with("2.")), "{facts}");
+    assert!(
+        facts["needs"]["glibc"]
+            .as_str()
+            .is_some_and(|it| it.starts_with("2.")),
+        "{facts}"
+    );
     assert_eq!(facts["version"]["gitVersion"], "v0.1.0");
     // The SBOM says who made it from what, and no time of today.
     assert_ne!(sbom["creationInfo"]["created"], Value::Null);
-    let again = release.bench.run(Tool::Sealmark).arg("sbom").arg(&inside).run().success();
-    assert!(again.stdout().contains("aws-lc-sys"), "the program has its list inside");
+    let again = release
+        .bench
+        .run(Tool::Sealmark)
+        .arg("sbom")
+        .arg(&inside)
+        .run()
+        .success();
+    assert!(
+        again.stdout().contains("aws-lc-sys"),
+        "the program has its list inside"
+    );
 }
 
 fn every_check_finds_what_was_changed(release: &Release, commands: &[(String, Vec<String>)]) {
     let archive = format!("{WRITTEN}.tar.gz");
     let check = |beginning: &str, with: &str| -> &str {
-        let mut found = commands.iter().filter(|(line, _)| line.starts_with(beginning));
+        let mut found = commands
+            .iter()
+            .filter(|(line, _)| line.starts_with(beginning));
         let line = found.find(|(line, _)| line.contains(with));
-        &line.unwrap_or_else(|| panic!("the page has no {beginning} {with}")).0
+        &line
+            .unwrap_or_else(|| panic!("the page has no {beginning} {with}"))
+            .0
     };
     let openssl = check("openssl dgst", "");
     let sums = check("sha256sum", "");
@@ -198,7 +237,11 @@ fn every_check_finds_what_was_changed(release: &Release, commands: &[(String, Ve
         std::fs::write(&path, bad).unwrap();
         for finder in finders {
             let finished = release.shell(finder);
-            assert_ne!(finished.exit_code(), Some(0), "{file} was changed: {finder}\n{finished}");
+            assert_ne!(
+                finished.exit_code(),
+                Some(0),
+                "{file} was changed: {finder}\n{finished}"
+            );
         }
         std::fs::write(&path, good).unwrap();
     }

@@ -194,12 +194,13 @@ mod tests {
 
     #[test]
     fn this_machines_folders_get_names_that_every_machine_has() {
-        let known = maps(Path::new("/some/where")).unwrap();
-        assert_eq!(
-            known.last().unwrap(),
-            &("/some/where".to_owned(), "/sealmark".to_owned())
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let known = maps(folder.path()).unwrap();
+        let text = folder.path().display().to_string();
+        assert_eq!(known.last().unwrap(), &(text, "/sealmark".to_owned()));
         assert!(known.iter().any(|(_, to)| to.starts_with("/rustc/")));
-        assert!(maps(Path::new("/a b")).is_err());
+        let spaced = folder.path().join("a b");
+        process::create_dir(&spaced).unwrap();
+        assert!(maps(&spaced).is_err());
     }
 }

@@ -76,7 +76,10 @@ fn a_refusal_names_the_missing_permission_and_who_misses_it() {
     ] {
         assert!(looked.stdout().contains(part), "{part}\n{looked}");
     }
-    assert!(!looked.stdout().contains("permission to sign: E"), "{looked}");
+    assert!(
+        !looked.stdout().contains("permission to sign: E"),
+        "{looked}"
+    );
     let old = world.key("ec256") + "/0123456789abcdef0123456789abcdef";
     let refused = world.sealmark(&["public-key", "--key", &old]).run().code(1);
     let said = message(&refused);
