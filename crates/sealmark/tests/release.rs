@@ -23,9 +23,22 @@ const WRITTEN: &str = "sealmark-0.1.0-x86_64-unknown-linux-gnu";
 
 struct Release {
     bench: Bench,
+    /// All of it.
     folder: PathBuf,
+    /// What the page says to download.
+    downloads: PathBuf,
     name: String,
 }
+
+/// What the page says to download.
+const DOWNLOADS: [&str; 6] = [
+    "sealmark-0.1.0-x86_64-unknown-linux-gnu.tar.gz",
+    "sealmark-0.1.0-x86_64-unknown-linux-gnu.tar.gz.sigstore.json",
+    "SHA256SUMS",
+    "SHA256SUMS.sig",
+    "SHA256SUMS.sigstore.json",
+    "release.pub",
+];
 
 impl Release {
     /// Packs and signs this program; `None`, aloud, if a tool is missing.
@@ -64,9 +77,16 @@ impl Release {
         // What the user has installed already.
         std::fs::create_dir(bench.sandbox.join("bin")).unwrap();
         symlink(SEALMARK, bench.sandbox.join("bin/sealmark")).unwrap();
+        let downloads = bench.sandbox.join("downloads");
+        std::fs::create_dir(&downloads).unwrap();
+        for file in DOWNLOADS {
+            let file = file.replace(WRITTEN, &name);
+            std::fs::copy(folder.join(&file), downloads.join(&file)).unwrap();
+        }
         Some(Self {
             bench,
             folder,
+            downloads,
             name,
         })
     }
@@ -81,13 +101,13 @@ impl Release {
             .command("/bin/sh")
             .args(["-c", &line])
             .env("PATH", format!("{}:{path}", bin.display()))
-            .current_dir(&self.folder)
+            .current_dir(&self.downloads)
             .timeout(Duration::from_secs(120))
             .run()
     }
 
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(name.replace(WRITTEN, &self.name))
+    fn download(&self, name: &str) -> PathBuf {
+        self.downloads.join(name.replace(WRITTEN, &self.name))
     }
 }
 
@@ -147,7 +167,7 @@ fn every_command_of_the_page_prints_what_the_page_says_and_finds_what_was_change
 
 fn what_is_inside(release: &Release) {
     // `tar` was one of the commands.
-    let inside = release.folder.join(&release.name);
+    let inside = release.downloads.join(&release.name);
     for file in [
         "LICENSE",
         "INSTALL.md",
@@ -166,7 +186,8 @@ fn what_is_inside(release: &Release) {
         assert!(length.is_ok_and(|length| length > 100), "{file}");
     }
     let json = |name: &str| -> Value {
-        serde_json::from_slice(&std::fs::read(release.file(name)).unwrap()).unwrap()
+        let path = release.folder.join(name.replace(WRITTEN, &release.name));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     };
     let sbom = json(&format!("{WRITTEN}.spdx.json"));
     let packages = sbom["packages"].as_array().unwrap();
@@ -231,7 +252,7 @@ fn every_check_finds_what_was_changed(release: &Release, commands: &[(String, Ve
         (bundle.as_str(), None, vec![verify]),
         ("release.pub", Some(stranger), vec![openssl, verify]),
     ] {
-        let path = release.file(file);
+        let path = release.download(file);
         let good = std::fs::read(&path).unwrap();
         let bad = other.unwrap_or_else(|| flipped(&good));
         std::fs::write(&path, bad).unwrap();
