@@ -52,6 +52,7 @@ fn main() {
         ("TARGET", &variable("TARGET")),
         ("PROFILE", &variable("PROFILE")),
         ("FEATURES", &features()),
+        ("ENGINE", &engine(&manifest_dir)),
     ] {
         println!("cargo::rustc-env=SEALMARK_{name}={value}");
     }
@@ -139,6 +140,26 @@ fn output(command: &mut Command) -> Option<String> {
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// The cryptography that `Cargo.lock` has, with its versions.
+fn engine(manifest_dir: &Path) -> String {
+    let lock = manifest_dir
+        .ancestors()
+        .map(|folder| folder.join("Cargo.lock"))
+        .find(|file| file.is_file());
+    let text = lock
+        .inspect(|file| println!("cargo::rerun-if-changed={}", file.display()))
+        .and_then(|file| std::fs::read_to_string(file).ok())
+        .unwrap_or_default();
+    let version = |name: &str| {
+        let (_, rest) = text.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+        rest.split('"').next()
+    };
+    match (version("aws-lc-rs"), version("aws-lc-sys")) {
+        (Some(rs), Some(sys)) => format!("AWS-LC (aws-lc-rs {rs}, aws-lc-sys {sys})"),
+        _ => "AWS-LC, of an unknown version".to_owned(),
+    }
 }
 
 /// The features that the program is built with, separated by commas.

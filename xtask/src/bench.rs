@@ -128,7 +128,7 @@ pub(crate) fn run(checkout: &Path, options: &[&str]) -> Outcome<()> {
         let mut page = page(&bench, &text)?;
         // These take long, are other commands, and stay as they are.
         let old = String::from_utf8_lossy(&old);
-        for section in [log::SECTION, ca::SECTION] {
+        for section in [section::BUILD, log::SECTION, ca::SECTION] {
             page = section.put(&page, section.of(&old));
         }
         process::write(&path, page)?;

@@ -17,6 +17,7 @@ mod openbao;
 mod peers;
 mod process;
 mod python;
+mod release;
 mod softhsm;
 mod sources;
 mod test;
@@ -40,6 +41,12 @@ usage: cargo xtask COMMAND
     --help         print the cases and the other options
     log            the transparency log under load, a section of its own
     ca             the certificate and timestamp authorities under load, likewise
+  release        build the committed program into dist/, with SBOM, checksums, manual pages, completions
+    --check        build it twice, in two folders, and compare the bytes
+    --key KEY      sign with this key: a file, or in a provider
+    --identity …   sign with an identity; what follows are flags of `sealmark sign-blob`
+    --binary FILE  build nothing, pack this program
+    --out DIR      another folder than dist/
   fuzz [TARGET…] run fuzz targets, all or some; findings go to fuzz/artifacts/
     --seconds N    each for so long (60)
 ";
@@ -67,6 +74,7 @@ fn run(arguments: &[&str]) -> Outcome<()> {
         ["arch"] => arch::check(&checkout),
         ["bench", options @ ..] => bench::run(&checkout, options),
         ["fuzz", options @ ..] => fuzz::run(&checkout, options),
+        ["release", options @ ..] => release::run(&checkout, options),
         ["test", options @ ..] => test::run(&checkout, options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

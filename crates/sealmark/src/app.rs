@@ -130,6 +130,8 @@ pub(crate) enum Command {
     Demo(commands::demo::Arguments),
     /// Print the completion script of a shell
     Completion(commands::completion::Arguments),
+    /// Print the manual page of this program or of one of its commands, or write all of them
+    Man(commands::man::Arguments),
     /// Check that signing and verifying can work here, and say what to do where it cannot; nothing is changed
     Doctor(commands::doctor::Arguments),
     /// Print what this program is and how it was built

@@ -7,8 +7,9 @@ mod bench;
 #[path = "instance/world.rs"]
 mod world;
 
+use base64::Engine as _;
 use bench::{Bench, Registries, Tool, have};
-use sealmark_testkit::{FaultyServer, Finished, Reply, SoftHsm, images};
+use sealmark_testkit::{DockerRegistry, FaultyServer, Finished, Reply, SoftHsm, images};
 use serde_json::Value;
 use world::Instance;
 
@@ -255,4 +256,93 @@ fn a_key_on_a_token_is_found_and_signs_or_the_pin_is_wrong() {
     );
     assert!(!wrong.stdout().contains("hunter2"), "{wrong}");
     assert!(wrong.stdout().contains("COSIGN_PKCS11_PIN"), "{wrong}");
+}
+
+#[test]
+fn a_wrong_password_is_told_with_the_file_that_has_it_and_without_itself() {
+    let Some(registry) = DockerRegistry::start_with_login() else {
+        return;
+    };
+    let login = registry.login().unwrap();
+    let bench = Bench::new();
+    let image = format!("{}/app:v1", registry.address());
+    let look = |password: &str| {
+        let auth =
+            base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", login.user));
+        let file = serde_json::json!({"auths": {registry.address(): {"auth": auth}}});
+        let file = bench
+            .sandbox
+            .write("run/containers/auth.json", file.to_string());
+        let looked = bench.run(Tool::Sealmark).args(["doctor", &image]);
+        let looked = looked.env("XDG_RUNTIME_DIR", bench.sandbox.join("run"));
+        let looked = looked.env("NO_PROXY", "127.0.0.1").run();
+        // Which files and variables count is told, and what is in them is not.
+        let configuration = looked.stdout();
+        let line = configuration
+            .lines()
+            .find(|line| line.contains(" configuration: "));
+        let line = line.unwrap();
+        assert!(line.contains(&file.display().to_string()), "{line}");
+        assert!(
+            line.contains("NO_PROXY") && !line.contains("127.0.0.1"),
+            "{line}"
+        );
+        looked
+    };
+    let wrong = look("hunter2")
+        .failure()
+        .stdout_has("FAILED  login: user alice, from ")
+        .stdout_has("containers/auth.json")
+        .stdout_has(&format!("→ sealmark login {}", registry.address()));
+    assert!(!wrong.stdout().contains("hunter2"), "{wrong}");
+    let right = look(login.password);
+    assert!(
+        right.stdout().contains("ok      login: user alice, from "),
+        "{right}"
+    );
+}
+
+#[test]
+fn a_trusted_root_whose_services_have_ended_is_no_more_to_be_believed() {
+    let bench = Bench::new();
+    let instance = Instance::start(&bench);
+    let text = std::fs::read_to_string(instance.file("trusted_root.json")).unwrap();
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    for (part, name, end, outcome) in [
+        ("tlogs", "log", -3600, "FAILED "),
+        ("ctlogs", "CT log", -3600, "FAILED "),
+        (
+            "timestampAuthorities",
+            "timestamp authority",
+            -3600,
+            "FAILED ",
+        ),
+        ("tlogs", "log", 24 * 3600, "warning"),
+    ] {
+        let mut root = whole.clone();
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(end);
+        for one in root[part].as_array_mut().unwrap() {
+            let range = match part {
+                "timestampAuthorities" => &mut one["validFor"],
+                _ => &mut one["publicKey"]["validFor"],
+            };
+            range["start"] = "2020-01-01T00:00:00Z".into();
+            range["end"] = end.to_string().into();
+        }
+        let path = bench.sandbox.write("stale.json", root.to_string());
+        let looked = doctor(&bench, &["--trusted-root", &path.display().to_string()]);
+        let text = looked.stdout();
+        let line = text
+            .lines()
+            .find(|line| line.contains(" trusted root: "))
+            .unwrap();
+        assert!(line.starts_with(outcome), "{part}: {looked}");
+        assert!(line.contains(&format!("the {name} ")), "{part}: {looked}");
+        assert!(text.contains("→ fetch a newer one"), "{looked}");
+        assert_eq!(
+            looked.exit_code() == Some(0),
+            outcome == "warning",
+            "{looked}"
+        );
+    }
 }

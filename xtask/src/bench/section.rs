@@ -10,6 +10,9 @@ use crate::process::{self, Outcome};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Section(pub(super) &'static str);
 
+/// How long a build takes, and how large the program is: measured by hand on a machine that does nothing else.
+pub(super) const BUILD: Section = Section("build");
+
 impl Section {
     fn begin(self) -> String {
         format!("<!-- cargo xtask bench {}: begin -->\n", self.0)

@@ -21,6 +21,7 @@ pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod login;
+pub(crate) mod man;
 pub(crate) mod operations;
 pub(crate) mod promote;
 mod promotions;
@@ -136,6 +137,7 @@ async fn dispatch(command: Command, terminal: &mut Terminal) -> Result<(), Error
         Command::Serve(arguments) => serve::run(arguments, terminal).await,
         Command::Demo(arguments) => demo::run(arguments, terminal).await,
         Command::Completion(arguments) => completion::run(&arguments, terminal),
+        Command::Man(arguments) => man::run(&arguments, terminal),
         Command::Version(arguments) => version::run(&arguments, terminal),
     }
 }

@@ -32,7 +32,21 @@ struct Version {
     target: &'static str,
     profile: &'static str,
     features: Vec<&'static str>,
+    /// Whose signatures, hashes and TLS these are.
+    crypto_engine: &'static str,
+    /// Whether the engine is its maker's validated module.
+    fips: bool,
+    linkage: &'static str,
 }
+
+/// How the system's libraries come to the program.
+const LINKAGE: &str = if cfg!(target_feature = "crt-static") {
+    "static"
+} else if cfg!(all(target_os = "linux", target_env = "gnu")) {
+    "dynamic (glibc)"
+} else {
+    "dynamic"
+};
 
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
@@ -65,6 +79,9 @@ pub(crate) fn run(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), 
         ("Target", version.target),
         ("Profile", version.profile),
         ("Features", &features),
+        ("CryptoEngine", version.crypto_engine),
+        ("FIPS", if version.fips { "yes" } else { "no" }),
+        ("Linkage", version.linkage),
     ] {
         terminal.line(format!("{:<15}{value}", format!("{name}:")))?;
     }
@@ -88,6 +105,10 @@ impl Version {
                 .split(',')
                 .filter(|f| !f.is_empty())
                 .collect(),
+            crypto_engine: env!("SEALMARK_ENGINE"),
+            // Our aws-lc-rs is built without its feature `fips`.
+            fips: false,
+            linkage: LINKAGE,
         }
     }
 }
@@ -119,6 +140,8 @@ mod tests {
             "buildDate",
             "compiler",
             "platform",
+            "cryptoEngine",
+            "linkage",
         ] {
             assert!(
                 json[name].as_str().is_some_and(|value| !value.is_empty()),
@@ -126,6 +149,8 @@ mod tests {
             );
         }
         assert_eq!(json["gitVersion"], VERSION);
+        let engine = json["cryptoEngine"].as_str().unwrap();
+        assert!(engine.contains("aws-lc-sys 0."), "{engine}");
         // Either the commit is known, or it is said why not.
         assert_eq!(json["gitCommit"] == "unknown", json["gitNote"].is_string());
         let date: jiff::Timestamp = json["buildDate"].as_str().unwrap().parse().unwrap();

@@ -63,6 +63,23 @@ fn a_refusal_names_the_missing_permission_and_who_misses_it() {
             );
         }
     }
+    // The doctor says the same, beside the credential that was taken.
+    let looked = world
+        .sealmark(&["doctor", "--key", &world.key("policy"), "--sign"])
+        .run()
+        .failure();
+    for part in [
+        "FAILED  key: ",
+        who.as_str(),
+        "lacks the permission keys/get in the access policy",
+        "az keyvault set-policy",
+    ] {
+        assert!(looked.stdout().contains(part), "{part}\n{looked}");
+    }
+    assert!(
+        !looked.stdout().contains("permission to sign: E"),
+        "{looked}"
+    );
     let old = world.key("ec256") + "/0123456789abcdef0123456789abcdef";
     let refused = world.sealmark(&["public-key", "--key", &old]).run().code(1);
     let said = message(&refused);

@@ -22,26 +22,43 @@ const PREFIXES: [&str; 10] = [
     "TUF_",
     "VAULT_",
 ];
+/// Others by their whole names: where credentials for registries are, and who stands between. In either case, as
+/// proxies' have it.
+const NAMES: [&str; 6] = [
+    "ALL_PROXY",
+    "DOCKER_CONFIG",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "REGISTRY_AUTH_FILE",
+];
 /// Variables that are listed.
 const MAX_LISTED: usize = 40;
 
 /// Whether the clock is right, as far as those who were asked tell.
 pub(super) fn clock(told: &[Told]) -> Finding {
     const CHECK: &str = "clock";
-    let Some(worst) = told.iter().max_by_key(|told| told.ahead.abs()) else {
+    // Two that agree are right, and the third is wrong: whoever is nearest to this clock speaks for it.
+    let Some(nearest) = told.iter().min_by_key(|told| told.ahead.abs()) else {
         return Finding::skipped(CHECK, "nobody was asked who tells the time");
     };
-    let by = &worst.by;
-    let way = match worst.ahead > 0 {
+    let by = &nearest.by;
+    let way = match nearest.ahead > 0 {
         true => "behind",
         false => "ahead of",
     };
-    let detail = format!("{} s {way} {by}", worst.ahead.abs());
+    let off = nearest.ahead.abs();
+    let detail = format!("{off} s {way} {by}");
     let remedy = "set the clock, e.g. with NTP: certificates for signing are valid for ten minutes";
-    match worst.ahead.abs() {
+    let others: String = told
+        .iter()
+        .filter(|told| off <= SMALL && told.ahead.abs() > LARGE)
+        .map(|told| format!("; {}, however, is {} s off", told.by, told.ahead.abs()))
+        .collect();
+    match off {
         difference if difference > LARGE => Finding::failed(CHECK, detail).remedy(remedy),
         difference if difference > SMALL => Finding::warning(CHECK, detail, remedy),
-        _ => Finding::ok(CHECK, format!("within {SMALL} s of {by}")),
+        _ => Finding::ok(CHECK, format!("within {SMALL} s of {by}{others}")),
     }
 }
 
@@ -53,13 +70,22 @@ pub(super) fn configuration(arguments: &Arguments) -> Finding {
         arguments.services.named_config(),
         arguments.services.named_root(),
     ];
-    let docker = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let docker = docker.or_else(|| home.map(|home| home.join(".docker")));
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let home = folder("HOME");
+    let below_home = |name: &str| home.clone().map(|home| home.join(name));
+    let docker = folder("DOCKER_CONFIG").or_else(|| below_home(".docker"));
+    let config_home = folder("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
+    let podman = [folder("XDG_RUNTIME_DIR"), config_home];
+    let podman = podman
+        .into_iter()
+        .flatten()
+        .map(|dir| dir.join("containers/auth.json"));
     let files = names
         .into_iter()
         .flatten()
-        .chain(docker.map(|dir| dir.join("config.json")));
+        .chain(docker.map(|dir| dir.join("config.json")))
+        .chain(folder("REGISTRY_AUTH_FILE"))
+        .chain(podman);
     found.extend(
         files
             .filter(|path| path.is_file())
@@ -67,7 +93,10 @@ pub(super) fn configuration(arguments: &Arguments) -> Finding {
     );
     let mut variables: Vec<String> = std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+        .filter(|name| {
+            PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+                || NAMES.iter().any(|one| name.eq_ignore_ascii_case(one))
+        })
         .collect();
     variables.sort();
     variables.truncate(MAX_LISTED);
@@ -77,5 +106,36 @@ pub(super) fn configuration(arguments: &Arguments) -> Finding {
     match found.is_empty() {
         true => Finding::ok(CHECK, "none: the defaults apply"),
         false => Finding::ok(CHECK, found.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    #[test]
+    fn whoever_is_nearest_speaks_for_the_clock() {
+        let told = |seconds: &[i64]| {
+            let each = seconds.iter().enumerate();
+            let each: Vec<_> = each
+                .map(|(index, &ahead)| Told {
+                    by: format!("host{index}"),
+                    ahead,
+                })
+                .collect();
+            clock(&each)
+        };
+        for (seconds, outcome, detail) in [
+            (&[][..], Outcome::Skipped, "nobody"),
+            (&[3], Outcome::Ok, "within 30 s of host0"),
+            (&[9000, -2], Outcome::Ok, "host0, however, is 9000 s off"),
+            (&[100, 9000], Outcome::Warning, "100 s behind host0"),
+            (&[-500, -9000], Outcome::Failed, "500 s ahead of host0"),
+        ] {
+            let finding = told(seconds);
+            assert_eq!(finding.outcome, outcome, "{seconds:?}");
+            assert!(finding.detail.contains(detail), "{}", finding.detail);
+        }
     }
 }
