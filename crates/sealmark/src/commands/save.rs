@@ -29,13 +29,13 @@ pub(crate) struct Arguments {
     #[arg(long)]
     with_trust: bool,
     /// The trusted root to put into it [default: the one that verify would believe]
-    #[arg(long, value_name = "FILE", requires = "with_trust")]
+    #[arg(long, value_name = "FILE")]
     trusted_root: Option<PathBuf>,
     /// The policy file to put into it, with the keys that it names
-    #[arg(long, value_name = "FILE", requires = "with_trust")]
+    #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Revocations to put into it: bundles, one a line; several files by repeating
-    #[arg(long, value_name = "FILE", requires = "with_trust")]
+    #[arg(long, value_name = "FILE")]
     revocations: Vec<PathBuf>,
     /// How the result is printed
     #[arg(short, long, value_enum, default_value = "text")]
@@ -50,7 +50,15 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     // Before anything is moved: a file that cannot be read is the plainer mistake.
     let pack = match arguments.with_trust {
         true => Some(arguments.pack(terminal).await?),
-        false => None,
+        false => {
+            // Variables may have named them, for other commands.
+            if arguments.policy.is_some() || !arguments.revocations.is_empty() {
+                terminal.warn(
+                    "a policy and revocations are put into the layout only with --with-trust",
+                );
+            }
+            None
+        }
     };
     let client = arguments.registry.client(terminal)?;
     let digest = client.digest(&image).await?;

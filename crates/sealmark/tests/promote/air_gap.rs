@@ -116,6 +116,16 @@ fn revocations_in_the_layout_are_respected_whether_it_is_believed_or_not() {
         .promote(&["oci:saved", &promoted])
         .code(12)
         .stderr_has("revoked");
+    // A variable that is set for other commands stops no one, and what is named in vain is told.
+    let plain = story
+        .bench
+        .run(Tool::Sealmark)
+        .env("COSIGN_POLICY", "policy.yaml");
+    plain
+        .args(["save", "--dir", "plain", &image])
+        .run()
+        .success()
+        .stderr_has("only with --with-trust");
     // What is no revocation is not packed.
     story.bench.sandbox.write("other.jsonl", "{}\n");
     let save = [
