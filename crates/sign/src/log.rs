@@ -17,19 +17,15 @@ use crate::Error;
 use crate::services::LogService;
 use sealmark_http::Options;
 
-/// Envelopes above this many bytes are logged by the digest of what their signature is over, as logs of version 2 do
-/// always. Rekor v1 has no limit of its own, and the proxies before it give up somewhere above (its issue 2915); the log
-/// here takes requests of 8 MiB, in which the envelope is quoted once more.
-pub(crate) const MAX_ENVELOPE: usize = 6 << 20;
+/// Logs of version 1 that take nothing larger than 8 MiB, as the one here, take envelopes up to this size: in the request
+/// they are quoted once more. Logs of version 2 get digests only.
+pub(crate) const SURELY_TAKEN: usize = 6 << 20;
+/// Rekor v1 has no limit of its own, but proxies before it give up somewhere above (its issue 2915): nothing larger is sent.
+pub(crate) const TRIED: usize = 32 << 20;
 
 /// The bytes of an envelope around a statement of so many.
 pub(crate) fn envelope_size(statement: usize) -> usize {
     statement.div_ceil(3) * 4
-}
-
-/// Whether the envelope around a statement of so many bytes is above [`MAX_ENVELOPE`].
-pub(crate) fn is_too_large(statement: usize) -> bool {
-    envelope_size(statement) > MAX_ENVELOPE
 }
 
 /// What was signed, and the signature.
@@ -97,7 +93,8 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// Sends a signature to a log, which must prove that it has it now. A signature that is there already is found there.
+/// Sends a signature to a log, which must prove that it has it now. A signature that is there already is found there. Of an
+/// envelope that is too large for the log the entry is that of a log of version 2: over the digest of what is signed.
 pub(crate) async fn upload(
     log: &LogService,
     signed: Signed<'_>,
@@ -105,26 +102,41 @@ pub(crate) async fn upload(
     trust: &TrustedMaterial,
     options: &Options,
 ) -> Result<LogEntry, Error> {
-    let digest;
-    let signed = match signed {
-        Signed::Envelope {
-            envelope,
-            signature,
-            key,
-        } if is_too_large(envelope.payload.len()) => {
-            let mut hasher = Hasher::new(key.hash());
-            let (kind, length) = (&envelope.payload_type, envelope.payload.len());
-            hasher.update(&dsse::pae_header(kind, length));
-            hasher.update(&envelope.payload);
-            digest = hasher.finish();
-            Signed::Data {
-                digest: &digest,
-                signature,
-                key: key.key_type(),
-            }
-        }
-        signed => signed,
+    let Signed::Envelope {
+        envelope,
+        signature,
+        key,
+    } = signed
+    else {
+        return send(log, signed, verifier_pem, trust, options).await;
     };
+    let size = envelope_size(envelope.payload.len());
+    if size <= TRIED {
+        let sent = send(log, signed, verifier_pem, trust, options).await;
+        // A log or a proxy that does not take as much says so in one way or another, or hangs up.
+        if sent.is_ok() || size <= SURELY_TAKEN || key.key_type() == KeyType::Ed25519 {
+            return sent;
+        }
+    }
+    let mut hasher = Hasher::new(key.hash());
+    let header = dsse::pae_header(&envelope.payload_type, envelope.payload.len());
+    hasher.update(&header);
+    hasher.update(&envelope.payload);
+    let by_digest = Signed::Data {
+        digest: &hasher.finish(),
+        signature,
+        key: key.key_type(),
+    };
+    send(log, by_digest, verifier_pem, trust, options).await
+}
+
+async fn send(
+    log: &LogService,
+    signed: Signed<'_>,
+    verifier_pem: &str,
+    trust: &TrustedMaterial,
+    options: &Options,
+) -> Result<LogEntry, Error> {
     let (kind, files) = signed.proposal(verifier_pem)?;
     let note = options.on_request.clone();
     let on_request: Option<sealmark_rekor::RequestCallback> = note.map(|note| {

@@ -212,32 +212,43 @@ impl Signatory {
         self.services.have_witnesses()
     }
 
-    /// Says, before anything is signed, if a statement of so many bytes is too large for logs to take its envelope.
+    /// Says, before anything is signed, if a statement of so many bytes may be too large for logs to take its envelope.
     ///
     /// # Errors
     /// [`Error::Services`] if they cannot take its digest either.
     pub(crate) fn check_size_for_logs(&self, statement: usize) -> Result<(), Error> {
-        if !log::is_too_large(statement) || self.services.logs.is_empty() {
+        // Logs of version 2 take digests only, whatever the size.
+        let mut takes_whole = self
+            .services
+            .logs
+            .iter()
+            .filter(|log| log.version != Some(2));
+        let size = log::envelope_size(statement);
+        if size <= log::SURELY_TAKEN || takes_whole.next().is_none() {
             return Ok(());
         }
-        let size = format!(
-            "the envelope of {} MiB is larger than logs take ({} MiB)",
-            log::envelope_size(statement) >> 20,
-            log::MAX_ENVELOPE >> 20
-        );
-        if self.signer.public_key().key_type() == KeyType::Ed25519 {
-            return Err(Error::Services(format!(
-                "{size}, and of a signature by an Ed25519 key they cannot take the digest either: sign with another key, \
-                 or without a log (--tlog-upload=false)"
-            )));
+        let (shown, tried) = (size >> 20, log::TRIED >> 20);
+        let is_ed25519 = self.signer.public_key().key_type() == KeyType::Ed25519;
+        let instead = "the digest of what is signed is logged instead (hashedrekord), which cosign reads of a log of version 2 only";
+        match (size > log::TRIED, is_ed25519) {
+            (true, true) => Err(Error::Services(format!(
+                "the envelope of {shown} MiB is larger than is sent to logs of version 1 ({tried} MiB), and of a signature by \
+                 an Ed25519 key they cannot take the digest: sign with another key, or without a log (--tlog-upload=false)"
+            ))),
+            (true, false) => {
+                (self.progress)(&format!(
+                    "the envelope of {shown} MiB is larger than is sent to logs of version 1 ({tried} MiB): {instead}"
+                ));
+                Ok(())
+            }
+            (false, true) => Ok(()),
+            (false, false) => {
+                (self.progress)(&format!(
+                    "the envelope of {shown} MiB may be larger than the log takes: if it is refused, {instead}"
+                ));
+                Ok(())
+            }
         }
-        // Logs of version 2 take digests only, and need no word about it.
-        if self.services.logs.iter().any(|log| log.version != Some(2)) {
-            (self.progress)(&format!(
-                "{size}: they get the digest of what is signed instead (hashedrekord)"
-            ));
-        }
-        Ok(())
     }
 
     /// Shows the signature to everybody who is to see it.
