@@ -236,6 +236,8 @@ fn every_check_finds_what_was_changed(release: &Release, commands: &[(String, Ve
     let openssl = check("openssl dgst", "");
     let sums = check("sha256sum", "");
     let verify = check("sealmark verify-blob", &archive);
+    let verify_sums = check("sealmark verify-blob", "SHA256SUMS.sigstore.json");
+    let of_sums = std::fs::read(release.download("SHA256SUMS.sigstore.json")).unwrap();
     release.bench.make_key("ecdsa-p256", "stranger");
     let stranger = std::fs::read(release.bench.sandbox.join("stranger.pub")).unwrap();
     let flipped = |bytes: &[u8]| {
@@ -247,9 +249,9 @@ fn every_check_finds_what_was_changed(release: &Release, commands: &[(String, Ve
     let bundle = format!("{archive}.sigstore.json");
     for (file, other, finders) in [
         (archive.as_str(), None, vec![sums, verify]),
-        ("SHA256SUMS", None, vec![openssl, sums]),
+        ("SHA256SUMS", None, vec![openssl, verify_sums]),
         ("SHA256SUMS.sig", None, vec![openssl]),
-        (bundle.as_str(), None, vec![verify]),
+        (bundle.as_str(), Some(of_sums), vec![verify]),
         ("release.pub", Some(stranger), vec![openssl, verify]),
     ] {
         let path = release.download(file);
