@@ -39,7 +39,9 @@ pub(super) fn pack(
     process::create_dir(folder)?;
     with_crates(checkout, binary, target, &program)?;
     let tree = tempfile::tempdir().map_err(|error| format!("cannot make a folder: {error}"))?;
-    let inside = tree.path().join(name);
+    // Not by the name of the program alone: both may be downloaded into one folder.
+    let unpacked = format!("sealmark-{}", env!("CARGO_PKG_VERSION"));
+    let inside = tree.path().join(&unpacked);
     let ask = |words: &[&str]| {
         let mut run = Command::new(&program);
         process::succeed(run.args(words).env("SOURCE_DATE_EPOCH", &commit.seconds))
@@ -49,7 +51,7 @@ pub(super) fn pack(
     copy(&program, &inside.join("sealmark"))?;
     for (format, ending) in [("spdx-json", "spdx.json"), ("cyclonedx-json", "cdx.json")] {
         let mut sbom = Command::new(&program);
-        sbom.args(["sbom", name, "--output", format])
+        sbom.args(["sbom", &unpacked, "--output", format])
             .current_dir(tree.path());
         let text = process::succeed(sbom.env("SOURCE_DATE_EPOCH", &commit.seconds))?;
         process::write(&folder.join(format!("{name}.{ending}")), &text)?;
@@ -79,7 +81,7 @@ pub(super) fn pack(
     copy(&folder.join(FACTS), &inside.join(FACTS))?;
     archive(
         tree.path(),
-        name,
+        &unpacked,
         &commit.seconds,
         &folder.join(format!("{name}.tar.gz")),
     )?;
