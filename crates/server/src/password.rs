@@ -89,6 +89,20 @@ pub(crate) fn is_own(name: &str) -> bool {
     name == FILE
 }
 
+/// The URL of the instance in the directory, if it is one.
+///
+/// # Errors
+/// If the file that says so cannot be read.
+pub fn url(directory: &Path) -> Result<Option<String>, Error> {
+    #[derive(Deserialize)]
+    struct Known {
+        url: String,
+    }
+    let content = bounded(&directory.join("sealmark-instance"))?;
+    let known = content.and_then(|content| serde_json::from_slice::<Known>(&content).ok());
+    Ok(known.map(|known| known.url))
+}
+
 /// A new password, of letters and digits, so that other tools can be given it.
 ///
 /// # Errors
@@ -98,7 +112,7 @@ pub fn random() -> Result<Password, Error> {
     SystemRandom::new()
         .fill(&mut *bytes)
         .map_err(|_| Error::Impossible("the system gives no random numbers".to_owned()))?;
-    Ok(Zeroizing::new(STANDARD_NO_PAD.encode(&*bytes).into_bytes()))
+    Ok(Zeroizing::new(STANDARD_NO_PAD.encode(*bytes).into_bytes()))
 }
 
 /// Writes `password.kms`, unless somebody else has just done so: then `false`, and that one is to be used.
@@ -268,69 +282,92 @@ mod tests {
     use super::*;
     use crate::keyring;
 
-    const NAMES: [(&str, &str); 3] = [("ca", "root"), ("ca/2", "ca"), ("log", "v1")];
+    const NAMES: [(&str, &str); 2] = [("ca", "root"), ("ca/2", "ca")];
 
     fn password(text: &str) -> Password {
         Zeroizing::new(text.as_bytes().to_vec())
     }
 
-    /// Which of the passwords each key has.
-    fn good(directory: &Path, password: &Password) -> Vec<bool> {
+    /// A directory whose keys are not encrypted: encrypting takes its time.
+    fn plain() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (folder, name) in NAMES {
+            let folder = directory.path().join(folder);
+            keyring::key(&folder, name, Algorithm::EcdsaP256, None).unwrap();
+        }
+        directory
+    }
+
+    /// Which of the keys the password is good for.
+    fn good(directory: &Path, password: Option<&Password>) -> Vec<bool> {
         let read = |(folder, name): &(&str, &str)| {
             let folder = directory.join(folder);
-            keyring::read(&folder, name, Algorithm::EcdsaP256, Some(password)).is_ok()
+            keyring::read(&folder, name, Algorithm::EcdsaP256, password).is_ok()
         };
         NAMES.iter().map(read).collect()
     }
 
     #[test]
     fn a_change_that_is_cut_off_anywhere_leaves_one_password_for_all_keys() {
-        let (old, new) = (password("old"), password("new"));
+        let (new, other) = (password("new"), password("other"));
         let mut cuts = 0;
+        let mut undecided = 0;
         loop {
-            let directory = tempfile::tempdir().unwrap();
+            let directory = plain();
             let directory = directory.path();
-            for (folder, name) in NAMES {
-                let folder = directory.join(folder);
-                keyring::key(&folder, name, Algorithm::EcdsaP256, Some(&old)).unwrap();
-            }
             durable::fail_after(Some(cuts));
-            let changed = change(directory, Some(&old), &new, Some("{}"), &[]);
+            let changed = change(directory, None, &new, Some("{}"), &[]);
             durable::fail_after(None);
             let decided = is_changing(directory);
             assert!(!decided || changed.is_err());
             assert_eq!(refuse_while_changing(directory).is_err(), decided);
+            if decided {
+                assert!(change(directory, None, &new, None, &[]).is_err());
+            }
             assert_eq!(finish(directory).unwrap(), decided);
-            let is_new = good(directory, &new) == [true; 3];
-            assert_eq!(good(directory, &old), [!is_new; 3], "cut {cuts}");
+            // Without a password only those can be read that are not encrypted.
+            let is_new = decided || changed.is_ok();
+            assert_eq!(good(directory, None), [!is_new; 2], "cut {cuts}");
             assert_eq!(read(directory).unwrap().is_some(), is_new, "cut {cuts}");
             if changed.is_ok() {
-                assert!(is_new && cuts > 6);
+                assert_eq!(good(directory, Some(&new)), [true; 2]);
+                // The wrong one changes nothing.
+                assert!(change(directory, Some(&other), &other, None, &[]).is_err());
+                assert_eq!(good(directory, Some(&new)), [true; 2]);
                 break;
             }
-            // It can be had in the end.
-            let now = if is_new { &new } else { &old };
-            assert_eq!(change(directory, Some(now), &new, None, &[]).unwrap(), 3);
-            assert_eq!(good(directory, &new), [true; 3]);
-            assert_eq!(read(directory).unwrap(), None);
-            let keys = durable::list(&directory.join("ca/keys")).unwrap();
-            assert!(keys.iter().all(|name| !name.ends_with(NEXT)), "{keys:?}");
+            if !decided {
+                undecided += 1;
+            }
+            // It can be had in the end, and nothing is left.
+            if undecided == 2 {
+                let changed = change(directory, None, &other, None, &[]);
+                assert_eq!(changed.unwrap(), 2);
+                assert_eq!(good(directory, Some(&other)), [true; 2]);
+                assert_eq!(read(directory).unwrap(), None);
+                let keys = durable::list(&directory.join("ca/keys")).unwrap();
+                assert!(keys.iter().all(|name| !name.ends_with(NEXT)), "{keys:?}");
+            }
             cuts += 1;
         }
+        assert!(cuts > 5 && undecided > 1, "{cuts} {undecided}");
     }
 
     #[test]
-    fn the_wrong_password_changes_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let directory = directory.path();
-        let (old, new) = (password("old"), password("new"));
-        for (folder, name) in NAMES {
-            let folder = directory.join(folder);
-            keyring::key(&folder, name, Algorithm::EcdsaP256, Some(&old)).unwrap();
-        }
-        assert!(change(directory, None, &new, None, &[]).is_err());
-        assert!(change(directory, Some(&new), &new, None, &[]).is_err());
-        assert_eq!(good(directory, &old), [true; 3]);
+    fn keys_elsewhere_change_with_those_of_the_directory() {
+        let directory = plain();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let file = elsewhere.path().join("tuf-root.key");
+        fs::copy(directory.path().join("ca/keys/root.pem"), &file).unwrap();
+        let new = password("new");
+        let also = [file.clone()];
+        let changed = change(directory.path(), None, &new, None, &also);
+        assert_eq!(changed.unwrap(), 3);
+        let is_encrypted = PrivateKey::is_encrypted_pem(&fs::read(&file).unwrap());
+        assert_eq!(is_encrypted, Some(true));
+        let missing = [elsewhere.path().join("none")];
+        let refused = change(directory.path(), Some(&new), &new, None, &missing);
+        assert!(refused.unwrap_err().to_string().contains("no such file"));
     }
 
     #[test]

@@ -12,12 +12,14 @@ use super::{Error, Key};
 use crate::Options;
 use crate::wrap::{Context, Made};
 
+/// What symmetric keys do.
+const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Encrypted {
     ciphertext_blob: String,
     key_id: String,
-    encryption_algorithm: String,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +47,7 @@ pub(crate) async fn wrap(
         "KeyId": key.id.to_string(),
         "Plaintext": *Zeroizing::new(STANDARD.encode(secret)),
         "EncryptionContext": encryption_context(context),
+        "EncryptionAlgorithm": ALGORITHM,
     });
     let made: Encrypted = client.call("Encrypt", request).await?;
     // The answer names the key itself, also if an alias was asked for, which may lead elsewhere tomorrow.
@@ -60,7 +63,7 @@ pub(crate) async fn wrap(
     options.tell(format!("AWS key {pinned} wraps the password"));
     Ok(Made {
         key: pinned.to_string(),
-        algorithm: made.encryption_algorithm,
+        algorithm: ALGORITHM.to_owned(),
         ciphertext: made.ciphertext_blob,
     })
 }
@@ -78,6 +81,7 @@ pub(crate) async fn unwrap(
         "KeyId": id,
         "CiphertextBlob": ciphertext,
         "EncryptionContext": encryption_context(context),
+        "EncryptionAlgorithm": ALGORITHM,
     });
     let opened: Decrypted = client.call("Decrypt", request).await?;
     let answer = |reason: &str| Error::Answer {
