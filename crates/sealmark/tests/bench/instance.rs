@@ -1,5 +1,7 @@
 //! An instance that is started, stopped and used by its operator and by clients.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 use std::path::PathBuf;
 
 use sealmark_testkit::{Finished, Program, Server, SoftHsm};
