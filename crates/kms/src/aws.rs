@@ -21,6 +21,8 @@ mod key;
 mod refused;
 #[cfg(feature = "aws")]
 mod sigv4;
+#[cfg(feature = "aws")]
+mod wrap;
 
 pub use reference::{Arn, Id, Key};
 
@@ -28,3 +30,5 @@ pub use reference::{Arn, Id, Key};
 pub use error::{Error, Refusal};
 #[cfg(feature = "aws")]
 pub(crate) use key::{create, load};
+#[cfg(feature = "aws")]
+pub(crate) use wrap::{unwrap, wrap};

@@ -16,7 +16,11 @@ mod key;
 pub(crate) mod reference;
 #[cfg(feature = "google")]
 mod refusal;
+#[cfg(feature = "google")]
+mod wrap;
 
 #[cfg(feature = "google")]
 pub(crate) use key::{create, open};
 pub use reference::Reference;
+#[cfg(feature = "google")]
+pub(crate) use wrap::{unwrap, wrap};

@@ -29,6 +29,7 @@ mod remote;
 mod signer;
 mod stored;
 pub mod vault;
+pub mod wrap;
 
 pub use error::Error;
 pub use load::{create_key, load_public, load_signer, load_verifier};

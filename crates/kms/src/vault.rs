@@ -11,7 +11,11 @@ mod key;
 pub(crate) mod reference;
 #[cfg(feature = "vault")]
 mod refusal;
+#[cfg(feature = "vault")]
+mod wrap;
 
 #[cfg(feature = "vault")]
 pub(crate) use key::{create, open};
 pub use reference::{Product, Reference};
+#[cfg(feature = "vault")]
+pub(crate) use wrap::{unwrap, wrap};

@@ -208,6 +208,11 @@ impl Double {
         let rest = path
             .strip_prefix(&format!("/v1/{RING}/cryptoKeys/"))
             .unwrap_or_default();
+        if let Some((name, verb)) = rest.split_once(':')
+            && !name.contains('/')
+        {
+            return wrapping(name, verb, bearer, body);
+        }
         let (name, rest) = rest.split_once("/cryptoKeyVersions").unwrap_or_default();
         let Some(pem) = self.keys.get(name) else {
             return refused(404, "NOT_FOUND", "CryptoKey not found.");
@@ -263,6 +268,57 @@ impl Double {
             }
             other => panic!("asked for {other}"),
         }
+    }
+}
+
+/// `encrypt` and `decrypt` with a symmetric key: what it is named says what goes wrong. The ciphertext is what was sent, the
+/// other way round, with what was bound to it.
+fn wrapping(name: &str, verb: &str, bearer: &str, body: &[u8]) -> Reply {
+    let body: Value = serde_json::from_slice(body).unwrap();
+    let bytes = |field: &str| {
+        let bytes = STANDARD.decode(body[field].as_str().unwrap()).unwrap();
+        assert_eq!(body[format!("{field}Crc32c")], crc32c(&bytes), "{field}");
+        bytes
+    };
+    let bound = bytes("additionalAuthenticatedData");
+    let permission = format!("Permission 'cloudkms.cryptoKeyVersions.useTo{verb}' denied");
+    let reversed = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
+    match (name, verb) {
+        ("denied", "encrypt") | ("no-decrypt", "decrypt") => {
+            assert_eq!(bearer, "Bearer hunter2-machine");
+            refused(403, "PERMISSION_DENIED", &permission)
+        }
+        ("signs", _) => refused(
+            400,
+            "INVALID_ARGUMENT",
+            "The CryptoKey's purpose is not ENCRYPT_DECRYPT.",
+        ),
+        (_, "encrypt") => {
+            let ciphertext = reversed(&[bytes("plaintext"), vec![0], bound].concat());
+            let sum = match name {
+                "damaged" => "1".to_owned(),
+                _ => crc32c(&ciphertext),
+            };
+            ok(&json!({
+                "name": format!("{RING}/cryptoKeys/{name}/cryptoKeyVersions/3"),
+                "ciphertext": STANDARD.encode(&ciphertext), "ciphertextCrc32c": sum,
+                "verifiedPlaintextCrc32c": name != "unheard",
+                "verifiedAdditionalAuthenticatedDataCrc32c": true,
+            }))
+        }
+        (_, "decrypt") => {
+            let opened = reversed(&bytes("ciphertext"));
+            let secret = opened.strip_suffix(bound.as_slice());
+            let Some(secret) = secret.and_then(|secret| secret.strip_suffix(&[0])) else {
+                return refused(
+                    400,
+                    "INVALID_ARGUMENT",
+                    "Decryption failed: verify that 'name' refers to the correct CryptoKey.",
+                );
+            };
+            ok(&json!({ "plaintext": STANDARD.encode(secret), "plaintextCrc32c": crc32c(secret) }))
+        }
+        other => panic!("asked for {other:?}"),
     }
 }
 
@@ -393,6 +449,69 @@ fn sign(key: &str) {
     match result {
         Ok(_) => println!("SAID it signed"),
         Err(error) => println!("SAID {error}"),
+    }
+}
+
+/// The process of its own: wraps a secret, unwraps it, and tries to unwrap it as another's.
+fn wrap(key: &str) {
+    use sealmark_kms::wrap::{Context, Wrapped, unwrap, wrap};
+    let result = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let options = Options::default();
+        let context = Context {
+            instance: "sigstore.example.com",
+        };
+        let wrapped = wrap(&KeyRef::parse(key)?, b"hunter2", context, &options).await?;
+        assert_eq!(*unwrap(&wrapped, &options).await?, b"hunter2");
+        let moved = wrapped
+            .to_json()
+            .replace("sigstore.example.com", "example.com");
+        let moved = Wrapped::parse(moved.as_bytes()).unwrap();
+        println!("MOVED {}", unwrap(&moved, &options).await.unwrap_err());
+        Ok::<_, sealmark_kms::Error>(wrapped.key().to_owned())
+    });
+    match result {
+        Ok(key) => println!("SAID wrapped by {key}"),
+        Err(error) => println!("SAID {error}"),
+    }
+}
+
+#[test]
+fn a_symmetric_key_wraps_a_secret_for_one_instance() {
+    const STORY: &str = "a_symmetric_key_wraps_a_secret_for_one_instance";
+    if let Ok(key) = std::env::var(KEY) {
+        return wrap(&key);
+    }
+    require_or_skip!("openssl");
+    let (home, server) = start(&[]);
+    let key = |name: &str| format!("gcpkms://{RING}/cryptoKeys/{name}");
+    let ask = |key: &str| ask(&home, &server, STORY, key, &[]);
+    let said = ask(&key("good"));
+    assert!(
+        said.contains(&format!("SAID wrapped by {}", key("good"))),
+        "{said}"
+    );
+    let moved = format!(
+        "MOVED {} cannot unwrap the password: Google answered 400: Decryption failed",
+        key("good")
+    );
+    assert!(said.contains(&moved), "{said}");
+    for (name, part) in [
+        (
+            "denied",
+            "lacks cloudkms.cryptoKeyVersions.useToEncrypt there (the role roles/cloudkms.cryptoKeyEncrypterDecrypter has it)",
+        ),
+        ("no-decrypt", "vm@acme.iam.gserviceaccount.com"),
+        (
+            "no-decrypt",
+            "lacks cloudkms.cryptoKeyVersions.useToDecrypt there",
+        ),
+        ("signs", "purpose is not ENCRYPT_DECRYPT"),
+        ("damaged", "does not match its ciphertextCrc32c"),
+        ("unheard", "what was sent was damaged on the way"),
+        ("good/cryptoKeyVersions/3", "leave the version out"),
+    ] {
+        let said = ask(&key(name));
+        assert!(said.contains(part), "{name}: {said}");
     }
 }
 

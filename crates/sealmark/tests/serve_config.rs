@@ -314,3 +314,40 @@ fn a_service_may_have_a_limit_of_its_own() {
         .stderr_has("there are log, ca, ct, tsa, tuf, oidc, witness");
     assert!(running.server.terminate().success());
 }
+
+/// `systemctl reload`, or whoever exchanges a certificate, sends SIGHUP to every service.
+#[test]
+fn a_service_with_nothing_to_reload_outlives_sighup() {
+    let bench = Bench::new();
+    let start = |only: &[&str], dir: &str, more: &[&str]| {
+        let program = bench.sandbox.command(SEALMARK).arg("serve").args(only);
+        let program = program.args(["--listen", "127.0.0.1:0", "--dir", dir]);
+        let program = program.args(more);
+        program.serve(|line| line.contains("ready").then_some(())).0
+    };
+    let outlives = |server: Server| {
+        for _ in 0..2 {
+            let hangup = Command::new("kill")
+                .args(["-HUP", &server.pid().to_string()])
+                .status();
+            assert!(hangup.expect("kill is there").success());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let log = server.log();
+        assert!(
+            log.contains("SIGHUP: there is no file that is read again"),
+            "{log}"
+        );
+        // It ends as it is told to, and has not before.
+        assert!(server.terminate().success());
+        log
+    };
+    let log = outlives(start(&["--only", "log"], "log", &[]));
+    let (_, key) = log
+        .split_once("verifier key of v2 ")
+        .expect("it says its key");
+    let key = key.split_whitespace().next().expect("a key");
+    outlives(start(&["--only", "witness"], "witness", &["--log", key]));
+    outlives(start(&["--only", "tsa"], "tsa", &[]));
+    outlives(start(&[], "instance", &["--dev-issuer"]));
+}

@@ -82,6 +82,29 @@ pub(super) fn write(path: &Path, content: &[u8], scratch: &Path) -> Result<(), E
     place(file, path)
 }
 
+/// As [`write`], unless there is a file already: then `false`, and it stays as it is.
+pub(super) fn write_new(path: &Path, content: &[u8], scratch: &Path) -> Result<bool, Error> {
+    let mut file =
+        NamedTempFile::new_in(scratch).map_err(Error::io("create a file in", scratch))?;
+    let written = file
+        .write_all(content)
+        .and_then(|()| file.as_file().sync_all());
+    written.map_err(Error::io("write", path))?;
+    change(path)?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(Error::io("write", path)(error.error)),
+        Ok(_) => sync_parent(path).map(|()| true),
+    }
+}
+
+/// Puts a file that is durable in the place of another in the same folder.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    change(to)?;
+    fs::rename(from, to).map_err(Error::io("replace", to))?;
+    sync_parent(to)
+}
+
 /// Removes a file; `false` if there is none.
 pub(super) fn remove(path: &Path) -> Result<bool, Error> {
     change(path)?;

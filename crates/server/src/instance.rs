@@ -4,6 +4,7 @@
 //! ```text
 //! sealmark-instance   {"layout", "url", "created"}: what this directory is
 //! lock                locked while a process has it open
+//! password.kms        the password of the private keys, if a key in a KMS wraps it: see `password`
 //! log/                the transparency log: see `log`
 //! ca/keys/            the keys of the root and of the CA below it
 //! ca/root.pem ca.pem  their certificates

@@ -19,6 +19,7 @@ pub mod log;
 mod marker;
 pub mod oidc;
 pub mod ops;
+pub mod password;
 pub mod registry;
 pub mod reload;
 mod serial;

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, durable};
+use crate::{Error, durable, password};
 
 /// The file whose lock says that a process has the directory open.
 pub(crate) const LOCK: &str = "lock";
@@ -59,7 +59,8 @@ impl Marker {
         if let Some(found) = self.read(directory)? {
             return Ok(found);
         }
-        let foreign = |name: &String| name != LOCK && !name.starts_with(".tmp");
+        let foreign =
+            |name: &String| name != LOCK && !password::is_own(name) && !name.starts_with(".tmp");
         if durable::list(directory)?.iter().any(foreign) {
             return Err(Error::ForeignDirectory {
                 path: directory.to_owned(),

@@ -90,6 +90,16 @@ impl Said {
             "KMSInvalidStateException" => {
                 format!("see its state: aws kms describe-key --region {region} --key-id …")
             }
+            "UnsupportedOperationException" | "InvalidKeyUsageException" | "ValidationException"
+                if action == "kms:Encrypt" =>
+            {
+                "a password is wrapped by a symmetric key (SYMMETRIC_DEFAULT): aws kms create-key makes one".to_owned()
+            }
+            "InvalidCiphertextException" | "IncorrectKeyException" => {
+                "what is to be unwrapped was not wrapped by this key for this instance, or is damaged: is the file another \
+                 instance's?"
+                    .to_owned()
+            }
             "UnsupportedOperationException" | "InvalidKeyUsageException" => {
                 "the key is not one that signs: make one with sealmark generate-key-pair --kms awskms:///alias/NAME"
                     .to_owned()

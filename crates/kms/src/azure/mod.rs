@@ -38,8 +38,12 @@ mod service;
 mod tools;
 #[cfg(feature = "azure")]
 mod vault;
+#[cfg(feature = "azure")]
+mod wrap;
 
 #[cfg(feature = "azure")]
 pub use error::Error;
 #[cfg(feature = "azure")]
 pub use service::{create, open};
+#[cfg(feature = "azure")]
+pub(crate) use wrap::{unwrap, wrap};

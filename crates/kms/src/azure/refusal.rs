@@ -13,6 +13,10 @@ pub(crate) const READ: &str = "read the public key";
 pub(crate) const SIGN: &str = "sign";
 /// Having a signature checked.
 pub(crate) const VERIFY: &str = "verify";
+/// Wrapping the password of an instance.
+pub(crate) const WRAP: &str = "wrap a password";
+/// Opening it again.
+pub(crate) const UNWRAP: &str = "unwrap the password";
 /// Making a key.
 pub(crate) const CREATE: &str = "create the key";
 
@@ -66,7 +70,11 @@ impl Refusal {
             ),
             (403, "KeyOperationForbidden") => format!(
                 "the key's permitted operations do not have this one; permit it: az keyvault key set-attributes \
-                 --vault-name {vault} --name {name} --ops sign verify"
+                 --vault-name {vault} --name {name} --ops {}",
+                match action {
+                    WRAP | UNWRAP => "wrapKey unwrapKey",
+                    _ => "sign verify",
+                }
             ),
             // Older answers have the reason in the text alone.
             (403, _) if self.message.contains("does not have keys") => {
@@ -153,6 +161,8 @@ impl Refusal {
         let object = object(who);
         let role = match (action, key.is_hsm()) {
             (CREATE, false) => "Key Vault Crypto Officer",
+            (WRAP | UNWRAP, false) => "Key Vault Crypto Service Encryption User",
+            (WRAP | UNWRAP, true) => "Managed HSM Crypto Service Encryption User",
             (CREATE, true) => "Managed HSM Crypto User",
             (_, false) => "Key Vault Crypto User",
             (_, true) => "Managed HSM Crypto User",
@@ -174,6 +184,8 @@ fn permission(action: &str) -> &'static str {
         SIGN => "sign",
         VERIFY => "verify",
         CREATE => "create",
+        WRAP => "wrapKey",
+        UNWRAP => "unwrapKey",
         _ => "get",
     }
 }

@@ -31,7 +31,7 @@ const MAX_AGE: Duration = Duration::from_secs(45 * 60);
 const MAX_DATA: usize = 64 << 10;
 
 /// The interface, and who asks.
-struct Client {
+pub(super) struct Client {
     service: Service,
     options: Options,
     identity: Mutex<(Arc<Identity>, Instant)>,
@@ -62,7 +62,11 @@ const SIGN: (&str, &str) = (
 );
 const MAKE: (&str, &str) = ("cloudkms.cryptoKeys.create", "roles/cloudkms.admin");
 
-fn failed(key: &impl fmt::Display, what: &'static str, reason: impl Into<String>) -> Error {
+pub(super) fn failed(
+    key: &impl fmt::Display,
+    what: &'static str,
+    reason: impl Into<String>,
+) -> Error {
     Error::Provider {
         key: key.to_string(),
         what,
@@ -71,7 +75,7 @@ fn failed(key: &impl fmt::Display, what: &'static str, reason: impl Into<String>
 }
 
 impl Client {
-    async fn new(reference: &Reference, options: &Options) -> Result<Self, Error> {
+    pub(super) async fn new(reference: &Reference, options: &Options) -> Result<Self, Error> {
         let endpoint = variable(OVERRIDE).unwrap_or_else(|| ENDPOINT.to_owned());
         let url = Url::parse(&endpoint).ok();
         let safe = url.as_ref().is_some_and(|url| {
@@ -100,7 +104,7 @@ impl Client {
     }
 
     /// The JSON of a good answer.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         key: &impl fmt::Display,
         what: &'static str,
@@ -138,7 +142,7 @@ impl Client {
         Ok((answer, json))
     }
 
-    fn at(&self, resource: &str) -> Url {
+    pub(super) fn at(&self, resource: &str) -> Url {
         self.service.at(&format!("v1/{resource}"))
     }
 
@@ -268,7 +272,12 @@ async fn found(
 }
 
 /// Whether the bytes are those that were sent.
-fn guarded(answer: &Answer, json: &Value, name: &str, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn guarded(
+    answer: &Answer,
+    json: &Value,
+    name: &str,
+    bytes: &[u8],
+) -> Result<(), Error> {
     // JSON of Google's has 64 bits as a text.
     let sum = match json.get(name) {
         Some(Value::String(text)) => text.parse().ok(),

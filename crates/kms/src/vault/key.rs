@@ -31,8 +31,8 @@ struct Described {
 }
 
 #[derive(Deserialize)]
-struct Data<T> {
-    data: T,
+pub(super) struct Data<T> {
+    pub(super) data: T,
 }
 
 /// A version of a key.
@@ -118,7 +118,7 @@ pub(crate) async fn create(
     found(reference, connection, &answer, options)
 }
 
-async fn connect(reference: &Reference, options: &Options) -> Result<Connection, Error> {
+pub(super) async fn connect(reference: &Reference, options: &Options) -> Result<Connection, Error> {
     let connection = Connection::open(reference, options).await?;
     options.tell(format_args!("token from {}", connection.origin));
     // Only to be told, so not asked for in vain.

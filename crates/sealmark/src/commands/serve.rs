@@ -7,23 +7,25 @@ mod instance;
 pub(crate) mod keys;
 mod only;
 mod parts;
+pub(crate) mod password;
 mod reloading;
 mod rotate;
 mod status;
 mod turn;
 mod witness;
 
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use sealmark_server::log::{Duplicates, MAX_ATTESTATION, Options, TransparencyLog};
 use sealmark_server::ops::Server;
 use tokio::net::TcpListener;
-use zeroize::Zeroizing;
 
 use self::only::{Only, Which};
-use self::reloading::{Files, users_file};
+pub(crate) use self::password::Password;
+use self::password::PasswordFlags;
+use self::reloading::{Files, Reloading, users_file};
 use self::turn::Turn;
 use super::client_files::write_client_files;
 use super::operations::OperationFlags;
@@ -31,17 +33,6 @@ use super::registry::stop_signal;
 use crate::error::Error;
 use crate::flags::size;
 use crate::terminal::Terminal;
-
-/// The password for the keys. Not a flag: other users of a machine can see those. The second one is what it was called
-/// when there was only a log.
-const PASSWORD_VARIABLES: [&str; 2] = ["SEALMARK_PASSWORD", "SEALMARK_LOG_PASSWORD"];
-/// A file with the password.
-const PASSWORD_FILE_VARIABLE: &str = "SEALMARK_PASSWORD_FILE";
-/// A password in a file is not longer than this, in bytes.
-const MAX_PASSWORD: u64 = 64 * 1024;
-
-/// A password for the keys of a service, if there is one.
-pub(crate) type Password = Option<Zeroizing<Vec<u8>>>;
 
 /// What is done with an instance besides serving it.
 #[derive(clap::Subcommand, Debug)]
@@ -52,6 +43,8 @@ enum Action {
     HashPassword(hash_password::Arguments),
     /// Give a service new keys, while the instance is stopped; what was signed with the old ones stays good
     Rotate(rotate::Arguments),
+    /// Give the private keys another password, or have a key in a KMS wrap it, while the instance is stopped
+    Password(password::Arguments),
     /// Copy an instance, which may be served meanwhile
     Backup(backup::Arguments),
     /// Say when certificates, keys, trees and TUF metadata end, and warn of what ends within 30 days
@@ -106,9 +99,8 @@ pub(crate) struct ServerArguments {
         default_value = "refuse"
     )]
     v2_duplicates: WithDuplicates,
-    /// File with the password that encrypts the private keys; or in SEALMARK_PASSWORD_FILE or SEALMARK_PASSWORD
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordFlags,
     #[command(flatten)]
     keys: keys::KeyFlags,
     #[command(flatten)]
@@ -147,6 +139,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         Some(Action::Check(arguments)) => check::run(arguments, terminal).await,
         Some(Action::HashPassword(arguments)) => hash_password::run(&arguments, terminal),
         Some(Action::Rotate(arguments)) => rotate::run(arguments, terminal).await,
+        Some(Action::Password(arguments)) => password::run(arguments, terminal).await,
         Some(Action::Backup(arguments)) => backup::run(arguments, terminal).await,
         Some(Action::Status(arguments)) => status::run(arguments, terminal).await,
         None => serve(arguments.server, terminal).await,
@@ -210,13 +203,13 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
         users: users_file(instance.dev_users.as_deref(), &issuer_folder),
     };
     let server_options = operation.options(address, terminal)?;
-    let password = password_in(arguments.password_file.as_deref())?;
-    keys::install(&password, terminal);
     let is_first = std::fs::read_dir(&directory).map_or(true, |mut files| files.next().is_none());
+    let password = arguments.password.first(&directory, &url, terminal).await?;
+    keys::install(&password, terminal);
     if is_first && password.is_none() {
         operation.note(
             terminal,
-            format!("the private keys are not encrypted: the mode of their files alone protects them. With --password-file at the first start, or {PASSWORD_FILE_VARIABLE}, they are"),
+            format!("the private keys are not encrypted: the mode of their files alone protects them. With --password-file or --password-kms at the first start, or {}, they are", password::FILE_VARIABLE),
         );
     }
     let metrics = operation.metrics(terminal).await?;
@@ -225,9 +218,11 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
             .witness
             .open(&directory, &url, password, operation, terminal)
             .await?;
+        let reloading = Reloading::of_nothing(operation)?;
         operation.note(terminal, "witness ready; Ctrl-C stops it");
         let server = Server::new(server_options).with(witness.service());
         server.serve(listener, metrics, stopped).await;
+        drop(reloading);
         operation.note(terminal, "witness stopped");
         return Ok(());
     }
@@ -324,12 +319,14 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
     witness
         .join(&log, &directory, &url, password, operation, terminal)
         .await?;
+    let reloading = Reloading::of_nothing(operation)?;
     operation.note(terminal, "log ready; Ctrl-C stops it");
     let server = Server::new(server_options).with(log.service());
     let stopped = log.ending(stopped);
     // The server has the log from here on; with it the log ends.
     drop(log);
     server.serve(listener, metrics, stopped).await;
+    drop(reloading);
     operation.note(terminal, "log stopped");
     Ok(())
 }
@@ -366,74 +363,9 @@ pub(super) fn host(url: &str) -> Result<&str, Error> {
     host.filter(|host| !host.is_empty()).ok_or_else(wrong)
 }
 
-/// The password for the keys of a service, by the variables.
-pub(super) fn password() -> Result<Password, Error> {
-    password_in(None)
-}
-
-/// The password for the keys of a service: in this file, or as the variables say.
-fn password_in(file: Option<&Path>) -> Result<Password, Error> {
-    let named = std::env::var_os(PASSWORD_FILE_VARIABLE).filter(|path| !path.is_empty());
-    let named = named.map(PathBuf::from);
-    if let Some(path) = file.or(named.as_deref()) {
-        return read_password(path).map(Some);
-    }
-    for variable in PASSWORD_VARIABLES {
-        match std::env::var(variable) {
-            Ok(password) if password.is_empty() => {
-                return Err(Error::Usage(format!(
-                    "{variable} is empty: unset it, or give a password"
-                )));
-            }
-            Ok(password) => return Ok(Some(Zeroizing::new(password.into_bytes()))),
-            Err(std::env::VarError::NotPresent) => {}
-            Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(Error::Usage(format!("{variable} is not Unicode")));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// A password is the first line of its file, or all of it.
-fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let failed = |cause| Error::file("read", path, cause);
-    let mut password = Zeroizing::new(Vec::new());
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MAX_PASSWORD)
-        .read_to_end(&mut password)
-        .map_err(failed)?;
-    let ends = |byte: &u8| [b'\n', b'\r'].contains(byte);
-    let end = password.iter().position(ends).unwrap_or(password.len());
-    if end == 0 {
-        let path = path.display();
-        return Err(Error::Usage(format!("{path} has no password in it")));
-    }
-    password.truncate(end);
-    Ok(password)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_password_is_the_first_line_of_its_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("password");
-        for (content, password) in [
-            ("secret", Some("secret")),
-            ("two words\n", Some("two words")),
-            ("secret\r\nand more\n", Some("secret")),
-            ("", None),
-            ("\nsecret", None),
-        ] {
-            std::fs::write(&path, content).unwrap();
-            let read = read_password(&path).ok();
-            let read = read.as_ref().map(|read| str::from_utf8(read).unwrap());
-            assert_eq!(read, password, "{content:?}");
-        }
-    }
 
     #[test]
     fn a_log_is_named_by_the_host_of_its_url() {

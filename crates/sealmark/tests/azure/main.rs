@@ -4,6 +4,7 @@
 mod credentials;
 mod keys;
 mod names;
+mod password;
 mod plugin;
 mod refusals;
 

@@ -22,7 +22,7 @@ const ALGORITHMS: [&str; 6] = [
 /// How long LocalStack may take to start on a busy machine.
 const START: Duration = Duration::from_secs(180);
 
-fn start(sandbox: &Sandbox, program: PathBuf) -> (Server, String) {
+pub(super) fn start(sandbox: &Sandbox, program: PathBuf) -> (Server, String) {
     let address = FaultyServer::nobody();
     let (server, ()) = sandbox
         .command(program)
@@ -42,7 +42,7 @@ fn start(sandbox: &Sandbox, program: PathBuf) -> (Server, String) {
 }
 
 /// `ca.pem`, and `server.pem` with a key and the certificate that the authority has signed for `localhost`.
-fn certificates(sandbox: &Sandbox, openssl: &Path) {
+pub(super) fn certificates(sandbox: &Sandbox, openssl: &Path) {
     let run = |line: &str| {
         let openssl = sandbox.command(openssl).args(line.split(' '));
         openssl.run().success();

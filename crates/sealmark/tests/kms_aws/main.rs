@@ -9,6 +9,7 @@
 mod credentials;
 mod double;
 mod localstack;
+mod password;
 mod refused;
 mod story;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::MARKER;
 use super::generations::Generations;
 use super::rotate::known;
-use crate::{Error, durable, log, tuf};
+use crate::{Error, durable, log, password, tuf};
 
 /// How often the TUF repository is copied, should a process sign it anew meanwhile.
 const ATTEMPTS: usize = 5;
@@ -27,6 +27,7 @@ pub fn backup(directory: &Path, to: &Path) -> Result<(), Error> {
             to.display()
         )));
     }
+    password::refuse_while_changing(directory)?;
     let marker = directory.join(MARKER.file);
     let marker = durable::read(&marker)?.unwrap_or_default();
     durable::create_directory(to)?;
@@ -75,6 +76,9 @@ pub fn backup(directory: &Path, to: &Path) -> Result<(), Error> {
             .any(|ending| name.ends_with(ending))
     };
     copy_files(directory, to, is_for_clients)?;
+    password::copy(directory, to)?;
+    // It may have been changed since: then some keys have the old one.
+    password::refuse_while_changing(directory)?;
     durable::write(&to.join(MARKER.file), &marker, to)
 }
 

@@ -13,7 +13,7 @@ use super::keys::{self, Password};
 use super::shards::{BACKUP_LOCK, Interface, MARKER, Record, Stage, keep_from_copying};
 use super::state::{ENGINE, State, check_host, read_locked};
 use super::{ShardInfo, maintenance};
-use crate::{Error, durable};
+use crate::{Error, durable, password};
 
 /// The longest first line of an export: a checkpoint with some signatures.
 const MAX_HEADER: u64 = 1 << 20;
@@ -37,6 +37,7 @@ pub fn backup(directory: &Path, to: &Path) -> Result<(), Error> {
         );
         return Err(Error::Impossible(message));
     }
+    password::refuse_while_changing(directory)?;
     // No tree begins or ends while this is held, so all that is copied is of one time.
     let lock_path = directory.join(BACKUP_LOCK);
     let lock = File::create(&lock_path).map_err(Error::io("create", &lock_path))?;
@@ -61,7 +62,9 @@ pub fn backup(directory: &Path, to: &Path) -> Result<(), Error> {
                 .map_err(Error::io("copy", &from))?;
         }
     }
+    password::copy(directory, to)?;
     sealmark_log::backup(&engine, &to.join(ENGINE))?;
+    password::refuse_while_changing(directory)?;
     durable::write(&to.join(MARKER), &shards, to)
 }
 

@@ -157,7 +157,7 @@ impl Shards {
     pub(super) fn read(directory: &Path) -> Result<Option<Self>, Error> {
         let path = directory.join(MARKER);
         let Some(found) = durable::read(&path)? else {
-            let own = [LOCK, BACKUP_LOCK];
+            let own = [LOCK, BACKUP_LOCK, crate::password::FILE];
             let foreign =
                 |name: &String| !own.contains(&name.as_str()) && !name.starts_with(".tmp");
             if durable::list(directory)?.iter().any(foreign) {

@@ -97,7 +97,8 @@ impl Disk {
     /// Only what a crash has left of making a repository may be there.
     fn refuse_foreign(&self) -> Result<(), Error> {
         let own = |name: &String| {
-            [LOCK, REPOSITORY, "keys"].contains(&name.as_str()) || name.starts_with(".tmp")
+            [LOCK, REPOSITORY, "keys", crate::password::FILE].contains(&name.as_str())
+                || name.starts_with(".tmp")
         };
         let served = durable::list(&self.directory.join(REPOSITORY))?;
         let begun = |name: &String| match versioned(name) {

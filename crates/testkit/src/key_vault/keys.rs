@@ -94,7 +94,7 @@ impl State {
         let operation = parts
             .last()
             .copied()
-            .filter(|last| ["sign", "verify", "create"].contains(last));
+            .filter(|last| ["sign", "verify", "create", "wrapkey", "unwrapkey"].contains(last));
         if let Some(refusal) = forbidden(name, operation, &claims) {
             return refusal;
         }
@@ -119,6 +119,8 @@ impl State {
         };
         match operation {
             None => answer(200, &bundle(&pair, request)),
+            Some("wrapkey") => self.wrap(&pair, true, request),
+            Some("unwrapkey") => self.wrap(&pair, false, request),
             Some(operation) => self.operate(&pair, operation, request),
         }
     }
@@ -202,6 +204,41 @@ impl State {
         };
         let pair = self.make(name, &kty, &form);
         answer(200, &bundle(&pair, request))
+    }
+
+    /// Wraps or unwraps as RSA-OAEP-256.
+    fn wrap(&self, pair: &Pair, wraps: bool, request: &Request) -> Reply {
+        let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if !pair.kty.starts_with("RSA") || asked["alg"] != "RSA-OAEP-256" {
+            let message = "Key and algorithm are incompatible.";
+            return error(400, "BadParameter", message, None);
+        }
+        let kid = format!(
+            "https://{}/keys/{}/{}",
+            request.header("host").unwrap_or_default(),
+            pair.name,
+            pair.version
+        );
+        let input = format!("{}.wrap", locked(&self.tokens).len());
+        self.sandbox.write(&input, decoded(&asked["value"]));
+        let key = format!("{}.key", pair.name);
+        let oaep = ["rsa_padding_mode:oaep", "rsa_oaep_md:sha256"];
+        let words = ["pkeyutl", "-inkey", &key, "-in", &input];
+        let words = words
+            .into_iter()
+            .chain(oaep.into_iter().flat_map(|option| ["-pkeyopt", option]));
+        let done = self
+            .openssl()
+            .args(words)
+            .arg(if wraps { "-encrypt" } else { "-decrypt" })
+            .run();
+        match done.exit_code() {
+            Some(0) => {
+                let value = URL_SAFE_NO_PAD.encode(done.stdout_bytes());
+                answer(200, &json!({"kid": kid, "value": value}))
+            }
+            _ => error(400, "BadParameter", "The parameter is incorrect.", None),
+        }
     }
 
     fn operate(&self, pair: &Pair, operation: &str, request: &Request) -> Reply {
@@ -303,7 +340,9 @@ fn forbidden(name: &str, operation: Option<&str>, claims: &Value) -> Option<Repl
         text("iss")
     );
     let name = match (name, operation) {
-        ("policy-sign", Some("sign")) => "policy",
+        ("policy-sign", Some("sign"))
+        | ("policy-wrap", Some("wrapkey"))
+        | ("policy-unwrap", Some("unwrapkey")) => "policy",
         (name, _) => name,
     };
     let (_, inner) = REFUSED.iter().find(|(have, _)| *have == name)?;

@@ -35,7 +35,7 @@ pub const IDENTITY_HEADER: &str = "a header of App Service";
 pub const OBJECT: &str = "f4650a81-f57d-4fb3-870c-e84fe859f68a";
 
 /// The keys: name, type, and curve or size.
-pub const KEYS: [(&str, &str, &str); 15] = [
+pub const KEYS: [(&str, &str, &str); 17] = [
     ("ec256", "EC", "P-256"),
     ("ec384", "EC", "P-384"),
     ("ec521", "EC", "P-521"),
@@ -51,6 +51,9 @@ pub const KEYS: [(&str, &str, &str); 15] = [
     ("disabled", "EC", "P-256"),
     // The vault's access policy gives nobody the right to sign with it.
     ("policy-sign", "EC", "P-256"),
+    // As little to wrap with it, or to unwrap.
+    ("policy-wrap", "RSA", "2048"),
+    ("policy-unwrap", "RSA", "2048"),
     // As the story's user called them.
     ("sigstore-azure-test-key", "RSA", "2048"),
     ("sigstore-azure-test-key-ec", "EC", "P-256"),

@@ -153,11 +153,11 @@ pub(super) async fn run_import(
         Some(path) => Some(read_key(path)?),
         None => None,
     };
+    let directory = absolute(&arguments.dir)?;
     let how = Import {
         key,
-        password: password()?,
+        password: password::of(&directory, terminal).await?,
     };
-    let directory = absolute(&arguments.dir)?;
     let file = arguments.file.clone();
     let made = super::blocking(move || match file.as_os_str() == "-" {
         true => Ok(import(&directory, io::stdin().lock(), &how)?),

@@ -31,7 +31,8 @@ pub(crate) struct Arguments {
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let format = arguments.output.without_tle("a report")?;
     let directory = absolute(&arguments.dir)?;
-    let (folder, password) = (directory.clone(), password()?);
+    let password = password::of(&directory, terminal).await?;
+    let folder = directory.clone();
     let report = super::blocking(move || Ok(fsck(&folder, &password)?)).await?;
     let count = report.findings.len();
     if format == Format::Json {

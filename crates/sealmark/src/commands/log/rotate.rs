@@ -86,15 +86,15 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         }
         None => None,
     };
+    let directory = absolute(&arguments.dir)?;
     let rotation = Rotation {
         interface: arguments.interface.into(),
         place,
         keep_key: arguments.keep_key,
         key: arguments.key,
-        password: password()?,
+        password: password::of(&directory, terminal).await?,
     };
     keys::install(&rotation.password, terminal);
-    let directory = absolute(&arguments.dir)?;
     let (old, new, files) = super::blocking(move || {
         let (old, new) = rotate(&directory, &rotation)?;
         let files = update_client_files(&directory, &rotation.password)?;
@@ -123,7 +123,7 @@ pub(super) async fn run_freeze(
     let format = arguments.output.without_tle("a tree")?;
     let interface = arguments.interface.map(Interface::from);
     let directory = absolute(&arguments.dir)?;
-    let password = password()?;
+    let password = password::of(&directory, terminal).await?;
     keys::install(&password, terminal);
     let (ended, files) = super::blocking(move || {
         let ended = freeze(&directory, interface, &password)?;

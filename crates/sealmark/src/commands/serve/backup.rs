@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use sealmark_server::instance::{backup, references};
 use serde_json::json;
 
-use super::blocking;
 use super::status::Format;
+use super::{blocking, password};
 use crate::commands::log::absolute;
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -34,18 +34,27 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         Ok(references(&to)?)
     })
     .await?;
+    let wrapped = password::wrapped(&place)?;
     if arguments.output == Format::Json {
         let names = elsewhere
             .iter()
             .map(|its| json!({"service": its.service, "reference": its.reference}));
         let names = names.collect::<Vec<_>>();
-        return terminal.json(&json!({"backup": place, "keysElsewhere": names}));
+        let key = wrapped.as_ref().map(|wrapped| wrapped.key());
+        return terminal
+            .json(&json!({"backup": place, "keysElsewhere": names, "passwordKms": key}));
     }
     terminal.line(format!("copied to {}", place.display()))?;
     for its in elsewhere {
         let (service, place) = (its.service, its.reference);
         terminal.note(format!(
             "a key of {service} is not in it, only its name: {place}; who serves the copy needs that key"
+        ));
+    }
+    if let Some(wrapped) = &wrapped {
+        let key = wrapped.key();
+        terminal.note(format!(
+            "the private keys in it are encrypted with a password that {key} wraps; who serves the copy needs that key"
         ));
     }
     terminal.note(format!(

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use sealmark_identity::{Configuration, Issuer};
 use sealmark_server::instance::references;
-use sealmark_server::{ca, oidc, reload};
+use sealmark_server::{ca, oidc, password as kept, reload};
 use serde_json::{Value, json};
 
 use super::keys::open;
-use super::{blocking, password_in};
+use super::{PasswordFlags, blocking, password};
 use crate::commands::log::absolute;
 use crate::error::Error;
 use crate::flags::Format;
@@ -33,9 +33,8 @@ pub(crate) struct Arguments {
     /// Directory of an instance: which of its keys are elsewhere, and with --online whether each can be reached
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// File with the password of keys that are files elsewhere, as `serve` has it
-    #[arg(long, value_name = "FILE", requires = "dir")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordFlags,
     /// Ask each issuer for its keys, as the certificate authority will, and each provider of keys of --dir for them
     #[arg(long)]
     online: bool,
@@ -50,6 +49,11 @@ type Asked = (Issuer, Result<String, String>);
 /// Checks, and fails if there is a fault.
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let mut faults = 0;
+    if arguments.password.are_given() && arguments.dir.is_none() {
+        return Err(Error::Usage(
+            "a password is for the keys of a directory: add --dir".to_owned(),
+        ));
+    }
     if let Some(path) = &arguments.config {
         faults += config(path, arguments.online, arguments.output, terminal).await?;
     }
@@ -81,11 +85,39 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
 /// Asks for the keys of an instance that are elsewhere, and compares them with what stands in its directory.
 async fn keys(arguments: &Arguments, terminal: &mut Terminal) -> Result<usize, Error> {
     let directory = absolute(arguments.dir.as_deref().unwrap_or_else(|| Path::new(".")))?;
-    let references = blocking(move || Ok(references(&directory)?)).await?;
-    let password = password_in(arguments.password_file.as_deref())?;
+    let folder = directory.clone();
+    let references = blocking(move || Ok(references(&folder)?)).await?;
     let (options, online) = (key_options(terminal), arguments.online);
     let mut faults = 0;
     let mut shown = Vec::new();
+    let wrapped = password::wrapped(&directory)?;
+    // Nobody is asked for it but online.
+    let found = match online {
+        true => arguments.password.of(&directory, terminal).await,
+        false => Ok(None),
+    };
+    let password = match (&wrapped, found) {
+        (None, found) => found?,
+        (Some(wrapped), found) => {
+            let place = wrapped.key();
+            let mut value = json!({"password": kept::FILE, "reference": place});
+            let (line, password) = match found {
+                Ok(password) if online => (format!("password: {place} has unwrapped it"), password),
+                Ok(_) => (format!("password: {place} wraps it"), None),
+                Err(error) => {
+                    faults += 1;
+                    let fault = error.to_string();
+                    value["fault"] = fault.clone().into();
+                    (format!("password: {fault}"), None)
+                }
+            };
+            match arguments.output {
+                Format::Text => terminal.line(line)?,
+                Format::Json => shown.push(value),
+            }
+            password
+        }
+    };
     for its in references {
         let answer = match online {
             true => Some(open(&its.reference, password.clone(), &options).await),

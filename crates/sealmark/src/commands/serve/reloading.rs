@@ -8,7 +8,7 @@ use sealmark_server::ca::CertificateAuthority;
 use sealmark_server::oidc::DevIssuer;
 use sealmark_server::ops::Server;
 use sealmark_server::reload::{Reload, Told};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -25,6 +25,34 @@ pub(super) struct Files {
 
 /// Ends when it is dropped.
 pub(super) struct Reloading(Vec<JoinHandle<()>>);
+
+fn hangups() -> Result<Signal, Error> {
+    signal(SignalKind::hangup()).map_err(|cause| Error::Stream {
+        action: "listen for signals",
+        cause,
+    })
+}
+
+impl Reloading {
+    /// Of a server that has no such files. Who exchanges a certificate, or has all services reload, sends the signal to it,
+    /// too, and not to end it.
+    pub(super) fn of_nothing(operation: &OperationFlags) -> Result<Self, Error> {
+        let mut hangup = hangups()?;
+        let tell = operation.teller();
+        let told = match operation.scheme() {
+            "https" => {
+                "SIGHUP: nothing is read again but the certificate, which is every two seconds"
+            }
+            _ => "SIGHUP: there is no file that is read again; other flags need a restart",
+        };
+        let signals = tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                tell(told, false);
+            }
+        });
+        Ok(Self(vec![signals]))
+    }
+}
 
 impl Drop for Reloading {
     fn drop(&mut self) {
@@ -51,18 +79,11 @@ impl Files {
         if let (Some(path), Some(issuer)) = (&self.users, dev_issuer) {
             reload.users(path, issuer.clone());
         }
-        // Who exchanges a certificate sends the signal, too, and not to end the server.
-        if reload.is_empty() && operation.scheme() == "http" {
-            return Ok((server, Reloading(Vec::new())));
+        if reload.is_empty() {
+            return Ok((server, Reloading::of_nothing(operation)?));
         }
-        let mut hangup = signal(SignalKind::hangup()).map_err(|cause| Error::Stream {
-            action: "listen for signals",
-            cause,
-        })?;
-        let server = match reload.is_empty() {
-            true => server,
-            false => server.with(reload.service()),
-        };
+        let mut hangup = hangups()?;
+        let server = server.with(reload.service());
         let now = Arc::new(Notify::new());
         let notified = now.clone();
         let signals = tokio::spawn(async move {

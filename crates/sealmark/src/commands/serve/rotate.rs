@@ -12,7 +12,7 @@ use sealmark_server::tuf::{Repository, Role};
 use serde_json::{Value, json};
 
 use super::status::Format;
-use super::{Password, blocking, host, keys, password_in};
+use super::{Password, PasswordFlags, blocking, host, keys};
 use crate::commands::client_files::{known_oidc, publish_instance};
 use crate::commands::log::{Which as Trees, absolute, name, show};
 use crate::error::Error;
@@ -49,9 +49,8 @@ pub(crate) struct Arguments {
     /// Directory of the instance, as `serve` has it as --dir; stop the server first
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// File with the password of the private keys, as `serve` has it
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordFlags,
     /// The new key, if it is elsewhere, e.g. awskms:///alias/ca-2: what sign has as --key
     #[arg(long, value_name = "REF", value_parser = keys::checked)]
     key: Option<String>,
@@ -152,8 +151,8 @@ struct Done {
 pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     arguments.check()?;
     let format = arguments.output;
-    let password = password_in(arguments.password_file.as_deref())?;
     let directory = absolute(&arguments.dir)?;
+    let password = arguments.password.of(&directory, terminal).await?;
     keys::install(&password, terminal);
     let done = blocking(move || rotate(&arguments, &directory, password)).await;
     if let Err(Error::Server(sealmark_server::Error::InUse { .. })) = &done {

@@ -8,7 +8,7 @@ use sealmark_server::elsewhere::Kept;
 use sealmark_server::instance::{Item, KeyState, State, status};
 use serde_json::{Value, json};
 
-use super::blocking;
+use super::{blocking, password};
 use crate::commands::log::absolute;
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -41,6 +41,7 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let directory = absolute(&arguments.dir)?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = since.map_or(0, |since| since.as_secs());
+    let wrapped = password::wrapped(&directory)?;
     let status = blocking(move || Ok(status(&directory, now)?)).await?;
     match arguments.output {
         Format::Json => terminal.json(&json!({
@@ -48,6 +49,7 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             "created": i64::try_from(status.created).ok().and_then(time),
             "items": status.items.iter().map(show).collect::<Vec<Value>>(),
             "warnings": status.warnings,
+            "passwordKms": wrapped.as_ref().map(|wrapped| wrapped.key()),
         }))?,
         Format::Text => {
             let heads = ["", "WHAT", "NAME", "STATE", "SINCE", "UNTIL", "DAYS", "KEY"];
@@ -55,6 +57,12 @@ pub(super) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             rows.extend(status.items.iter().map(row));
             for line in table(&rows) {
                 terminal.line(line)?;
+            }
+            if let Some(wrapped) = &wrapped {
+                terminal.line(format!(
+                    "the private keys' password: wrapped by {}",
+                    wrapped.key()
+                ))?;
             }
         }
     }
