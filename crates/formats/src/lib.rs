@@ -16,6 +16,7 @@ pub mod predicate_type;
 mod protobuf_json;
 pub mod provenance;
 pub mod revocation;
+pub mod revocation_feed;
 pub mod signing_config;
 pub mod simple_signing;
 pub mod statement;

@@ -236,9 +236,11 @@ impl PolicyFlags {
             .map_err(|cause| Error::Usage(format!("{}: {cause}", path.display())))?;
         let directory = path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
         let root = file.trusted_root.as_ref().map(|root| directory.join(root));
+        // What a policy file asks of logs is asked of those of the public instance, unless others are named.
+        let trusted = trust.trusted(root, file.needs_trust(), terminal).await?;
         Ok(Asking {
-            // What a policy file asks of logs is asked of those of the public instance, unless others are named.
-            trusted: trust.trusted(root, file.needs_trust(), terminal).await?,
+            revocations: self.revocations.read(&file, &trusted)?,
+            trusted,
             offline: trust.offline,
             file,
             directory,
@@ -248,7 +250,6 @@ impl PolicyFlags {
             keys: BTreeMap::new(),
             remote: Vec::new(),
             verify_remotely: self.verify_remotely,
-            revocations: self.revocations.read()?,
             slsa: None,
             predicate: PredicatePolicies::default(),
         })
@@ -345,17 +346,20 @@ impl PolicyFlags {
                 rule.signature = Some(self.signature(signers, annotations));
             }
         }
+        let file = PolicyFile {
+            version: VERSION,
+            trusted_root: trust
+                .trusted_root
+                .as_ref()
+                .map(|path| absolute(&path.display().to_string())),
+            rules: vec![rule],
+            revokers,
+            require_fresh_revocations: self.revocations.fresh(),
+            ..PolicyFile::default()
+        };
         Ok(Asking {
-            file: PolicyFile {
-                version: VERSION,
-                trusted_root: trust
-                    .trusted_root
-                    .as_ref()
-                    .map(|path| absolute(&path.display().to_string())),
-                rules: vec![rule],
-                revokers,
-                ..PolicyFile::default()
-            },
+            revocations: self.revocations.read(&file, &trusted)?,
+            file,
             directory: PathBuf::new(),
             name: None,
             reasons,
@@ -363,7 +367,6 @@ impl PolicyFlags {
             keys: loaded,
             remote,
             verify_remotely: self.verify_remotely,
-            revocations: self.revocations.read()?,
             offline: trust.offline,
             slsa: None,
             predicate: PredicatePolicies::default(),

@@ -11,6 +11,7 @@
 //! oidc/keys/ oidc/users.yaml     the issuer for development: see `oidc`
 //! tsa/keys/ tsa/root.pem tsa.pem the timestamp authority's root, its own key and certificate
 //! tuf/                the TUF repository: see `tuf`
+//! revocations.v1.json what its feed of revocations has
 //! ca/2/ … ct/2/ … tsa/2/ …   what came after a rotation: see `generations`
 //! ```
 //!
@@ -24,6 +25,7 @@ mod chain;
 mod generations;
 mod parts;
 mod references;
+mod revocations;
 mod rotate;
 mod status;
 
@@ -43,6 +45,7 @@ pub use self::backup::backup;
 pub use self::generations::OVERLAP;
 pub use self::parts::{Options as PartOptions, Part, Parts};
 pub use self::references::{Reference, references};
+pub use self::revocations::{change_feed, feed, follow_feed};
 pub use self::rotate::{Rotated, Rotating, Stopped};
 pub use self::status::{Item, KeyState, State, Status, status};
 
