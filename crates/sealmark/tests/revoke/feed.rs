@@ -71,8 +71,11 @@ fn what_is_revoked_reaches_other_machines_and_holds_offline() {
     let copy = |to: &str| {
         let from = story.bench.sandbox.join("laptop");
         let to = story.bench.sandbox.join(to);
-        let done = std::process::Command::new("cp").arg("-r").args([from, to]);
-        assert!(done.status().unwrap().success());
+        let done = std::process::Command::new("cp")
+            .arg("-r")
+            .args([from, to])
+            .status();
+        assert!(done.unwrap().success());
     };
     copy("old");
 
@@ -167,8 +170,11 @@ fn a_feed_that_is_missing_or_goes_back_is_no_feed() {
     let instance = story.bench.sandbox.join("instance/tuf");
     let before = story.bench.sandbox.join("before");
     let copy = |from: &std::path::Path, to: &std::path::Path| {
-        let done = std::process::Command::new("cp").arg("-rT").args([from, to]);
-        assert!(done.status().unwrap().success());
+        let done = std::process::Command::new("cp")
+            .arg("-rT")
+            .args([from, to])
+            .status();
+        assert!(done.unwrap().success());
     };
     copy(&instance, &before);
     let words = ["revoke", &v2, "--no-upload", "--feed", "instance"];
