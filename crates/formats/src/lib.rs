@@ -17,6 +17,7 @@ pub mod promotion;
 mod protobuf_json;
 pub mod provenance;
 pub mod revocation;
+pub mod revocation_feed;
 pub mod signing_config;
 pub mod simple_signing;
 pub mod statement;

@@ -222,9 +222,11 @@ impl PolicyFlags {
         let root = file.trusted_root.as_ref().map(|root| directory.join(root));
         let name = path.display().to_string();
         let programs = predicate_policy::compile(&file, &name, &directory)?;
+        // What a policy file asks of logs is asked of those of the public instance, unless others are named.
+        let trusted = trust.trusted(root, file.needs_trust(), terminal).await?;
         Ok(Asking {
-            // What a policy file asks of logs is asked of those of the public instance, unless others are named.
-            trusted: trust.trusted(root, file.needs_trust(), terminal).await?,
+            revocations: self.revocations.read(&file, &trusted)?,
+            trusted,
             offline: trust.offline,
             file,
             directory,
@@ -234,7 +236,6 @@ impl PolicyFlags {
             keys: BTreeMap::new(),
             remote: Vec::new(),
             verify_remotely: self.verify_remotely,
-            revocations: self.revocations.read()?,
             programs,
             beside: match wanted {
                 Wanted::Attestation { predicate, .. } => predicate,
@@ -358,9 +359,11 @@ impl PolicyFlags {
                 .map(|path| absolute(&path.display().to_string())),
             rules: vec![rule],
             revokers,
+            require_fresh_revocations: self.revocations.fresh(),
             ..PolicyFile::default()
         };
         Ok(Asking {
+            revocations: self.revocations.read(&file, &trusted)?,
             yaml: wherever_it_is(&file, &loaded).to_yaml(),
             file,
             directory: PathBuf::new(),
@@ -370,7 +373,6 @@ impl PolicyFlags {
             keys: loaded,
             remote,
             verify_remotely: self.verify_remotely,
-            revocations: self.revocations.read()?,
             offline: trust.offline,
             programs,
             beside: PredicatePolicies::default(),

@@ -108,6 +108,31 @@ pub(crate) fn explain(report: &Report, terminal: &mut Terminal) -> Result<(), Er
             explain_checks(attachment, terminal)?;
         }
     }
+    print_sources(report, true, terminal)
+}
+
+/// Prints where revocations were looked for; unless `all` are wanted, nothing if that was nowhere but at the image.
+pub(crate) fn print_sources(
+    report: &Report,
+    all: bool,
+    terminal: &mut Terminal,
+) -> Result<(), Error> {
+    let sources = &report.revocation_sources;
+    if !all && sources.len() < 2 {
+        return Ok(());
+    }
+    for source in sources {
+        let place = match &source.location {
+            Some(location) => format!("{} {}", source.kind, printable(location)),
+            None => source.kind.to_owned(),
+        };
+        let fresh = match &source.as_of {
+            Some(time) => format!(", as of {time}"),
+            None => String::new(),
+        };
+        let count = source.revocations;
+        terminal.line(format!("  revocations: {place}: {count}{fresh}"))?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sealmark_formats::trusted_root::CertificateAuthority;
 use sealmark_trust::tuf::Options;
-use sealmark_trust::{EnvironmentFiles, TrustedMaterial, TrustedRoot, material};
+use sealmark_trust::{EnvironmentFiles, RevocationFeed, TrustedMaterial, TrustedRoot, material};
 
 use crate::error::Error;
 use crate::terminal::Terminal;
@@ -70,6 +70,8 @@ pub(crate) struct Trusted {
     pub(crate) origin: Option<String>,
     /// Whether it names a log, usable or not.
     has_log: bool,
+    /// What was revoked, by where it is from.
+    pub(crate) feed: Option<RevocationFeed>,
     /// The variables that replace parts of it.
     pub(crate) variables: Vec<&'static str>,
 }
@@ -104,7 +106,11 @@ impl TrustFlags {
             .iter()
             .map(|material| material.origin.to_string())
             .collect();
-        let mut root = base.map(|material| material.trusted_root);
+        let mut feed = None;
+        let mut root = base.map(|material| {
+            feed = material.revocations;
+            material.trusted_root
+        });
         let variables = self.replace_parts(&mut root, &mut origin, is_named)?;
         let material = root.as_ref().map_or_else(Default::default, |root| {
             sealmark_verify::TrustedMaterial::new(root)
@@ -123,6 +129,7 @@ impl TrustFlags {
             material,
             origin,
             has_log,
+            feed,
             variables,
         })
     }

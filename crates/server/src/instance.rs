@@ -12,6 +12,7 @@
 //! oidc/keys/ oidc/users.yaml     the issuer for development: see `oidc`
 //! tsa/keys/ tsa/root.pem tsa.pem the timestamp authority's root, its own key and certificate
 //! tuf/                the TUF repository: see `tuf`
+//! revocations.v1.json what its feed of revocations has
 //! ca/2/ … ct/2/ … tsa/2/ …   what came after a rotation: see `generations`
 //! ```
 //!
@@ -25,6 +26,7 @@ mod chain;
 mod generations;
 mod parts;
 mod references;
+mod revocations;
 mod rotate;
 mod status;
 
@@ -44,6 +46,7 @@ pub use self::backup::backup;
 pub use self::generations::OVERLAP;
 pub use self::parts::{Options as PartOptions, Part, Parts};
 pub use self::references::{Reference, references};
+pub use self::revocations::{change_feed, feed, follow_feed};
 pub use self::rotate::{Rotated, Rotating, Stopped};
 pub use self::status::{Item, KeyState, State, Status, status};
 

@@ -10,5 +10,5 @@ pub mod service;
 pub mod tuf;
 
 pub use error::Error;
-pub use material::{EnvironmentFiles, Origin, TrustedMaterial};
+pub use material::{EnvironmentFiles, Origin, RevocationFeed, TrustedMaterial};
 pub use sealmark_formats::{SigningConfig, TrustedRoot};

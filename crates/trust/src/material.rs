@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use sealmark_formats::revocation_feed::{FEED_TARGET, Feed};
 use sealmark_formats::trusted_root::{CertificateAuthority, LogInstance, MAX_SIZE, TimeRange};
 use sealmark_formats::{SigningConfig, TrustedRoot};
 use sealmark_x509::Certificate;
@@ -45,8 +46,21 @@ pub struct TrustedMaterial {
     pub signing_config: Option<SigningConfig>,
     /// The same with the newer log, where the origin offers it.
     pub signing_config_rekor_v2: Option<SigningConfig>,
+    /// What the origin says was revoked, if it has a feed.
+    pub revocations: Option<RevocationFeed>,
     /// Where it is from.
     pub origin: Origin,
+}
+
+/// The feed of revocations of a TUF repository.
+#[derive(Clone, Debug)]
+pub struct RevocationFeed {
+    /// What it has.
+    pub feed: Feed,
+    /// Until when it is complete: when the repository signed its newest timestamp, if it says so.
+    pub signed: Option<jiff::Timestamp>,
+    /// The repository.
+    pub mirror: String,
 }
 
 impl TrustedMaterial {
@@ -60,6 +74,7 @@ impl TrustedMaterial {
             trusted_root,
             signing_config: None,
             signing_config_rekor_v2: None,
+            revocations: None,
             origin: Origin::File(path.to_owned()),
         })
     }
@@ -76,6 +91,7 @@ impl TrustedMaterial {
             trusted_root: TrustedRoot::parse(EMBEDDED_TRUSTED_ROOT).expect(embedded),
             signing_config: Some(SigningConfig::parse(EMBEDDED_SIGNING_CONFIG).expect(embedded)),
             signing_config_rekor_v2: Some(SigningConfig::parse(EMBEDDED_REKOR_V2).expect(embedded)),
+            revocations: None,
             origin: Origin::Embedded,
         }
     }
@@ -110,10 +126,26 @@ impl TrustedMaterial {
             });
         }
         let signing_config_rekor_v2 = configurations.pop().flatten();
+        let revocations = match repository.has(FEED_TARGET).await? {
+            true => {
+                let json = repository.target(FEED_TARGET).await?;
+                let failed = |cause| Error::Document {
+                    from: place(FEED_TARGET),
+                    cause,
+                };
+                Some(RevocationFeed {
+                    feed: Feed::parse(&json).map_err(failed)?,
+                    signed: repository.signed_at(),
+                    mirror: repository.mirror().to_owned(),
+                })
+            }
+            false => None,
+        };
         Ok(Self {
             trusted_root: trusted_root(&place("trusted_root.json"), &root)?,
             signing_config: configurations.pop().flatten(),
             signing_config_rekor_v2,
+            revocations,
             origin: Origin::Tuf(repository.mirror().to_owned()),
         })
     }

@@ -78,7 +78,16 @@ pub fn verify_unless_revoked(
         })
         .collect();
     ignored.dedup();
-    Report::new(artifact.digest.clone(), demands, ignored)
+    let is_revocation = |one: &&Evidence| revocation::is_revocation(one);
+    let attached = report::RevocationSource {
+        kind: "attached",
+        location: None,
+        revocations: evidence.iter().filter(is_revocation).count(),
+        as_of: None,
+    };
+    let others = revocations.sources.iter().cloned();
+    let sources = core::iter::once(attached).chain(others).collect();
+    Report::new(artifact.digest.clone(), demands, ignored, sources)
 }
 
 /// Tells of every piece of evidence who signed it, when, and how that is known. Nothing is asked for and nothing is

@@ -101,11 +101,22 @@ impl PolicyFile {
                 .map_err(|cause| error(format!("signers.{name}: {cause}")))?;
         }
         file.revokers(&mut |_| None)?;
+        file.fresh_revocations()?;
         for (index, rule) in file.rules.iter().enumerate() {
             file.check(rule)
                 .map_err(|cause| error(programs::located(yaml, index, &cause.to_string())))?;
         }
         Ok(file)
+    }
+
+    /// How old a feed of revocations may be, in seconds, if one is demanded.
+    ///
+    /// # Errors
+    /// If it is no duration.
+    pub fn fresh_revocations(&self) -> Result<Option<i64>, PolicyFileError> {
+        let text = self.require_fresh_revocations.as_deref();
+        let seconds = text.map(|text| duration("requireFreshRevocations", text));
+        seconds.transpose().map_err(error)
     }
 
     /// The file as YAML.
@@ -489,7 +500,7 @@ impl ConditionText {
             self.at_most.map(Test::AtMost),
             self.max_age
                 .as_ref()
-                .map(|text| duration(text).map(Test::MaxAge))
+                .map(|text| duration("maxAge", text).map(Test::MaxAge))
                 .transpose()?,
         ]
         .into_iter()
@@ -518,8 +529,8 @@ impl ConditionText {
 }
 
 /// Seconds of `90s`, `15m`, `12h`, `7d`.
-fn duration(text: &str) -> Result<i64, String> {
-    let wrong = || format!("maxAge {text:?} is not like 90s, 15m, 12h or 7d");
+fn duration(field: &str, text: &str) -> Result<i64, String> {
+    let wrong = || format!("{field} {text:?} is not like 90s, 15m, 12h or 7d");
     let unit = match text.chars().last() {
         Some('s') => 1,
         Some('m') => 60,

@@ -24,6 +24,24 @@ pub struct Report {
     /// Revocations that were found and do not count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored_revocations: Vec<IgnoredRevocation>,
+    /// Where revocations were looked for.
+    pub revocation_sources: Vec<RevocationSource>,
+}
+
+/// Where revocations were looked for.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevocationSource {
+    /// `attached`, `file` or `feed`.
+    pub kind: &'static str,
+    /// Which file or feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// How many it has, believed or not, about whatever.
+    pub revocations: usize,
+    /// Until when it is complete (RFC 3339), if it says so in a way that can be verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 /// What came of one demand.
@@ -313,6 +331,7 @@ impl Report {
         digest: Digest,
         demands: Vec<DemandReport>,
         ignored_revocations: Vec<IgnoredRevocation>,
+        revocation_sources: Vec<RevocationSource>,
     ) -> Self {
         Self {
             digest,
@@ -323,6 +342,7 @@ impl Report {
                 .unwrap_or(Verdict::NoSignatures),
             demands,
             ignored_revocations,
+            revocation_sources,
         }
     }
 

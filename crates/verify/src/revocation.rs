@@ -17,7 +17,7 @@ use crate::artifact::Artifact;
 use crate::checks::{self, Context};
 use crate::evidence::{Content, Evidence};
 use crate::policy::{Attestation, Demand, Identity, Kind, Match, PredicateType, Signer};
-use crate::report::{self, Attachment, Check, Outcome};
+use crate::report::{self, Attachment, Check, Outcome, RevocationSource};
 use crate::signed::{Payload, Signed, Statements};
 
 /// Revocations that are checked, of all that were found. Everyone who may write to a registry can attach some.
@@ -32,6 +32,8 @@ pub struct Revocations {
     pub evidence: Vec<Evidence>,
     /// Why nothing can be accepted: what the policy wants to know of revocations cannot be known.
     pub stale: Option<String>,
+    /// Where the evidence is from, for the report.
+    pub sources: Vec<RevocationSource>,
 }
 
 /// Whether an attachment is a revocation, believed or not.

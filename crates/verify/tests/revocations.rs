@@ -492,12 +492,13 @@ fn revocations_from_elsewhere_count_as_those_attached() {
     let revoked = world.revoke(By::Key(&world.security), &of_file(name_of_person()));
     let more = Revocations {
         evidence: vec![attached(revoked.content)],
-        stale: None,
+        ..Revocations::default()
     };
     falls(&world.ask_with(the_person(), &[&release], &more), "revoked");
     let stale = Revocations {
         evidence: Vec::new(),
         stale: Some("the feed is 3 days old".to_owned()),
+        sources: Vec::new(),
     };
     falls(
         &world.ask_with(the_person(), &[&release], &stale),

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use sealmark_formats::TrustedRoot;
+use sealmark_formats::revocation_feed::FEED_TARGET;
 use sealmark_formats::signing_config::{Selector, Service, SigningConfig};
 use sealmark_formats::trusted_root::{LogInstance, TimeRange};
-use sealmark_server::instance::{Instance, Lasting};
+use sealmark_server::instance::{Instance, Lasting, feed};
 use sealmark_server::log::{Interface, ShardInfo, TransparencyLog, shards};
 use sealmark_trust::service;
 use sealmark_x509::Certificate;
@@ -79,6 +80,7 @@ pub(super) fn publish_instance(
         ("trusted_root.json", root),
         ("signing_config.v0.2.json", config),
         ("signing_config_rekor_v2.v0.2.json", config_v2),
+        (FEED_TARGET, feed(directory)?.to_json()),
     ])?;
     Ok(())
 }

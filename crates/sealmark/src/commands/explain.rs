@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::flags::{self, Format, RegistryFlags};
 use crate::printable::printable;
 use crate::report;
+use crate::revocation_flags;
 use crate::service_flags::key_options;
 use crate::terminal::Terminal;
 use crate::trust_flags::{self, TrustFlags};
@@ -72,14 +73,15 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let trusted = arguments.trust.trusted(None, true, terminal).await?;
     let (digest, evidence) = arguments.gather(terminal).await?;
     let file = arguments.artifact.as_deref().map(FileBytes);
-    let revocations = Revocations {
+    let mut revocations = Revocations {
         evidence: evidence
             .iter()
             .filter(|one| revocation::is_revocation(one))
             .cloned()
             .collect(),
-        stale: None,
+        ..Revocations::default()
     };
+    revocation_flags::add_feed(&mut revocations, &trusted);
     let attachments: Vec<Attachment> = evidence
         .iter()
         .map(|evidence| {

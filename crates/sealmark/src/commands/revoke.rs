@@ -92,6 +92,9 @@ pub(crate) struct Arguments {
     /// Write the revocation to this file, for --revocations
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
+    /// Also put it into the feed of the instance in this directory, which may be served
+    #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+    feed: Option<PathBuf>,
     /// Private key of whoever revokes; without one, a certificate for an identity is asked for
     #[arg(long, value_name = "KEY")]
     key: Option<String>,

@@ -115,7 +115,7 @@ impl Arguments {
         };
         terminal.detail(format!("packing {}", material.origin));
         pack.root(material.trusted_root.to_json());
-        RevocationFlags::of_files(self.revocations.clone()).read()?;
+        RevocationFlags::of_files(self.revocations.clone()).in_files()?;
         for path in &self.revocations {
             pack.revocations(path)?;
         }

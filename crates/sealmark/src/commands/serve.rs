@@ -9,6 +9,7 @@ mod only;
 mod parts;
 pub(crate) mod password;
 mod reloading;
+pub(crate) mod revocations;
 mod rotate;
 mod status;
 mod turn;
@@ -18,6 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use sealmark_server::instance::follow_feed;
 use sealmark_server::log::{Duplicates, MAX_ATTESTATION, Options, TransparencyLog};
 use sealmark_server::ops::Server;
 use tokio::net::TcpListener;
@@ -47,6 +49,8 @@ enum Action {
     Password(password::Arguments),
     /// Copy an instance, which may be served meanwhile
     Backup(backup::Arguments),
+    /// What the feed of revocations has, which everybody gets who trusts the TUF repository
+    Revocations(revocations::Arguments),
     /// Say when certificates, keys, trees and TUF metadata end, and warn of what ends within 30 days
     Status(status::Arguments),
 }
@@ -141,6 +145,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
         Some(Action::Rotate(arguments)) => rotate::run(arguments, terminal).await,
         Some(Action::Password(arguments)) => password::run(arguments, terminal).await,
         Some(Action::Backup(arguments)) => backup::run(arguments, terminal).await,
+        Some(Action::Revocations(arguments)) => revocations::run(arguments, terminal).await,
         Some(Action::Status(arguments)) => status::run(arguments, terminal).await,
         None => serve(arguments.server, terminal).await,
     }
@@ -250,12 +255,17 @@ async fn serve(arguments: ServerArguments, terminal: &mut Terminal) -> Result<()
         let stopped = opened.ca.ending(opened.log.ending(turn.or(stopped)));
         // Signs its metadata anew long before it expires, for as long as this process runs.
         let fresh = tokio::spawn(opened.tuf.clone().keep_fresh(std::future::pending()));
+        let (tuf, folder) = (opened.tuf.clone(), directory.clone());
+        let feed = tokio::spawn(async move {
+            follow_feed(tuf, &folder, std::future::pending()).await;
+        });
         let server = opened.server(server_options);
         let (ca, issuer) = (Some(&opened.ca), opened.dev_issuer.as_ref());
         let (server, reloading) = files.follow(ca, issuer, server, operation)?;
         operation.note(terminal, "ready; Ctrl-C stops it");
         server.serve(listener, metrics, stopped).await;
         fresh.abort();
+        feed.abort();
         drop((reloading, opened));
         return turn.or_stop(&arguments.listen, operation, terminal);
     }

@@ -411,7 +411,10 @@ impl Verified {
         }
         match (settings.explain, verified) {
             (true, _) => report::explain(&self.report, terminal),
-            (false, true) => report::print(&self.report, terminal),
+            (false, true) => {
+                report::print(&self.report, terminal)?;
+                report::print_sources(&self.report, false, terminal)
+            }
             // A failure is said once, by its message.
             (false, false) => Ok(()),
         }

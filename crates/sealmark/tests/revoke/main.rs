@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+mod feed;
+
 #[path = "../bench/mod.rs"]
 mod bench;
 #[allow(dead_code, reason = "other tests use the rest of it")]

@@ -159,14 +159,35 @@ impl Repository {
         let mut state = self.0.lock();
         let mut listed = Map::new();
         for (name, content) in targets {
-            let hash = Digest::sha256(content).hex();
-            let file = format!("targets/{hash}.{name}");
-            if self.0.disk.get(&file).as_deref() != Some(content) {
-                self.0.disk.write(&file, content)?;
-            }
-            let target = json!({"length": content.len(), "hashes": {"sha256": hash}});
+            let (_, target) = self.0.put(name, content)?;
             listed.insert(name.to_owned(), target);
         }
+        let changed = self.0.renew(&mut state, Some(listed.into()))?;
+        if changed {
+            self.0.disk.prune()?;
+        }
+        Ok(changed)
+    }
+
+    /// Makes this one of the targets, beside the others. `false` if it was already, and nothing was due to be signed anew.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub fn publish_also(&self, name: &str, content: &[u8]) -> Result<bool, crate::Error> {
+        check_targets(&[(name, content)])?;
+        let mut state = self.0.lock();
+        let (hash, described) = self.0.put(name, content)?;
+        let published = &state.current.targets.signed["targets"];
+        if published[name]["hashes"]["sha256"] == hash.as_str() {
+            return Ok(false);
+        }
+        let mut listed = published.as_object().cloned().unwrap_or_default();
+        if listed.len() >= MAX_TARGETS && !listed.contains_key(name) {
+            let problem = format!("a repository has at most {MAX_TARGETS} targets here");
+            let name = name.to_owned();
+            return Err(Error::Target { name, problem }.into());
+        }
+        listed.insert(name.to_owned(), described);
         let changed = self.0.renew(&mut state, Some(listed.into()))?;
         if changed {
             self.0.disk.prune()?;
@@ -277,6 +298,17 @@ impl Inner {
     /// In seconds since 1970.
     fn now(&self) -> i64 {
         seconds(&*self.clock)
+    }
+
+    /// Writes a target's file; gives its hash and its description.
+    fn put(&self, name: &str, content: &[u8]) -> Result<(String, Value), crate::Error> {
+        let hash = Digest::sha256(content).hex();
+        let file = format!("targets/{hash}.{name}");
+        if self.disk.get(&file).as_deref() != Some(content) {
+            self.disk.write(&file, content)?;
+        }
+        let target = json!({"length": content.len(), "hashes": {"sha256": hash}});
+        Ok((hash, target))
     }
 
     /// When what is signed now expires.

@@ -18,6 +18,7 @@ pub struct Repository {
     pub(super) source: Source,
     pub(super) root: Root,
     pub(super) timestamp_expires: Timestamp,
+    pub(super) timestamp_signed: Option<Timestamp>,
     pub(super) snapshot_json: Vec<u8>,
     pub(super) snapshot: Metadata<SnapshotBody>,
     pub(super) targets: Metadata<TargetsBody>,
@@ -37,6 +38,11 @@ impl Repository {
     /// When the repository's word stops counting, if it is not renewed: the timestamp's end.
     pub fn expires(&self) -> Timestamp {
         self.timestamp_expires
+    }
+
+    /// When the repository gave its word, if it says so: what it has now it had at that moment, and nothing newer.
+    pub fn signed_at(&self) -> Option<Timestamp> {
+        self.timestamp_signed
     }
 
     /// The names of the top-level role's own targets.

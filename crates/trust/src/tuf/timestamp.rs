@@ -8,6 +8,9 @@ use crate::Error;
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct TimestampBody {
     meta: Described,
+    /// When it was signed, where the repository says so: one of ours.
+    #[serde(rename = "x-sealmark-signed", default)]
+    signed: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +32,11 @@ pub(super) enum Offer {
 }
 
 impl Metadata<TimestampBody> {
+    /// When it was signed, if it says so.
+    pub(super) fn signed_at(&self) -> Option<jiff::Timestamp> {
+        self.body.signed.as_ref()?.parse().ok()
+    }
+
     pub(super) fn snapshot(&self) -> &MetaFile {
         &self.body.meta.snapshot
     }

@@ -28,6 +28,13 @@ pub struct PolicyFile {
     /// Who may revoke signatures, beside those who made them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revokers: Vec<SignerRef>,
+    /// How fresh a feed of revocations must be for anything to be accepted: 90s, 15m, 24h, 7d.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub require_fresh_revocations: Option<String>,
     /// The first rule that is for an artifact decides; an artifact without a rule is refused.
     pub rules: Vec<Rule>,
 }

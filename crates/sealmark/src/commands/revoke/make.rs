@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::find::Found;
 use super::{Arguments, Outcome};
+use crate::commands::serve::revocations::add_to_feed;
 use crate::commands::sign::print;
 use crate::error::Error;
 use crate::flags::{self, Format};
@@ -75,6 +76,15 @@ impl Arguments {
         };
         if let Some(bundle) = &bundle {
             self.write(bundle, result.attached.is_some(), terminal)?;
+            if let Some(directory) = &self.feed {
+                let key = signatory.signer().public_key().clone();
+                let bundle = ("the revocation".to_owned(), bundle.clone());
+                add_to_feed(directory, &[key], vec![bundle])?;
+                terminal.note(format!(
+                    "the revocation is in the feed of {}",
+                    directory.display()
+                ));
+            }
         }
         if let (true, Some(image)) = (self.detach, &found.image) {
             self.remove(client, image, found, result, terminal).await?;
