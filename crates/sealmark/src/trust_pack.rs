@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use sealmark_formats::Digest;
+use sealmark_formats::revocation_feed::Feed;
 use sealmark_formats::trusted_root::MAX_SIZE;
 use sealmark_kms::KeyRef;
 use sealmark_oci::layout::TRUST_TYPE;
@@ -98,6 +99,15 @@ impl Pack {
         let lines = detached::read_bounded(path, MAX_REVOCATIONS, "file of revocations")?;
         let name = format!("revocations/{}.jsonl", self.files.len());
         self.add(name, REVOCATIONS, lines)
+    }
+
+    /// Adds what the feed of a TUF repository has.
+    pub(crate) fn feed(&mut self, feed: &Feed) -> Result<(), Error> {
+        let lines: Vec<u8> = feed.bundles().flat_map(line).collect();
+        match lines.is_empty() {
+            true => Ok(()),
+            false => self.add("revocations/feed.jsonl".to_owned(), REVOCATIONS, lines),
+        }
     }
 
     fn add(&mut self, name: String, kind: &'static str, bytes: Vec<u8>) -> Result<(), Error> {
@@ -209,6 +219,14 @@ pub(crate) fn unpack(layout: &Layout) -> Result<Option<Unpacked>, Error> {
         }
     }
     Ok(Some(unpacked))
+}
+
+/// JSON on one line: a line break in it is between its parts, never within a string.
+fn line(json: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let breaks = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    json.iter()
+        .map(move |byte| if breaks(byte) { b' ' } else { *byte })
+        .chain([b'\n'])
 }
 
 /// A name leads to a file within a folder, and to nothing else.

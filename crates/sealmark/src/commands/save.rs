@@ -115,6 +115,9 @@ impl Arguments {
         };
         terminal.detail(format!("packing {}", material.origin));
         pack.root(material.trusted_root.to_json());
+        if let Some(its) = &material.revocations {
+            pack.feed(&its.feed)?;
+        }
         RevocationFlags::of_files(self.revocations.clone()).in_files()?;
         for path in &self.revocations {
             pack.revocations(path)?;

@@ -102,6 +102,24 @@ fn what_is_revoked_reaches_other_machines_and_holds_offline() {
     assert_eq!(sources[1]["revocations"], 1);
     assert!(sources[1]["asOf"].is_string());
 
+    // What is saved for the other side of an air gap has it, too.
+    let save = story.bench.run(Tool::Sealmark).env("TUF_ROOT", "laptop");
+    save.args(["save", "--with-trust", "--dir", "saved", &v2])
+        .run()
+        .success();
+    story.bench.make_key("ecdsa-p256", "own");
+    let promote = story.bench.run(Tool::Sealmark);
+    promote
+        .args(["promote", "--key", "own.key", "oci:saved"])
+        .arg(format!("{registry}/own:v2"))
+        .args(["--certificate-identity", WHO])
+        .args(["--certificate-oidc-issuer", &story.instance.issuer.url])
+        .arg("--trusted-root")
+        .arg(story.instance.file("trusted_root.json"))
+        .run()
+        .code(12)
+        .stderr_has("revoked, buildCompromise");
+
     // It is there once, and what is taken out is gone for those who come after.
     story
         .feed(&["add", "--dir", "instance", "revoked.json"])
