@@ -215,7 +215,14 @@ fn verify_gives_every_attachment_with_every_check() {
     let report = &list[0];
     assert_eq!(
         names(report),
-        ["demands", "digest", "image", "pinned", "verdict"]
+        [
+            "demands",
+            "digest",
+            "image",
+            "pinned",
+            "revocationSources",
+            "verdict"
+        ]
     );
     assert_eq!(report["image"], image);
     assert_eq!(report["pinned"], ground.pinned());
@@ -351,6 +358,7 @@ fn a_failed_verification_is_json_too_and_one_message() {
                 "signers": [{"signer": signer, "signed": false}],
                 "attachments": [],
             }],
+            "revocationSources": [{"kind": "attached", "revocations": 0}],
         }])
     );
     ground
@@ -463,7 +471,10 @@ fn blobs_have_the_same_report() {
     let good = report("alice.pub").success();
     assert_eq!(good.stderr(), "");
     let good = json(&good);
-    assert_eq!(names(&good), ["demands", "digest", "file", "verdict"]);
+    assert_eq!(
+        names(&good),
+        ["demands", "digest", "file", "revocationSources", "verdict"]
+    );
     assert_eq!(good["digest"], digest);
     assert_eq!(good["verdict"], "verified");
     assert_eq!(good["demands"][0]["attachments"][0]["layout"], "file");
