@@ -407,7 +407,7 @@ async fn one_bad_attachment_is_reported_and_the_others_are_read() {
     for expected in [
         "nothing at",
         "larger than 5 bytes",
-        "larger than 134217728 bytes",
+        "larger than 201326592 bytes",
         "says that it is a bundle, and has none",
     ] {
         assert!(
@@ -478,7 +478,7 @@ async fn a_manifest_that_lies_about_anothers_blob_hurts_only_itself() {
     let gzip = format!("{BUNDLE}+gzip");
     let size = |bytes: &[u8]| bytes.len() as u64;
     let cases: [(&[u8], &str, &str, u64, &str); 8] = [
-        (&plain, BUNDLE, BUNDLE, 200 << 20, "larger than 134217728"),
+        (&plain, BUNDLE, BUNDLE, 200 << 20, "larger than 201326592"),
         (&plain, BUNDLE, BUNDLE, 127 << 20, "has 133169152 bytes"),
         (&plain, BUNDLE, BUNDLE, size(&plain) + 1, "and it has"),
         (&plain, BUNDLE, BUNDLE, 1, "has 1 bytes, and it has"),

@@ -1,4 +1,4 @@
-//! A client of transparency logs: Rekor v1, Rekor v2, and tiles.
+//! A client of transparency logs: Rekor v1, Rekor v2, tiles, and certificate transparency logs.
 //!
 //! Invariant: what a log says comes out of here proven, or as an error that names the host. An [`Entry`] is in the tree
 //! of a checkpoint that a key of the caller's signed, and is the entry that was asked for; the log's word alone is
@@ -6,6 +6,7 @@
 //!
 //! Which keys are believed is the caller's affair: [`v1::Client`] takes some, [`v2::Client`] and [`tiles::Reader`] one.
 
+pub mod ct;
 mod entry;
 mod error;
 mod http;

@@ -603,10 +603,13 @@ fn version_says_how_the_program_was_built() {
         [
             "buildDate",
             "compiler",
+            "cryptoEngine",
             "features",
+            "fips",
             "gitCommit",
             "gitTreeState",
             "gitVersion",
+            "linkage",
             "platform",
             "profile",
             "rustVersion",

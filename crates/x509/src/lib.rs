@@ -50,7 +50,8 @@ pub use request::CertificateRequest;
 pub use san::SubjectAltName;
 pub use sct::{MAX_DETACHED_SCT, SignedCertificateTimestamp};
 pub use sct_verification::{
-    SctError, verify_detached_sct, verify_embedded_sct, verify_precertificate_sct,
+    SctError, log_leaf, verify_detached_sct, verify_embedded_sct, verify_precertificate_sct,
+    verify_tree_head,
 };
 pub use timestamp::{
     MAX_TIMESTAMP, MAX_TIMESTAMP_REQUEST, TimestampError, TimestampRequest, TimestampRequestError,

@@ -98,6 +98,61 @@ pub fn verify_detached_sct(
     verify(sct, certificate_entry(leaf)?, log_key)
 }
 
+/// What a log's tree has for a certificate, or for a precertificate that `issuer` signed: the `MerkleTreeLeaf` of RFC
+/// 6962, section 3.4.
+///
+/// # Errors
+/// If it is no precertificate although there is an issuer, or is too long for a log.
+pub fn log_leaf(
+    certificate: &Certificate,
+    issuer: Option<&Certificate>,
+    timestamp: u64,
+    extensions: &[u8],
+) -> Result<Vec<u8>, SctError> {
+    let (kind, entry) = match issuer {
+        Some(issuer) => precert_entry(certificate, issuer)?,
+        None => certificate_entry(certificate)?,
+    };
+    // The struct that an SCT signs has other fields before the time, and the same bytes.
+    signed_struct(timestamp, kind, &entry, extensions)
+}
+
+/// Verifies the head of a log's tree (RFC 6962, section 3.5): `signature` is the `DigitallySigned` that `get-sth` has, the
+/// time is in milliseconds.
+///
+/// # Errors
+/// If the log with this key did not sign it.
+pub fn verify_tree_head(
+    timestamp: u64,
+    size: u64,
+    root: &[u8; 32],
+    signature: &[u8],
+    log_key: &PublicKey,
+) -> Result<(), SctError> {
+    let (head, bytes) = match signature {
+        [hash, kind, a, b, rest @ ..] if u16::from_be_bytes([*a, *b]) as usize == rest.len() => {
+            ((*kind, *hash), rest)
+        }
+        _ => ((0, 0), signature),
+    };
+    let mut table = NUMBERS.into_iter();
+    let scheme = table
+        .find_map(|(kind, hash, scheme)| ((kind, hash) == head).then_some(scheme))
+        .filter(|scheme| scheme.fits(log_key.key_type()))
+        .ok_or_else(|| SctError::UnsupportedSignature {
+            hash: head.1,
+            signature_algorithm: head.0,
+            key: log_key.key_type(),
+        })?;
+    let mut signed = vec![0, 1]; // v1, tree_hash
+    signed.extend(timestamp.to_be_bytes());
+    signed.extend(size.to_be_bytes());
+    signed.extend(root);
+    log_key
+        .verify_scheme(scheme, &signed, bytes)
+        .map_err(SctError::Mismatch)
+}
+
 /// Checks the signature over the `digitally-signed struct` of RFC 6962, section 3.2.
 fn verify(
     sct: &SignedCertificateTimestamp,

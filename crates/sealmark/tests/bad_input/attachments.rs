@@ -118,7 +118,7 @@ fn an_attachment_that_is_not_what_it_should_be() {
     let layer = content.layer(&kind, &packed, json!({}));
     let at = content.referrer(&image, layer);
     let reason = format!(
-        "{FORMAT} attachment {}, unpacked, is larger than 134217728 bytes; it is not read further",
+        "{FORMAT} attachment {}, unpacked, is larger than 201326592 bytes; it is not read further",
         Digest::sha256(&packed)
     );
     expect("bundle, a gzip bomb", content, &at, &reason);
@@ -139,12 +139,12 @@ fn an_image_without_signature() {
     table.expect("none", ground.sealmark(&verify(&server)), 10, &message);
 }
 
-/// 192 MiB of zeros, packed.
+/// 256 MiB of zeros, packed.
 fn bomb() -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let zeros = vec![0; 1 << 20];
-    for _ in 0..192 {
+    for _ in 0..256 {
         encoder.write_all(&zeros).unwrap();
     }
     encoder.finish().unwrap()

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 mod feed;
+mod signed_between;
 
 #[path = "../bench/mod.rs"]
 mod bench;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what these commands print of a log was proven on this machine, unless a line says that it was not.
 
+mod certificates;
 mod copies;
 mod entry_flags;
 mod files;
@@ -36,6 +37,8 @@ enum Action {
     Get(get::Arguments),
     /// Find entries by artifact, key or name
     Search(search::Arguments),
+    /// Find what an authority has certified, for whom and when, in its certificate transparency log
+    Certificates(certificates::Arguments),
     /// Prove that a signature is in a log
     Verify(verify::Arguments),
     /// Show how many entries a log has, and that it only ever grew
@@ -65,7 +68,8 @@ impl Arguments {
     pub(crate) fn is_unbounded(&self) -> bool {
         matches!(
             self.action,
-            Action::Rotate(_)
+            Action::Certificates(_)
+                | Action::Rotate(_)
                 | Action::Freeze(_)
                 | Action::Fsck(_)
                 | Action::Backup(_)
@@ -81,6 +85,7 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
     let result = match arguments.action {
         Action::Upload(arguments) => upload::run(arguments, terminal).await,
         Action::Search(arguments) => search::run(arguments, terminal).await,
+        Action::Certificates(arguments) => certificates::run(arguments, terminal).await,
         Action::Verify(arguments) => verify::run(arguments, terminal).await,
         Action::Proof(arguments) => proof::run(arguments, terminal).await,
         Action::Get(arguments) => get::run(arguments, terminal).await,

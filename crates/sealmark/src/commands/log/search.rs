@@ -4,14 +4,18 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use sealmark_formats::log_entry::{EntryBody, Verifier};
 use sealmark_rekor::search::{KeyFormat, Operator, Query};
 use sealmark_rekor::{Entry, EntryId, v1, v2};
+use sealmark_x509::Certificate;
 use serde_json::json;
 
 use super::entry_flags::{key_format, sha256};
 use super::session::{Log, LogFlags, Session};
 use super::{Format, files, shown};
 use crate::error::Error;
+use crate::printable::printable;
 use crate::terminal::Terminal;
 
 /// Entries in one request, as Rekor bounds them.
@@ -40,8 +44,18 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
     /// A name of any kind in the signer's certificate
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "identity", value_name = "NAME")]
     subject: Option<String>,
+    /// Of what is found, only what was signed from this time on (RFC 3339), by the log's own time or, where it gives none,
+    /// the beginning of the signer's certificate
+    #[arg(long, value_name = "TIME")]
+    from: Option<Timestamp>,
+    /// Of what is found, only what was signed until this time
+    #[arg(long, value_name = "TIME")]
+    to: Option<Timestamp>,
+    /// Print a line for each entry: when, where in the log, which artifact, by whom
+    #[arg(long)]
+    list: bool,
     /// Whether entries must fit all of these, or one: and, or
     #[arg(long, value_name = "OPERATOR", default_value = "or", value_parser = ["and", "or"])]
     operator: String,
@@ -72,11 +86,13 @@ struct Found {
 pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result<(), Error> {
     let query = arguments.query()?;
     let session = arguments.log.open(terminal).await?;
-    let most = match arguments.all {
+    let windowed = arguments.from.is_some() || arguments.to.is_some();
+    // What is not fetched has no time.
+    let most = match arguments.all || windowed {
         true => usize::MAX,
         false => MAX_FETCHED,
     };
-    let found = match &session.log {
+    let mut found = match &session.log {
         Log::V1(client) => in_v1(client, &query, most).await?,
         Log::V2(client) => in_v2(client, &query, most, &session).await?,
     };
@@ -86,7 +102,11 @@ pub(crate) async fn run(arguments: Arguments, terminal: &mut Terminal) -> Result
             session.url()
         )));
     }
-    print(&found, &session, arguments.output, terminal)?;
+    arguments.within(&mut found, &session, terminal)?;
+    match arguments.list {
+        true => list(&found, session.url(), terminal)?,
+        false => print(&found, &session, arguments.output, terminal)?,
+    }
     let (fetched, rest) = (found.entries.len(), found.rest.len());
     if rest > 0 {
         terminal.warn(format!(
@@ -207,8 +227,100 @@ fn print(
     }
 }
 
+/// When it was signed at the latest (seconds since 1970): the log's word, or that of the signer's certificate authority, which
+/// certified just before.
+fn moment(entry: &Entry) -> Option<i64> {
+    let log = &entry.log_entry;
+    if log.integrated_time != 0 {
+        return Some(log.integrated_time);
+    }
+    let EntryBody::Claims(claims) = EntryBody::parse(&log.canonicalized_body).ok()? else {
+        return None;
+    };
+    let mut starts = claims.signatures.iter().filter_map(|signature| {
+        let Verifier::Certificate(der) = &signature.verifier else {
+            return None;
+        };
+        let validity = Certificate::from_der(der).ok()?.validity();
+        i64::try_from(validity.not_before.unix_seconds()).ok()
+    });
+    starts.next()
+}
+
+/// A line for each entry that was proven.
+fn list(found: &Found, url: &str, terminal: &mut Terminal) -> Result<(), Error> {
+    for entry in &found.entries {
+        let time = moment(entry).and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let time = time.map_or_else(|| "no time".to_owned(), |time| time.to_string());
+        let digest = match EntryBody::parse(&entry.log_entry.canonicalized_body) {
+            Ok(EntryBody::Claims(claims)) => claims
+                .artifact_digest
+                .or(claims.subject_digest)
+                .or(claims.payload_digest)
+                .map(|digest| digest.to_string()),
+            _ => None,
+        };
+        terminal.line(format!(
+            "{time}  {:>6}  {}  {}",
+            entry.log_entry.log_index,
+            digest.as_deref().unwrap_or("-"),
+            printable(&shown::signers(&entry.log_entry).join("; "))
+        ))?;
+    }
+    let sizes = found.entries.iter().map(|entry| entry.checkpoint.size);
+    terminal.note(format!(
+        "{} proven to be in {url}, which has {} now; that there is no more is its word",
+        shown::entries(found.entries.len() as u64),
+        shown::entries(sizes.max().unwrap_or_default())
+    ));
+    Ok(())
+}
+
 impl Arguments {
+    /// Keeps what is within the window, and what has no time.
+    fn within(
+        &self,
+        found: &mut Found,
+        session: &Session,
+        terminal: &Terminal,
+    ) -> Result<(), Error> {
+        if self.from.is_none() && self.to.is_none() {
+            return Ok(());
+        }
+        let (before, mut timeless) = (found.entries.len(), 0);
+        found.entries.retain(|entry| match moment(entry) {
+            Some(time) => {
+                self.from.is_none_or(|from| time >= from.as_second())
+                    && self.to.is_none_or(|to| time <= to.as_second())
+            }
+            None => {
+                timeless += 1;
+                true
+            }
+        });
+        if found.entries.is_empty() {
+            return Err(Error::Log(format!(
+                "{} found {before} matching, and none of them is of this time",
+                session.url()
+            )));
+        }
+        if timeless > 0 {
+            terminal.warn(format!(
+                "{timeless} of the entries have no time and are listed, whenever they were made: this log gives none, and \
+                 they are by keys"
+            ));
+        }
+        Ok(())
+    }
+
     fn query(&self) -> Result<Query, Error> {
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from > to
+        {
+            return Err(Error::Usage(format!(
+                "--from {from} is after --to {to}: nothing can be between them"
+            )));
+        }
         let hash = match (&self.artifact, &self.sha) {
             (Some(path), _) => Some(sha256(path)?.to_string()),
             (None, Some(text)) => Some(text.to_lowercase()),
