@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 ///
 /// ```
 /// use sealmark_formats::revocation_feed::Feed;
-/// let feed = Feed::parse(br#"{"version":1,"revocations":[{"mediaType":"…"}]}"#).unwrap();
+/// let feed = Feed::parse(br#"{"version":1,"revocations":[{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}]}"#).unwrap();
 /// assert_eq!(feed.bundles().count(), 1);
 /// assert_eq!(Feed::default().to_json(), b"{\"version\":1,\"revocations\":[]}\n");
 /// ```
