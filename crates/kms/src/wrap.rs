@@ -198,17 +198,7 @@ pub async fn wrap(
     if secret.is_empty() || secret.len() > MAX_SECRET {
         return Err(failed(&format!("it must have 1 to {MAX_SECRET} bytes")));
     }
-    let made = match key {
-        #[cfg(feature = "aws")]
-        KeyRef::Aws(key) => crate::aws::wrap(key, secret, context, options).await?,
-        #[cfg(feature = "azure")]
-        KeyRef::Azure(key) => crate::azure::wrap(key, secret, context, options).await?,
-        #[cfg(feature = "google")]
-        KeyRef::Google(key) => crate::google::wrap(key, secret, context, options).await?,
-        #[cfg(feature = "vault")]
-        KeyRef::Vault(key) => crate::vault::wrap(key, secret, context, options).await?,
-        other => return Err(unavailable(other)),
-    };
+    let made = wrap_by(key, secret, context, options).await?;
     let wrapped = Wrapped {
         layout: LAYOUT,
         reference: key.to_string(),
@@ -239,17 +229,7 @@ pub async fn unwrap(wrapped: &Wrapped, options: &Options) -> Result<Zeroizing<Ve
         instance: &wrapped.instance,
     };
     let text = wrapped.ciphertext.as_str();
-    let opened = match &key {
-        #[cfg(feature = "aws")]
-        KeyRef::Aws(key) => crate::aws::unwrap(key, text, context, options).await?,
-        #[cfg(feature = "azure")]
-        KeyRef::Azure(key) => crate::azure::unwrap(key, text, context, options).await?,
-        #[cfg(feature = "google")]
-        KeyRef::Google(key) => crate::google::unwrap(key, text, context, options).await?,
-        #[cfg(feature = "vault")]
-        KeyRef::Vault(key) => crate::vault::unwrap(key, text, context, options).await?,
-        other => return Err(unavailable(other)),
-    };
+    let opened = unwrap_by(&key, text, context, options).await?;
     match opened.is_empty() || opened.len() > MAX_SECRET {
         true => Err(Error::Provider {
             key: wrapped.key.clone(),
@@ -257,6 +237,64 @@ pub async fn unwrap(wrapped: &Wrapped, options: &Options) -> Result<Zeroizing<Ve
             reason: "what it unwraps is not as long as a secret of this program".to_owned(),
         }),
         false => Ok(opened),
+    }
+}
+
+/// What the key's provider makes of a secret.
+#[cfg_attr(
+    not(any(
+        feature = "aws",
+        feature = "azure",
+        feature = "google",
+        feature = "vault"
+    )),
+    expect(unused_variables, reason = "there is no provider to ask")
+)]
+async fn wrap_by(
+    key: &KeyRef,
+    secret: &[u8],
+    context: Context<'_>,
+    options: &Options,
+) -> Result<Made, Error> {
+    match key {
+        #[cfg(feature = "aws")]
+        KeyRef::Aws(key) => Ok(crate::aws::wrap(key, secret, context, options).await?),
+        #[cfg(feature = "azure")]
+        KeyRef::Azure(key) => Ok(crate::azure::wrap(key, secret, context, options).await?),
+        #[cfg(feature = "google")]
+        KeyRef::Google(key) => Ok(crate::google::wrap(key, secret, context, options).await?),
+        #[cfg(feature = "vault")]
+        KeyRef::Vault(key) => Ok(crate::vault::wrap(key, secret, context, options).await?),
+        other => Err(unavailable(other)),
+    }
+}
+
+/// What the key's provider opens.
+#[cfg_attr(
+    not(any(
+        feature = "aws",
+        feature = "azure",
+        feature = "google",
+        feature = "vault"
+    )),
+    expect(unused_variables, reason = "there is no provider to ask")
+)]
+async fn unwrap_by(
+    key: &KeyRef,
+    text: &str,
+    context: Context<'_>,
+    options: &Options,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match key {
+        #[cfg(feature = "aws")]
+        KeyRef::Aws(key) => Ok(crate::aws::unwrap(key, text, context, options).await?),
+        #[cfg(feature = "azure")]
+        KeyRef::Azure(key) => Ok(crate::azure::unwrap(key, text, context, options).await?),
+        #[cfg(feature = "google")]
+        KeyRef::Google(key) => Ok(crate::google::unwrap(key, text, context, options).await?),
+        #[cfg(feature = "vault")]
+        KeyRef::Vault(key) => Ok(crate::vault::unwrap(key, text, context, options).await?),
+        other => Err(unavailable(other)),
     }
 }
 
