@@ -20,6 +20,8 @@ pub const MAX_SECRET: usize = 128;
 pub const MAX_FILE: usize = 16 << 10;
 /// The longest ciphertext. Those of 128 bytes are a few hundred characters long with every provider.
 const MAX_CIPHERTEXT: usize = 4096;
+/// The longest reference: those of Google's keys have at most some 330 bytes.
+const MAX_REFERENCE: usize = 600;
 /// The longest name: that of a host has 253.
 const MAX_NAME: usize = 256;
 /// The layout of the file.
@@ -112,6 +114,12 @@ impl Wrapped {
         }
         let wrapped: Self = serde_json::from_slice(file).map_err(damaged)?;
         for text in [&wrapped.reference, &wrapped.key] {
+            if text.len() > MAX_REFERENCE {
+                return Err(format!(
+                    "it is damaged: it names a key in {} bytes",
+                    text.len()
+                ));
+            }
             let key = KeyRef::parse_built_in(text).map_err(|error| format!("it has a {error}"))?;
             if !can_wrap(&key) {
                 return Err(format!("it names {key}, which wraps no password"));
