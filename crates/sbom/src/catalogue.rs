@@ -15,6 +15,9 @@ const MAX_PROVIDERS: usize = 64;
 const MAX_EDGES: usize = 1_000_000;
 /// Dependencies of one package: they are compared one by one.
 const MAX_NEEDS: usize = 4096;
+/// Versions of a package among which the one that is meant is looked for, and places of each that are compared.
+const MAX_VERSIONS: usize = 8;
+const MAX_PLACES: usize = 8;
 /// Links from one package's documentation to another's.
 const MAX_LINKS: usize = 8;
 
@@ -127,10 +130,22 @@ impl Sbom {
         }
         let needs = |(own, package): (usize, &Package)| {
             let found = package.depends_on.iter().filter_map(|name| {
-                // Of several versions, nobody says which one is meant.
-                match by_name.get(&(package.ecosystem, name.as_str()))?.as_slice() {
+                let known = by_name.get(&(package.ecosystem, name.as_str()))?;
+                // Of several versions, it is the one in the same program or lock file; else nobody says which is meant.
+                let beside = |other: &&usize| {
+                    let places = &self.packages[**other].locations;
+                    let own = || package.locations.iter().take(MAX_PLACES);
+                    let mut places = places.iter().take(MAX_PLACES);
+                    places.any(|place| own().any(|own| own == place))
+                };
+                match known.as_slice() {
                     [one] => Some(*one),
-                    _ => None,
+                    several if several.len() > MAX_VERSIONS => None,
+                    several => {
+                        let mut beside = several.iter().filter(beside);
+                        let one = beside.next()?;
+                        beside.next().is_none().then_some(*one)
+                    }
                 }
             });
             found.filter(|other| *other != own).collect()
@@ -254,5 +269,45 @@ mod tests {
                 .iter()
                 .all(|package| package.depends_on.is_empty())
         );
+    }
+
+    /// Two programs in one image, with one module in two versions: each needs its own.
+    #[test]
+    fn of_several_versions_the_one_in_the_same_program_is_needed() {
+        let module = |name: &str, version: &str| {
+            let purl = crate::Purl::new("golang", None, name, Some(version));
+            Package::new(Ecosystem::Go, name, Some(version), purl)
+        };
+        let mut layer = Layer::default();
+        for (program, version) in [("bin/a", "v1.0.0"), ("bin/b", "v2.0.0")] {
+            let mut own = module(program, "v0.1.0");
+            own.depends_on = vec!["text".to_owned(), "other".to_owned()];
+            let mut told = vec![own, module("text", version)];
+            // A third version, in no program of these.
+            told.push(module("other", version));
+            layer
+                .found
+                .insert(program.to_owned(), Found::Packages(told));
+        }
+        let third = vec![module("other", "v3.0.0")];
+        layer
+            .found
+            .insert("go.sum".to_owned(), Found::Packages(third));
+        let subject = Subject {
+            name: "x".to_owned(),
+            digest: None,
+            purl: None,
+        };
+        let sbom = Sbom::of(subject, &[layer]);
+        let needs = sbom.dependencies();
+        for (program, version) in [("bin/a", "v1.0.0"), ("bin/b", "v2.0.0")] {
+            let own = sbom.packages.iter().position(|one| one.name == program);
+            let needed: Vec<(&str, Option<&str>)> = needs[own.expect("it is there")]
+                .iter()
+                .map(|number| &sbom.packages[*number])
+                .map(|one| (one.name.as_str(), one.version.as_deref()))
+                .collect();
+            assert_eq!(needed, [("other", Some(version)), ("text", Some(version))]);
+        }
     }
 }

@@ -30,8 +30,8 @@ impl Peer {
     /// The program with this name: `cosign3`, `cosign2`, `rekor-cli`, `rekor-tiles` (its server on a directory), `oras`,
     /// `skopeo`, `umoci`, `docker-registry`, `openssl`, `git`, `go`, `gitsign`, `bao` (OpenBao), `softhsm2-util`, `libsofthsm2.so`,
     /// `pkcs11-tool`, `localstack`, `sigstore-python`, `python-sigstore` (Python with what sigstore-python is made of),
-    /// `python-tuf` (with the reference client of TUF), `python-grpc`, `node-sigstore` (node with Sigstore's packages and
-    /// oidc-provider).
+    /// `python-tuf` (with the reference client of TUF), `python-grpc`, `syft`, `python-sbom` (with judges of SBOMs),
+    /// `node-sigstore` (node with Sigstore's packages and oidc-provider).
     pub fn find(name: &str) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").filter(|_| SYSTEM.contains(&name));
         let mut folders = vec![Self::folder()];
